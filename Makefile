@@ -1,0 +1,69 @@
+# Everything a person or CI runs. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+SHELL := bash
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV := $(shell command -v uv 2>/dev/null)
+export BENTOML_DO_NOT_TRACK := True
+export FEAST_USAGE := False
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+
+.PHONY: help setup lock demo up test test-faults check fmt lint type imports bench-features bench-mooc bench-decide clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Create .venv with the locked dependencies (done by every other target)
+
+$(STAMP): requirements.lock pyproject.toml
+	@bash scripts/setup.sh $(VENV) "$(UV)"
+	@touch $(STAMP)
+
+lock: $(STAMP) ## Resolve requirements.lock again, for all supported Pythons and platforms
+	$(or $(UV),$(BIN)/uv) pip compile --universal --generate-hashes --no-emit-index-url --group dev --python-version 3.11 \
+	  --custom-compile-command "make lock" --quiet pyproject.toml -o requirements.lock
+
+demo: $(STAMP) ## Simulate, import, train, serve and decide, in one go; ends by itself
+	@$(BIN)/stillhere demo
+
+up: $(STAMP) ## The same, kept up with the MLflow UI until Ctrl-C
+	@$(BIN)/stillhere up
+
+test: $(STAMP) ## Run the tests (under 6 minutes on 2 cores)
+	@$(BIN)/python -m pytest -q -n 2 -m "not faults"
+
+test-faults: $(STAMP) ## Run the long fault and concurrency tests
+	@$(BIN)/python -m pytest -q -m faults
+
+check: fmt-check lint type imports test ## Format, lint, types, import rules, tests: what CI runs
+
+fmt: $(STAMP) ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix --quiet .
+
+.PHONY: fmt-check
+fmt-check: $(STAMP)
+	@$(BIN)/ruff format --check .
+
+lint: $(STAMP) ## Lint
+	@$(BIN)/ruff check .
+
+type: $(STAMP) ## Check types
+	@$(BIN)/mypy
+
+imports: $(STAMP) ## Check who imports whom
+	@$(BIN)/lint-imports
+
+bench-features: $(STAMP) ## The kernel beside one DuckDB query
+	@$(BIN)/python -m benchmarks.bench_features
+
+bench-mooc: $(STAMP) ## Risk on KDD Cup 2015 beside recency alone (data in STILLHERE_DATA)
+	@$(BIN)/python -m benchmarks.bench_mooc
+
+bench-decide: $(STAMP) ## Decisions per second beside an empty route and a naive service
+	@$(BIN)/python -m benchmarks.bench_decide
+
+clean: ## Remove generated state (not .venv)
+	rm -rf .stillhere mlflow.db* mlruns mlartifacts feature_repo/data benchmarks/out

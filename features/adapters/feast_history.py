@@ -1,0 +1,105 @@
+"""Training rows through Feast's point-in-time join, and what would make them lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+from feast import FeatureStore
+
+from features.adapters.behaviour import BEHAVIOUR_VIEW
+from features.adapters.feast_objects import (
+    ARROW_TYPES,
+    EVENT_TIMESTAMP,
+    FEATURE_FINGERPRINT,
+    SNAPSHOT_AS_OF,
+    USER_ID,
+    training_service_name,
+)
+from features.adapters.feast_online_store import PROFILE_VIEW
+from features.adapters.profile_history import ProfileHistory
+from features.ports import StoreError
+
+_EXAMPLES = 3
+
+
+class SnapshotMissingError(StoreError):
+    """A training row has no snapshot computed at its own as_of and by the current catalogue; build the snapshots of this spine first."""
+
+
+def historical(store: FeatureStore, spine: pd.DataFrame, *, on_refused: Callable[[pd.DataFrame], None] | None = None) -> pd.DataFrame:
+    """The spine's rows with their features and their profile as of then; what is not exactly of then is refused.
+
+    Feast joins the newest snapshot *at or before* a row, so where one is missing an older one would silently take its place. A row counts
+    only if its snapshot was computed for the row's own instant, by the catalogue that is registered.
+
+    Parameters
+    ----------
+    store
+        As `open_store` returns it.
+    spine
+        ``user_id``, ``event_timestamp`` (the as_of, with a time zone) and any further columns, which are kept. One row per user and instant.
+    on_refused
+        Called with the refused rows, which are then left out. Without it, refused rows are an error.
+
+    Returns
+    -------
+    DataFrame
+        The spine's columns, ``snapshot_as_of``, ``feature_fingerprint``, one column per feature and per profile attribute; in the spine's order.
+
+    Raises
+    ------
+    SnapshotMissingError
+        If rows are refused and ``on_refused`` was not given.
+    """
+    fingerprint = store.get_on_demand_feature_view(BEHAVIOUR_VIEW).tags[FEATURE_FINGERPRINT]
+    service = store.get_feature_service(training_service_name(fingerprint))
+    if any(projection.name == PROFILE_VIEW for projection in service.feature_view_projections):
+        history_of(store).refresh()
+    numbered = spine.assign(**{_ROW: range(len(spine))})
+    joined = store.get_historical_features(entity_df=numbered, features=service).to_df()
+    joined = joined.sort_values(_ROW).drop(columns=_ROW).reset_index(drop=True)
+    usable = (joined[SNAPSHOT_AS_OF] == joined[EVENT_TIMESTAMP]) & (joined[FEATURE_FINGERPRINT] == fingerprint)
+    if not usable.all():
+        _refuse(joined[~usable], len(joined), fingerprint, on_refused)
+    return joined[usable].reset_index(drop=True)
+
+
+_ROW = "__spine_row"
+
+
+def _refuse(rows: pd.DataFrame, n_rows: int, fingerprint: str, on_refused: Callable[[pd.DataFrame], None] | None) -> None:
+    if on_refused is not None:
+        on_refused(rows.reset_index(drop=True))
+        return
+    marks = [USER_ID, EVENT_TIMESTAMP, SNAPSHOT_AS_OF, FEATURE_FINGERPRINT]
+    raise SnapshotMissingError(
+        f"{len(rows)} of {n_rows} training rows have no snapshot at their own as_of by catalogue {fingerprint}; build the snapshots of this "
+        f"spine first. The first of them, with what Feast would have joined:\n{rows[marks].head(_EXAMPLES).to_string(index=False)}"
+    )
+
+
+def history_of(store: FeatureStore) -> ProfileHistory:
+    """The offline history behind the store's `profile` view."""
+    view = store.get_feature_view(PROFILE_VIEW)
+    if view.batch_source is None:
+        raise StoreError(f"the view {PROFILE_VIEW!r} has no offline source; register the product again with open_store")
+    return ProfileHistory(Path(view.batch_source.path), {field.name: ARROW_TYPES[field.dtype] for field in view.features})
+
+
+def materialize_profiles(store: FeatureStore, *, until: datetime | None = None) -> None:
+    """Load the newest attributes of all users from the offline history into the online store, as after the loss of Redis.
+
+    Newer attributes that are online already stay. Feast prints its progress.
+
+    Parameters
+    ----------
+    until
+        Changes after this instant are left out; None: none are.
+    """
+    history_of(store).refresh()
+    store.materialize(
+        start_date=datetime(1970, 1, 1, tzinfo=UTC), end_date=until or datetime.max.replace(tzinfo=UTC), feature_views=[PROFILE_VIEW]
+    )

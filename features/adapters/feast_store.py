@@ -1,0 +1,306 @@
+"""A product's feature store, and the timeline and profile stores over it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import random
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import feast
+import redis
+from feast import FeatureStore, RepoConfig
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+from feast.repo_config import RegistryConfig
+
+from features.adapters.behaviour import behaviour_source
+from features.adapters.feast_objects import USER_ID, FeastObjects, declare, ensure_offline_files
+from features.adapters.feast_online_store import (
+    PACKED,
+    PROFILE_VIEW,
+    TIMELINE_VIEW,
+    ConditionalWrite,
+    TimelineOnlineStore,
+    TimelineOnlineStoreConfig,
+    VersionedBytes,
+)
+from features.adapters.feast_history import SnapshotMissingError, historical, history_of, materialize_profiles
+from features.core.catalogue import Kind
+from features.core.event import from_us, to_us
+from features.core.product import AttributeType, Product
+from features.core.timeline import Timeline, TimelineFormatError, merge, pack, unpack
+from features.home import Home
+from features.ports import StoredTimeline, StoreError
+
+__all__ = [
+    "FeastProfileStore",
+    "FeastTimelineStore",
+    "SnapshotMissingError",
+    "entity_key",
+    "historical",
+    "materialize_profiles",
+    "open_store",
+]
+
+_USERS_PER_ROUND_TRIP = 500
+_ATTEMPTS = 200
+_LONGEST_PAUSE_S = 0.02
+
+
+def open_store(product: Product, home: Home, redis_url: str, *, key_ttl_s: int | None = None, timeout_s: float = 2.0) -> FeatureStore:
+    """The product's Feast feature store, registered as its declarations say; needs no running Redis.
+
+    Registering takes seconds and is done only if something declared has changed. The registry is then read once and never again on the
+    path of a request.
+
+    Parameters
+    ----------
+    key_ttl_s
+        A user nothing was written for this long is forgotten online; None: never. The raw log keeps everything.
+    timeout_s
+        Of one Redis command.
+    """
+    ensure_offline_files(product, home)
+    _register(declare(product, home), product, home)
+    online = TimelineOnlineStoreConfig(redis_url=redis_url, key_ttl_seconds=key_ttl_s, timeout_s=timeout_s)
+    store = FeatureStore(config=_config(product, home.registry_file(product.name), online))
+    store.refresh_registry()
+    return store
+
+
+def _config(product: Product, registry: Path, online: TimelineOnlineStoreConfig | None) -> RepoConfig:
+    return RepoConfig(
+        project=product.name,
+        provider="local",
+        # A time to live of 0 means for ever: a refresh in a request would be a spike of tens of milliseconds.
+        registry=RegistryConfig(path=str(registry.absolute()), cache_ttl_seconds=0),
+        online_store=online,
+        offline_store={"type": "duckdb"},
+        entity_key_serialization_version=3,
+    )
+
+
+def _register(objects: FeastObjects, product: Product, home: Home) -> None:
+    """Apply to a copy of the registry and put that in its place: Feast writes in place, and another process may be reading."""
+    registry = home.registry_file(product.name)
+    stamp = registry.with_name("registered.sha256")
+    digest = _digest(objects, product)
+    with _locked(registry.with_name("register.lock")):
+        if registry.exists() and stamp.exists() and stamp.read_text() == digest:
+            return
+        copy = registry.with_name("registry.new")
+        copy.unlink(missing_ok=True)
+        if registry.exists():
+            shutil.copyfile(registry, copy)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "On demand feature view is an experimental feature", RuntimeWarning)
+            FeatureStore(config=_config(product, copy, TimelineOnlineStoreConfig(redis_url="redis://unused"))).apply(objects.all())
+        copy.replace(registry)
+        stamp.write_text(digest)
+
+
+def _digest(objects: FeastObjects, product: Product) -> str:
+    views = [view for view in (objects.timeline, objects.profile, objects.snapshots) if view is not None]
+    content = [view.to_proto().spec.SerializeToString(deterministic=True) for view in views]
+    described = "".join(f"{feature.name}: {feature.description}\n" for feature in product.catalogue.features)
+    content += [behaviour_source(product.catalogue).encode(), described.encode(), product.description.encode(), feast.__version__.encode()]
+    return hashlib.sha256(b"\0".join(content)).hexdigest()
+
+
+class FeastTimelineStore:
+    """The live timelines in Feast's online store.
+
+    A write reads the stored timelines and their versions, merges, and stores each only if its version is still the one that was read; the
+    users that lost against another writer are read, merged and written again. A user whose timeline the merge does not change is not
+    written at all. 500 users take two round trips.
+
+    Parameters
+    ----------
+    store
+        As `open_store` returns it.
+    kinds
+        The catalogue's kinds.
+    clock_us
+        Microseconds since the Unix epoch; versions follow it but never stand still or run backwards.
+    pause_s
+        Waits between attempts of users that lost.
+    """
+
+    def __init__(
+        self, store: FeatureStore, *, kinds: Sequence[Kind], clock_us: Callable[[], int], pause_s: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._store = store
+        self._kinds = kinds
+        self._clock_us = clock_us
+        self._pause_s = pause_s
+        self._view = store.get_feature_view(TIMELINE_VIEW)
+        self._online = _online_store(store)
+
+    def read(self, user_ids: Sequence[str]) -> list[StoredTimeline]:
+        """Timelines in the order asked for; one round trip.
+
+        Raises
+        ------
+        StoreError
+            If Redis does not answer.
+        """
+        with _as_store_error("read timelines"):
+            rows = self._online.online_read(self._store.config, self._view, [entity_key(user_id) for user_id in user_ids], [PACKED])
+        return [_stored(instant_us=0 if at is None else to_us(at), values=values or {}) for at, values in rows]
+
+    def merge(self, updates: Mapping[str, Timeline]) -> None:
+        """Merge each user's update into the stored timeline; returns once all are stored.
+
+        Raises
+        ------
+        StoreError
+            If Redis does not answer, a stored timeline cannot be read, or other writers always came first.
+        """
+        user_ids = list(updates)
+        for start in range(0, len(user_ids), _USERS_PER_ROUND_TRIP):
+            self._merge_chunk({user_id: updates[user_id] for user_id in user_ids[start : start + _USERS_PER_ROUND_TRIP]})
+
+    def _merge_chunk(self, updates: Mapping[str, Timeline]) -> None:
+        pending = updates
+        for attempt in range(_ATTEMPTS):
+            lost = self._attempt(pending)
+            if not lost:
+                return
+            pending = {user_id: updates[user_id] for user_id in lost}
+            self._pause_s(random.uniform(0, min(_LONGEST_PAUSE_S, 0.0005 * 2**attempt)))  # noqa: S311 - to part writers, not to hide anything
+        raise StoreError(
+            f"{len(pending)} timelines not stored, first {next(iter(pending))!r}: lost against other writers {_ATTEMPTS} times; retry"
+        )
+
+    def _attempt(self, updates: Mapping[str, Timeline]) -> list[str]:
+        """Users whose write lost against another writer."""
+        user_ids = list(updates)
+        stored = self._read_versioned(user_ids)
+        writes = {
+            user_id: ConditionalWrite(packed=packed, expected=row.version, version_us=max(row.version_us + 1, self._clock_us()))
+            for user_id, row in zip(user_ids, stored, strict=True)
+            if (packed := self._merged(user_id, row, updates[user_id])) != row.packed
+        }
+        done = self._write(list(writes), list(writes.values()))
+        return [user_id for user_id, was_done in zip(writes, done, strict=True) if not was_done]
+
+    def _merged(self, user_id: str, row: VersionedBytes, update: Timeline) -> bytes:
+        try:
+            return pack(merge(unpack(row.packed), update, self._kinds))
+        except TimelineFormatError as exc:
+            raise StoreError(f"the stored timeline of user {user_id!r} cannot be read ({exc}); rebuild it from the raw log") from exc
+
+    def _read_versioned(self, user_ids: Sequence[str]) -> list[VersionedBytes]:
+        with _as_store_error("read timelines"):
+            return self._online.read_versioned(self._store.config, self._view, [entity_key(user_id) for user_id in user_ids])
+
+    def _write(self, user_ids: Sequence[str], writes: Sequence[ConditionalWrite]) -> list[bool]:
+        with _as_store_error("write timelines"):
+            keys = [entity_key(user_id) for user_id in user_ids]
+            return self._online.compare_and_set(self._store.config, self._view, keys, writes)
+
+
+class FeastProfileStore:
+    """The newest attributes of users in Feast's online store, every change also in the offline history that training joins.
+
+    Each attribute keeps its newest value by ``changed_us``, whatever order changes arrive in; at the same microsecond the change that
+    arrives later counts. The history is written first: a change that is online is in the history, too.
+    """
+
+    def __init__(self, store: FeatureStore, product: Product) -> None:
+        self._store = store
+        self._types = {attribute.name: attribute.type for attribute in product.profile}
+        self._view = store.get_feature_view(PROFILE_VIEW) if product.profile else None
+        self._online = _online_store(store)
+        self._history = history_of(store) if product.profile else None
+
+    def read(self, user_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Attributes by name, in the order asked for; unknown users and unset attributes are left out. One round trip."""
+        if self._view is None:
+            return [{} for _ in user_ids]
+        with _as_store_error("read profiles"):
+            rows = self._online.online_read(
+                self._store.config, self._view, [entity_key(user_id) for user_id in user_ids], list(self._types)
+            )
+        return [{name: value for name, proto in (values or {}).items() if (value := _python(proto)) is not None} for _, values in rows]
+
+    def write(self, rows: Mapping[str, Mapping[str, Any]], *, changed_us: int) -> None:
+        """Set attributes of users (those not named keep their value); None unsets.
+
+        Raises
+        ------
+        StoreError
+            If Redis does not answer, or an attribute is not declared or not of its type; then nothing is written.
+        """
+        changed_at = from_us(changed_us)
+        data = [
+            (entity_key(user_id), {name: self._proto(user_id, name, value) for name, value in attributes.items()}, changed_at, None)
+            for user_id, attributes in rows.items()
+            if attributes
+        ]
+        if not data or self._view is None:
+            return
+        if self._history is not None:
+            self._history.append(rows, changed_us=changed_us)
+        with _as_store_error("write profiles"):
+            for start in range(0, len(data), _USERS_PER_ROUND_TRIP):
+                self._online.online_write_batch(self._store.config, self._view, data[start : start + _USERS_PER_ROUND_TRIP], None)
+
+    def _proto(self, user_id: str, name: str, value: Any) -> Value:
+        if name not in self._types:
+            raise StoreError(f"user {user_id!r}: profile attribute {name!r} is not declared, expected one of {sorted(self._types)}")
+        if value is None:
+            return Value()
+        kind = self._types[name]
+        if kind is AttributeType.BOOLEAN and isinstance(value, bool):
+            return Value(bool_val=value)
+        if kind is AttributeType.NUMBER and isinstance(value, int | float) and not isinstance(value, bool):
+            return Value(double_val=float(value))
+        if kind in {AttributeType.CATEGORY, AttributeType.TEXT} and isinstance(value, str):
+            return Value(string_val=value)
+        raise StoreError(f"user {user_id!r}: profile attribute {name!r} is {value!r}, expected a {kind.value}")
+
+
+def entity_key(user_id: str) -> EntityKey:
+    """Feast's key of a user."""
+    return EntityKey(join_keys=[USER_ID], entity_values=[Value(string_val=user_id)])
+
+
+def _online_store(store: FeatureStore) -> TimelineOnlineStore:
+    online = store.provider.online_store
+    if not isinstance(online, TimelineOnlineStore):
+        raise StoreError(f"the feature store's online store is {type(online).__name__}, expected TimelineOnlineStore; use open_store")
+    return online
+
+
+def _stored(*, instant_us: int, values: Mapping[str, Value]) -> StoredTimeline:
+    # Feast calls an absent row PRESENT with a timestamp of 1970; absence is ours to tell.
+    packed = values[PACKED].bytes_val if PACKED in values else b""
+    return StoredTimeline(packed=packed, version_us=instant_us)
+
+
+def _python(proto: Value) -> Any:
+    which = proto.WhichOneof("val")
+    return None if which is None else getattr(proto, which)
+
+
+@contextmanager
+def _as_store_error(action: str) -> Iterator[None]:
+    try:
+        yield
+    except redis.RedisError as exc:
+        raise StoreError(f"could not {action}: {exc}; is Redis running at the configured address?") from exc
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,68 @@
+"""The stores in a dictionary: same contract as over Redis, for tests and for single-process use."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from features.core.catalogue import Kind
+from features.core.timeline import Timeline, merge, pack, unpack
+from features.ports import StoredTimeline
+
+
+class MemoryTimelineStore:
+    """Timelines that end with the process; safe to use from several threads.
+
+    Examples
+    --------
+    >>> MemoryTimelineStore(kinds=(), clock_us=lambda: 1).read(["nobody"])
+    [StoredTimeline(packed=b'', version_us=0)]
+    """
+
+    def __init__(self, *, kinds: Sequence[Kind], clock_us: Callable[[], int]) -> None:
+        self._kinds = kinds
+        self._clock_us = clock_us
+        self._lock = threading.Lock()
+        self._rows: dict[str, StoredTimeline] = {}
+
+    def read(self, user_ids: Sequence[str]) -> list[StoredTimeline]:
+        """Timelines in the order asked for."""
+        with self._lock:
+            return [self._rows.get(user_id, _UNKNOWN) for user_id in user_ids]
+
+    def merge(self, updates: Mapping[str, Timeline]) -> None:
+        """Merge each user's update into the stored timeline; returns once all are stored."""
+        with self._lock:
+            for user_id, update in updates.items():
+                stored = self._rows.get(user_id, _UNKNOWN)
+                packed = pack(merge(unpack(stored.packed), update, self._kinds))
+                if packed != stored.packed:
+                    self._rows[user_id] = StoredTimeline(packed=packed, version_us=max(stored.version_us + 1, self._clock_us()))
+
+
+class MemoryProfileStore:
+    """Profiles that end with the process: each attribute keeps its newest value, whatever order the changes arrive in."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values: dict[str, dict[str, tuple[int, Any]]] = {}
+
+    def read(self, user_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Attributes by name, in the order asked for; unknown users and unset attributes are left out."""
+        with self._lock:
+            return [
+                {name: value for name, (_, value) in self._values.get(user_id, {}).items() if value is not None} for user_id in user_ids
+            ]
+
+    def write(self, rows: Mapping[str, Mapping[str, Any]], *, changed_us: int) -> None:
+        """Set attributes of users (those not named keep their value); None unsets."""
+        with self._lock:
+            for user_id, attributes in rows.items():
+                known = self._values.setdefault(user_id, {})
+                for name, value in attributes.items():
+                    if name not in known or changed_us >= known[name][0]:
+                        known[name] = (changed_us, value)
+
+
+_UNKNOWN = StoredTimeline(packed=b"", version_us=0)

@@ -1,0 +1,85 @@
+"""Sorting, compiled: grouping by a code and ordering by keys."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from features.core.columns import Int64s
+from features.core.compiled import compiled, inlined
+
+
+@compiled
+def group(codes: npt.NDArray[np.int64], n_groups: int) -> tuple[Int64s, Int64s]:
+    """Positions of every code's elements: ``order[start[c]:start[c + 1]]``, in input order.
+
+    Codes must lie in 0 .. n_groups - 1.
+    """
+    start = np.zeros(n_groups + 1, np.int64)
+    for code in codes:
+        start[code + 1] += 1
+    for code in range(n_groups):
+        start[code + 1] += start[code]
+    order = np.empty(len(codes), np.int64)
+    free = start[:-1].copy()
+    for position in range(len(codes)):
+        code = codes[position]
+        order[free[code]] = position
+        free[code] += 1
+    return start, order
+
+
+@inlined
+def _less(major: Int64s, minor: Int64s, i: int, j: int) -> bool:
+    return major[i] < major[j] or (major[i] == major[j] and minor[i] < minor[j])
+
+
+@compiled
+def key_order(major: Int64s, minor: Int64s, n: int, scratch: Int64s) -> Int64s:
+    """Stable ascending order of the first ``n`` elements by (major, minor).
+
+    A natural merge sort: what comes as a few sorted runs (a log in time order, a timeline in kind order) costs little.
+    ``scratch`` is int64[3, >= n + 1]; the answer is one of its rows.
+    """
+    runs = scratch[2]
+    source, target = scratch[0], scratch[1]
+    n_runs = _find_runs(major, minor, n, runs)
+    for i in range(n):
+        source[i] = i
+    while n_runs > 1:
+        merged = 0
+        for run in range(0, n_runs, 2):
+            low, middle = runs[run], runs[run + 1]
+            high = runs[run + 2] if run + 2 <= n_runs else middle
+            _merge_runs(major, minor, source, target, (low, middle, high))
+            runs[merged] = low
+            merged += 1
+        runs[merged] = n
+        n_runs = merged
+        source, target = target, source
+    return source
+
+
+@inlined
+def _find_runs(major: Int64s, minor: Int64s, n: int, runs: Int64s) -> int:
+    runs[0] = 0
+    n_runs = 1
+    for i in range(1, n):
+        if _less(major, minor, i, i - 1):
+            runs[n_runs] = i
+            n_runs += 1
+    runs[n_runs] = n
+    return n_runs
+
+
+@inlined
+def _merge_runs(major: Int64s, minor: Int64s, source: Int64s, target: Int64s, bounds: tuple[int, int, int]) -> None:
+    low, middle, high = bounds
+    left, right = low, middle
+    for position in range(low, high):
+        if right >= high or (left < middle and not _less(major, minor, source[right], source[left])):
+            target[position] = source[left]
+            left += 1
+        else:
+            target[position] = source[right]
+            right += 1

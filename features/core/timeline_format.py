@@ -1,0 +1,335 @@
+"""The bytes of a timeline: fixed layout, columns coded as differences from their least value, checksum at the end.
+
+All integers little-endian::
+
+    magic "SHT", version u8
+    n_kinds u32, n_let_go u32, n_events u32, n_subjects u32, n_sessions u32
+    columns of the kinds:   name hash, number of events      (ascending by hash)
+    columns of the let-go:  index of the kind, occurred_us, event_hash    (one each for the kinds that ever let one go)
+    columns of the events:  occurred_us, event_hash, known_us - (occurred_us - skew_us), skew_us, value, subject, session
+    columns of the texts:   subject hashes, session hashes    (ascending; an event's 0 is none, its i is the i-th of them)
+    checksum u64: xxh3 of all bytes before it
+
+One column: ``u8`` width in bytes of a value (low half) and scale (high half), ``u8`` width of the least value, the least
+value, then every value as ``(value - least) / scale``. A width of 8 has least 0 and scale 1; a constant column has width 0.
+Events are in order (kind hash, occurred_us, event_hash). Equal timelines have equal bytes; no event is no bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from features.core.columns import Int64s
+from features.core.compiled import compiled, inlined
+from features.core.layout import HASH, KIND, KNOWN, LET_GO_HASH, LET_GO_KIND, LET_GO_OCCURRED, N_LET_GO_ROWS, N_ROWS, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
+
+FORMAT_VERSION = 1
+MAGIC = b"SHT"
+HEADER = struct.Struct("<3sBIIIII")
+HEADER_BYTES = HEADER.size
+CHECKSUM_BYTES = 8
+
+Bytes = npt.NDArray[np.uint8]
+Matrix = npt.NDArray[np.int64]
+
+_SCALES = np.array([1, 1_000, 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000], np.int64)
+_MASKS = np.array([0, *((1 << 8 * width) - 1 for width in range(1, 8)), -1], np.int64)
+_FOUR_BYTES = 0xFFFF_FFFF
+_MAX_COLUMN_OVERHEAD = 10
+N_SIZES = 5
+
+
+class TimelineFormatError(ValueError):
+    """These bytes are no timeline that this release can read."""
+
+
+def checked(packed: bytes) -> bytes:
+    """The same bytes, once magic, version and checksum are right; the rest is checked where it is read.
+
+    Raises
+    ------
+    TimelineFormatError
+        If the bytes are truncated, corrupted, or written by a newer release.
+    """
+    if not packed:
+        return packed
+    size = len(packed)
+    if size < HEADER_BYTES + CHECKSUM_BYTES or packed[:3] != MAGIC:
+        raise TimelineFormatError(
+            f"timeline: got {size} bytes beginning {packed[:4].hex()}, expected at least {HEADER_BYTES + CHECKSUM_BYTES} bytes beginning "
+            f"{MAGIC.hex()}; it was truncated or is something else: rebuild this user's timeline from the raw log"
+        )
+    if packed[3] != FORMAT_VERSION:
+        raise TimelineFormatError(
+            f"timeline: got format version {packed[3]}, expected {FORMAT_VERSION}; it was written by another release: "
+            "upgrade every reader before the writers"
+        )
+    if xxhash.xxh3_64_intdigest(memoryview(packed)[:-CHECKSUM_BYTES]) != int.from_bytes(packed[-CHECKSUM_BYTES:], "little"):
+        raise TimelineFormatError(
+            f"timeline: the checksum of {size} bytes does not match; they were truncated or corrupted: "
+            "rebuild this user's timeline from the raw log"
+        )
+    return packed
+
+
+def encode(events: Matrix, let_go: Matrix) -> bytes:
+    """Bytes of canonical events (int64[8, n]) and let-go keys (int64[3, m]), as `retention.retain` returns them."""
+    if events.shape[1] == 0 and let_go.shape[1] == 0:
+        return b""
+    kinds = np.union1d(events[KIND], let_go[LET_GO_KIND])
+    subjects, sessions = _texts(events[SUBJECT]), _texts(events[SESSION])
+    header = HEADER.pack(MAGIC, FORMAT_VERSION, len(kinds), let_go.shape[1], events.shape[1], len(subjects), len(sessions))
+    content = header + _written(events, let_go, (kinds, subjects, sessions)).tobytes()
+    return content + xxhash.xxh3_64_intdigest(content).to_bytes(CHECKSUM_BYTES, "little")
+
+
+def decode(packed: bytes) -> tuple[Matrix, Matrix]:
+    """Canonical events and let-go keys of the bytes; the inverse of `encode`.
+
+    Raises
+    ------
+    TimelineFormatError
+        If the bytes are not exactly what `encode` writes.
+    """
+    if not packed:
+        return np.empty((N_ROWS, 0), np.int64), np.empty((N_LET_GO_ROWS, 0), np.int64)
+    read, events, let_go = _read(np.frombuffer(checked(packed), np.uint8))
+    if not read:
+        raise malformed(len(packed))
+    return events, let_go
+
+
+def malformed(size: int) -> TimelineFormatError:
+    """The error for bytes whose checksum is right and whose content is not."""
+    return TimelineFormatError(
+        f"timeline: {size} bytes with a right checksum whose columns do not fit together; another program wrote them: "
+        "rebuild this user's timeline from the raw log"
+    )
+
+
+@compiled
+def read_sizes(buffer: Bytes, low: int, high: int, sizes: Int64s) -> bool:
+    """Fill ``sizes`` with n_kinds, n_let_go, n_events, n_subjects, n_sessions; False if there cannot be as many."""
+    for i in range(N_SIZES):
+        sizes[i] = _load(buffer, low + 4 + 4 * i) & _FOUR_BYTES
+        if sizes[i] > high - low:
+            return False
+    return sizes[3] <= sizes[2] and sizes[4] <= sizes[2]
+
+
+@compiled
+def read_events(buffer: Bytes, bounds: tuple[int, int], sizes: Int64s, tables: tuple[Matrix, Matrix], events: Matrix) -> int:
+    """Fill kinds (2 rows), let-go keys (3 rows) and events (8 rows); the position after them, or -1 if they do not fit.
+
+    KIND of the events and LET_GO_KIND are indices in the table of kinds; SUBJECT and SESSION are 0 or 1 + the index of a text.
+    """
+    low, high = bounds
+    stop = high - CHECKSUM_BYTES
+    kinds, let_go = tables
+    at = low + HEADER_BYTES
+    for row in range(2):
+        at = _read_column(buffer, at, stop, kinds[row, : sizes[0]])
+    for row in range(N_LET_GO_ROWS):
+        at = _read_column(buffer, at, stop, let_go[row, : sizes[1]])
+    for row in (OCCURRED, HASH, KNOWN, SKEW, VALUE, SUBJECT, SESSION):
+        at = _read_column(buffer, at, stop, events[row, : sizes[2]])
+    if at < 0 or not _spread_kinds(kinds, sizes, events):
+        return -1
+    return at if _finish_events(sizes, let_go, events) else -1
+
+
+@inlined
+def _spread_kinds(kinds: Matrix, sizes: Int64s, events: Matrix) -> bool:
+    position = 0
+    for kind in range(sizes[0]):
+        count = kinds[1, kind]
+        if count < 0 or count > sizes[2] - position:
+            return False
+        for _ in range(count):
+            events[KIND, position] = kind
+            position += 1
+    return position == sizes[2]
+
+
+@inlined
+def _finish_events(sizes: Int64s, let_go: Matrix, events: Matrix) -> bool:
+    right = True
+    for i in range(sizes[2]):
+        right &= events[KNOWN, i] >= 0 and events[SKEW, i] >= 0
+        right &= 0 <= events[SUBJECT, i] <= sizes[3] and 0 <= events[SESSION, i] <= sizes[4]
+        events[KNOWN, i] += events[OCCURRED, i] - events[SKEW, i]
+    for i in range(sizes[1]):
+        right &= 0 <= let_go[LET_GO_KIND, i] < sizes[0]
+    return right
+
+
+@compiled
+def _read(buffer: Bytes) -> tuple[bool, Matrix, Matrix]:
+    sizes = np.empty(N_SIZES, np.int64)
+    if not read_sizes(buffer, 0, len(buffer), sizes):
+        return False, np.empty((0, 0), np.int64), np.empty((0, 0), np.int64)
+    kinds, let_go = np.empty((2, sizes[0]), np.int64), np.empty((N_LET_GO_ROWS, sizes[1]), np.int64)
+    events = np.empty((N_ROWS, sizes[2]), np.int64)
+    at = read_events(buffer, (0, len(buffer)), sizes, (kinds, let_go), events)
+    subjects, sessions = np.zeros(sizes[3] + 1, np.int64), np.zeros(sizes[4] + 1, np.int64)
+    at = _read_column(buffer, at, len(buffer) - CHECKSUM_BYTES, subjects[1:])
+    at = _read_column(buffer, at, len(buffer) - CHECKSUM_BYTES, sessions[1:])
+    if at != len(buffer) - CHECKSUM_BYTES:
+        return False, events, let_go
+    for i in range(sizes[2]):
+        events[KIND, i] = kinds[0, events[KIND, i]]
+        events[SUBJECT, i] = subjects[events[SUBJECT, i]]
+        events[SESSION, i] = sessions[events[SESSION, i]]
+    for i in range(sizes[1]):
+        let_go[LET_GO_KIND, i] = kinds[0, let_go[LET_GO_KIND, i]]
+    return True, events, let_go
+
+
+@inlined
+def _load(buffer: Bytes, at: int) -> int:
+    """Eight bytes as a signed integer; the checksum at the end makes it safe to read past a column."""
+    first = np.uint64(at)  # unsigned: numba then knows that it is no index from the end, and makes one load of the loop
+    loaded = np.int64(0)
+    for i in range(8):
+        loaded |= np.int64(buffer[first + np.uint64(i)]) << (8 * i)
+    return loaded
+
+
+@compiled
+def _read_column(buffer: Bytes, at: int, stop: int, values: Int64s) -> int:
+    """Fill ``values``; the position after the column, or -1 if it cannot be one (also if ``at`` already was -1)."""
+    if at < 0 or at + 2 > stop:
+        return -1
+    width, scale, least_width = buffer[at] & 15, buffer[at] >> 4, buffer[at + 1]
+    body = at + 2 + least_width
+    end = body + len(values) * width
+    if width > 8 or least_width > 8 or scale >= len(_SCALES) or end > stop:
+        return -1
+    least = _sign_extended(_load(buffer, at + 2), least_width)
+    if width == 0:
+        values[:] = least
+        return end
+    mask, factor = _MASKS[width], _SCALES[scale]
+    for i in range(len(values)):
+        values[i] = least + (_load(buffer, body + i * width) & mask) * factor
+    return end
+
+
+@inlined
+def _sign_extended(loaded: int, width: int) -> int:
+    if width == 0:
+        return 0
+    unused = 64 - 8 * np.int64(width)
+    return (np.int64(loaded) << unused) >> unused
+
+
+@compiled
+def _written(events: Matrix, let_go: Matrix, tables: tuple[Int64s, Int64s, Int64s]) -> Bytes:
+    kinds, subjects, sessions = tables
+    n, m, k = events.shape[1], let_go.shape[1], len(kinds)
+    out = np.empty((k * 2 + m * 3 + n * 7 + len(subjects) + len(sessions)) * 8 + 14 * _MAX_COLUMN_OVERHEAD, np.uint8)
+    at = _write_column(out, 0, kinds)
+    at = _write_column(out, at, _counts(kinds, events))
+    at = _write_column(out, at, np.searchsorted(kinds, let_go[LET_GO_KIND]))
+    at = _write_column(out, at, let_go[LET_GO_OCCURRED])
+    at = _write_column(out, at, let_go[LET_GO_HASH])
+    at = _write_column(out, at, events[OCCURRED])
+    at = _write_column(out, at, events[HASH])
+    at = _write_column(out, at, events[KNOWN] - (events[OCCURRED] - events[SKEW]))
+    at = _write_column(out, at, events[SKEW])
+    at = _write_column(out, at, events[VALUE])
+    at = _write_column(out, at, _codes(subjects, events[SUBJECT]))
+    at = _write_column(out, at, _codes(sessions, events[SESSION]))
+    at = _write_column(out, at, subjects)
+    at = _write_column(out, at, sessions)
+    return out[:at]
+
+
+@inlined
+def _counts(kinds: Int64s, events: Matrix) -> Int64s:
+    counts = np.zeros(len(kinds), np.int64)
+    kind = 0
+    for i in range(events.shape[1]):
+        while kinds[kind] != events[KIND, i]:
+            kind += 1
+        counts[kind] += 1
+    return counts
+
+
+@inlined
+def _codes(texts: Int64s, hashes: Int64s) -> Int64s:
+    codes = np.zeros(len(hashes), np.int64)
+    for i in range(len(hashes)):
+        if hashes[i] != 0:
+            codes[i] = np.searchsorted(texts, hashes[i]) + 1
+    return codes
+
+
+@compiled
+def _write_column(out: Bytes, at: int, values: Int64s) -> int:
+    least, width, scale = _frame(values)
+    least_width = 0 if width == 8 else _signed_width(least)
+    out[at] = width | scale << 4
+    out[at + 1] = least_width
+    _store(out, at + 2, least, least_width)
+    body = at + 2 + least_width
+    for i in range(len(values)):
+        _store(out, body + i * width, (values[i] - least) // _SCALES[scale] if width < 8 else values[i], width)
+    return body + len(values) * width
+
+
+@inlined
+def _frame(values: Int64s) -> tuple[int, int, int]:
+    """Least value, width in bytes and scale that code the column shortest."""
+    if len(values) == 0:
+        return 0, 0, 0
+    least, most = values.min(), values.max()
+    span = most - least
+    if span < 0 or span > _MASKS[7]:  # negative: wider than int64
+        return 0, 8, 0
+    scale = len(_SCALES) - 1 if span > 0 else 0
+    while scale > 0 and not _divides(_SCALES[scale], least, values):
+        scale -= 1
+    return least, _unsigned_width(span // _SCALES[scale]), scale
+
+
+@inlined
+def _divides(scale: int, least: int, values: Int64s) -> bool:
+    for value in values:
+        if (value - least) % scale != 0:
+            return False
+    return True
+
+
+@inlined
+def _unsigned_width(value: int) -> int:
+    width = 0
+    while value > _MASKS[width]:
+        width += 1
+    return width
+
+
+@inlined
+def _signed_width(value: int) -> int:
+    if value == 0:
+        return 0
+    width = 1
+    while width < 8 and not -(1 << (8 * width - 1)) <= value < 1 << (8 * width - 1):
+        width += 1
+    return width
+
+
+@inlined
+def _store(out: Bytes, at: int, value: int, width: int) -> None:
+    for i in range(width):
+        out[at + i] = (value >> (8 * i)) & 255
+
+
+def _texts(hashes: Int64s) -> Int64s:
+    """Distinct hashes in ascending order, without the 0 of "none"."""
+    distinct = np.unique(hashes)
+    return distinct[distinct != 0]

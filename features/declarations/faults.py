@@ -1,0 +1,95 @@
+"""What is wrong in a declaration, as values; and the one error that carries them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_LONGEST_QUOTE = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing wrong at one place.
+
+    Examples
+    --------
+    >>> str(Fault(path="label.horizon", found='"7 days"', expected="a duration such as 7d", advice="write 7d"))
+    'label.horizon: found "7 days", expected a duration such as 7d; write 7d'
+    """
+
+    path: str  # inside the file: features[3].windows[0]; "" for the file as a whole
+    found: str
+    expected: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        """One line for people."""
+        place = f"{self.path}: " if self.path else ""
+        advice = f"; {self.advice}" if self.advice else ""
+        return f"{place}found {self.found}, expected {self.expected}{advice}"
+
+
+class DeclarationError(ValueError):
+    """A declaration file cannot be used; every fault in it is named, one a line.
+
+    Attributes
+    ----------
+    file
+        The file, as it was asked for.
+    faults
+        All of them, in the order of the file's keys.
+    """
+
+    def __init__(self, file: Path, faults: Sequence[Fault]) -> None:
+        self.file = file
+        self.faults = tuple(faults)
+        super().__init__("\n".join(f"{file}: {fault}" for fault in self.faults))
+
+
+def quote(value: object) -> str:
+    """A found value as it would stand in the file, short enough for a message.
+
+    Examples
+    --------
+    >>> quote("7 days"), quote(None), quote(True), quote([1, 2]), quote({"a": 1})
+    ('"7 days"', 'nothing', 'true', 'a list of 2', 'a mapping with a')
+    """
+    if value is None:
+        return "nothing"
+    if isinstance(value, Mapping):
+        return "a mapping with " + (", ".join(str(key) for key in value) or "no keys")
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, bool | int | float | str) else repr(value)
+    return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 3] + "..."
+
+
+def place(*steps: str | int) -> str:
+    """Text of a path inside a file.
+
+    Examples
+    --------
+    >>> place("features", 3, "windows", 0), place("kinds", "log in")
+    ('features[3].windows[0]', 'kinds."log in"')
+    """
+    text = ""
+    for step in steps:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += ("." if text else "") + (step if step.isidentifier() else json.dumps(step, ensure_ascii=False))
+    return text
+
+
+def one_of(names: Sequence[str]) -> str:
+    """The choices, in words.
+
+    Examples
+    --------
+    >>> one_of(["login", "click"]), one_of([])
+    ('one of login, click', 'nothing: none are declared')
+    """
+    return "one of " + ", ".join(names) if names else "nothing: none are declared"

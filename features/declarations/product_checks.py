@@ -1,0 +1,143 @@
+"""What one key of ``product.yaml`` demands of another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from features.core.catalogue import Aggregation
+from features.core.product import AttributeType
+from features.declarations.faults import Fault, one_of, place, quote
+from features.declarations.product_parts import attribute_model_input, expand, kinds_of
+from features.declarations.product_schema import AttributeSchema, FeatureSchema, ProductSchema
+
+RESERVED_NAMES = ("user_id", "event_timestamp", "as_of", "snapshot_as_of", "feature_fingerprint", "dropped_out", "packed", "base")
+"""Columns and keys that the system itself uses beside features, attributes and causes."""
+
+_VALUE_TYPES: dict[AttributeType, tuple[type, ...]] = {
+    AttributeType.CATEGORY: (str,),
+    AttributeType.TEXT: (str,),
+    AttributeType.NUMBER: (int, float),
+    AttributeType.BOOLEAN: (bool,),
+}
+
+
+def product_faults(schema: ProductSchema) -> Iterator[Fault]:
+    """Every fault that crosses keys, in the order of the file's sections."""
+    yield from _group_faults(schema)
+    yield from _cause_faults(schema)
+    for index, feature in enumerate(schema.features):
+        yield from _feature_faults(schema, feature, index)
+    yield from _repeated_features(schema)
+    yield from _label_faults(schema)
+    yield from _profile_faults(schema)
+    yield from _segment_faults(schema)
+
+
+def unknown(path: str, found: str, names: list[str], *, section: str) -> Fault:
+    """The fault "this name is not declared"."""
+    return Fault(path=path, found=quote(found), expected=one_of(names), advice=f"declare it under {section} or correct the name")
+
+
+def _group_faults(schema: ProductSchema) -> Iterator[Fault]:
+    for group, members in schema.groups.items():
+        if group in schema.kinds:
+            yield Fault(path=place("groups", group), found="the name of a kind", expected="another name", advice="rename the group")
+        for index, member in enumerate(members):
+            if member not in schema.kinds:
+                yield unknown(place("groups", group, index), member, list(schema.kinds), section="kinds")
+            elif member in members[:index]:
+                yield Fault(
+                    path=place("groups", group, index), found=f"{quote(member)} again", expected="each kind once", advice="remove it"
+                )
+
+
+def _cause_faults(schema: ProductSchema) -> Iterator[Fault]:
+    yield from _reserved("causes", schema.causes)
+
+
+def _feature_faults(schema: ProductSchema, feature: FeatureSchema, index: int) -> Iterator[Fault]:
+    known = [*schema.kinds, *schema.groups]
+    for position, name in enumerate(feature.of):
+        path = place("features", index, "of", position)
+        if name not in known:
+            yield unknown(path, name, known, section="kinds or groups")
+        else:
+            yield from _unfit_kinds(schema, feature.aggregation, name, path)
+    if feature.cause not in (*schema.causes, "other"):
+        yield unknown(place("features", index, "cause"), feature.cause, list(schema.causes), section="causes")
+
+
+def _unfit_kinds(schema: ProductSchema, aggregation: Aggregation, name: str, path: str) -> Iterator[Fault]:
+    """Kinds that lack what the aggregation reads."""
+    members = {kind: schema.kinds[kind] for kind in kinds_of(schema, name) if kind in schema.kinds}
+    if aggregation is Aggregation.SUM:
+        without = [kind for kind, body in members.items() if body.value_unit is None]
+        units = sorted({body.value_unit for body in members.values() if body.value_unit is not None})
+        if without:
+            yield Fault(
+                path=path, found=f"sum over {', '.join(without)} without a value", expected="kinds with a value_unit", advice="count them"
+            )
+        elif len(units) > 1:
+            yield Fault(
+                path=path, found=f"sum over the units {', '.join(units)}", expected="kinds of one value_unit", advice="split the group"
+            )
+    if aggregation is Aggregation.DISTINCT_SUBJECTS and all(body.subject is None for body in members.values()):
+        yield Fault(
+            path=path, found=f"distinct_subjects over {name} without a subject", expected="a kind with a subject", advice="count it"
+        )
+
+
+def _repeated_features(schema: ProductSchema) -> Iterator[Fault]:
+    counts: Counter[str] = Counter()
+    for index, feature in enumerate(schema.features):
+        for name in (made.name for made in expand(schema, feature)):
+            if counts[name]:
+                yield Fault(path=place("features", index), found=f"{name} again", expected="each feature once", advice="remove one of them")
+            if name in RESERVED_NAMES or name in schema.profile:
+                yield Fault(
+                    path=place("features", index), found=f"{name}, a name in use", expected="another name", advice="rename the attribute"
+                )
+            counts[name] += 1
+
+
+def _label_faults(schema: ProductSchema) -> Iterator[Fault]:
+    known = [*schema.kinds, *schema.groups]
+    for index, name in enumerate(schema.label.activity):
+        if name not in known:
+            yield unknown(place("label", "activity", index), name, known, section="kinds or groups")
+    spine = schema.label.spine
+    if spine.stop_after < spine.start_after:
+        path = place("label", "spine", "stop_after")
+        yield Fault(path=path, found=f"{spine.stop_after}", expected=f"at least start_after, {spine.start_after}", advice="raise it")
+
+
+def _profile_faults(schema: ProductSchema) -> Iterator[Fault]:
+    yield from _reserved("profile", schema.profile)
+    for name, attribute in schema.profile.items():
+        if attribute.type is AttributeType.TEXT and attribute_model_input(attribute) is True:
+            path = place("profile", name, "model")
+            yield Fault(path=path, found="true", expected="false for text", advice="make it a category or leave model out")
+
+
+def _segment_faults(schema: ProductSchema) -> Iterator[Fault]:
+    for segment, where in schema.segments.items():
+        for name, value in where.items():
+            path = place("segments", segment, name)
+            attribute = schema.profile.get(name)
+            if attribute is None:
+                yield unknown(path, name, list(schema.profile), section="profile")
+            elif not _fits(value, attribute):
+                yield Fault(path=path, found=quote(value), expected=f"a {attribute.type.value}", advice="one value of the attribute's type")
+
+
+def _fits(value: Any, attribute: AttributeSchema) -> bool:
+    allowed = _VALUE_TYPES[attribute.type]
+    return isinstance(value, allowed) and (bool in allowed or not isinstance(value, bool))
+
+
+def _reserved(section: str, names: Any) -> Iterator[Fault]:
+    for name in names:
+        if name in RESERVED_NAMES:
+            yield Fault(path=place(section, name), found="a name the system uses itself", expected="another name", advice="rename it")

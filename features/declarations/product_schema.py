@@ -1,0 +1,102 @@
+"""The shape of ``product.yaml``: keys, types and defaults. What crosses keys is checked in `product_checks`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from features.core.catalogue import Aggregation, Direction
+from features.core.product import AttributeType
+from features.declarations.fields import Duration, Name, OneOrMore, PositiveDuration, Text
+from features.declarations.log_schema import LogSchema
+from features.declarations.yaml_file import Declared
+
+EVERYTHING = "all"
+"""Stands for "no window" in ``windows``: everything the timeline keeps."""
+
+
+class KindSchema(Declared):
+    """An event kind; all keys may be left out."""
+
+    keep: Annotated[int, Field(ge=1, le=10_000)] = 64
+    keep_first: Annotated[int, Field(ge=0, le=1_000)] = 2
+    subject: Text | None = None
+    value_unit: Text | None = None
+    description: str = ""
+
+
+class CauseSchema(Declared):
+    """A cause group; all keys may be left out."""
+
+    actionable: bool = True
+    sentence: str = ""
+
+
+def _window(value: Any) -> Any:
+    return None if value == EVERYTHING else value
+
+
+def _everything() -> list[timedelta | None]:
+    return [None]
+
+
+Window = Annotated[PositiveDuration | None, BeforeValidator(_window)]
+
+
+class FeatureSchema(Declared):
+    """One aggregation over one or more kinds or groups and one or more windows: |of| x |windows| features, `of` outermost."""
+
+    aggregation: Annotated[Aggregation, Field(strict=False)]
+    of: Annotated[list[Name], Field(min_length=1), OneOrMore]
+    windows: Annotated[list[Window], Field(min_length=1), OneOrMore] = Field(default_factory=_everything)
+    cause: Name = "other"
+    direction: Annotated[Direction, Field(strict=False)] = Direction.NONE
+    description: str = ""
+
+
+class SpineSchema(Declared):
+    """When a user's past becomes training rows."""
+
+    every: PositiveDuration = timedelta(days=1)
+    start_after: Duration = timedelta(days=1)
+    stop_after: PositiveDuration = timedelta(days=60)
+    active_within: PositiveDuration | None = None
+    at_midnight: bool = False
+
+
+class LabelSchema(Declared):
+    """What dropping out means."""
+
+    activity: Annotated[list[Name], Field(min_length=1), OneOrMore]
+    horizon: PositiveDuration
+    spine: SpineSchema = SpineSchema()
+
+
+class AttributeSchema(Declared):
+    """A profile attribute."""
+
+    type: Annotated[AttributeType, Field(strict=False)]
+    model: bool | None = None  # None: true, except for text
+    description: str = ""
+
+
+def _empty_when_absent(value: Any) -> Any:
+    return {} if value is None else value
+
+
+class ProductSchema(Declared):
+    """All of ``product.yaml``."""
+
+    version: Literal[1] = 1
+    name: Name
+    description: Text
+    kinds: Annotated[dict[Name, Annotated[KindSchema, BeforeValidator(_empty_when_absent)]], Field(min_length=1)]
+    groups: dict[Name, Annotated[list[Name], Field(min_length=1)]] = Field(default_factory=dict)
+    causes: dict[Name, Annotated[CauseSchema, BeforeValidator(_empty_when_absent)]] = Field(default_factory=dict)
+    features: Annotated[list[FeatureSchema], Field(min_length=1)]
+    label: LabelSchema
+    profile: dict[Name, AttributeSchema] = Field(default_factory=dict)
+    segments: dict[Name, Annotated[dict[Name, Any], Field(min_length=1)]] = Field(default_factory=dict)
+    logs: dict[Name, LogSchema] = Field(default_factory=dict)

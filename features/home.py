@@ -1,0 +1,78 @@
+"""Names of all places under the state directory; pure paths, nothing is created here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where one installation keeps its state.
+
+    Examples
+    --------
+    >>> Home(Path(".stillhere")).raw_dir("onboarding").as_posix()
+    '.stillhere/products/onboarding/raw'
+    """
+
+    root: Path
+
+    @property
+    def redis_dir(self) -> Path:
+        """Data of the bundled Redis (AOF, configuration, log), shared by all products."""
+        return self.root / "redis"
+
+    @property
+    def policies_dir(self) -> Path:
+        """Every policy a decision was made with, one file per hash."""
+        return self.root / "policies"
+
+    @property
+    def run_file(self) -> Path:
+        """``run.json``: endpoints and process ids of what is running now."""
+        return self.root / "run.json"
+
+    def product_dir(self, product: str) -> Path:
+        """Everything below that belongs to one product."""
+        return self.root / "products" / product
+
+    def raw_dir(self, product: str) -> Path:
+        """The raw log: ``day=YYYY-MM-DD/part-*.parquet``."""
+        return self.product_dir(product) / "raw"
+
+    def receipts_dir(self, product: str) -> Path:
+        """Receipts exported from the ledger."""
+        return self.product_dir(product) / "receipts"
+
+    def feast_dir(self, product: str) -> Path:
+        """Feast's registry and offline files."""
+        return self.product_dir(product) / "feast"
+
+    def registry_file(self, product: str) -> Path:
+        """Feast's registry."""
+        return self.feast_dir(product) / "registry.db"
+
+    def snapshots_file(self, product: str) -> Path:
+        """Offline feature snapshots."""
+        return self.feast_dir(product) / "snapshots.parquet"
+
+    def profiles_file(self, product: str) -> Path:
+        """Offline profile history."""
+        return self.feast_dir(product) / "profiles.parquet"
+
+    def labels_file(self, product: str, log: str) -> Path:
+        """Labels imported from the labels log of that name."""
+        return self.product_dir(product) / "labels" / f"{log}.parquet"
+
+    def bundles_dir(self, product: str) -> Path:
+        """Verified local copies of model bundles, one folder per version."""
+        return self.product_dir(product) / "bundles"
+
+    def rejected_dir(self, product: str) -> Path:
+        """Rejected rows of imports, with line numbers and reasons."""
+        return self.product_dir(product) / "rejected"
+
+    def incoming_dir(self, product: str) -> Path:
+        """Logs to import: what the simulator writes."""
+        return self.product_dir(product) / "incoming"

@@ -1,0 +1,191 @@
+"""A bundle: everything serving needs of one trained model, in one folder whose every file is hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.core.catalogue import Catalogue
+from models.attribution import BASE, by_cause
+from models.calibration import Calibration
+from models.errors import CorruptBundleError, ModelError
+from models.risk import RiskModel
+from models.signature import Signature
+
+FloatArray = npt.NDArray[np.float64]
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+REGISTRATION = "registration.json"
+"""Written beside the bundle by whoever fetched it from the registry: ``{"version": "onboarding/3"}``; not part of the bundle."""
+_FILES = ("model.txt", "calibration.json", "signature.json", "causes.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleContent:
+    """What training hands over."""
+
+    product: str
+    model_text: str  # LightGBM's text format
+    signature: Signature
+    calibration: Calibration
+    causes: Mapping[str, str]  # cause of every model input, features and attributes alike
+    about: Mapping[str, Any] = field(default_factory=dict)  # for people: horizon, spans, run id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A loaded, verified model; implements ``serving.ports.Scorer``."""
+
+    version: str  # registry version, "onboarding/3"; "<product>/<hash>" when it was never registered
+    signature: Signature
+    calibration: Calibration
+    causes: tuple[str, ...]  # of each input, in row order
+    model: RiskModel
+    about: Mapping[str, Any]
+
+    @property
+    def feature_fingerprint(self) -> str:
+        """Fingerprint of the features the model was trained on."""
+        return self.signature.feature_fingerprint
+
+    def risk(self, vectors: FloatArray, profiles: Sequence[Mapping[str, object]]) -> FloatArray:
+        """Calibrated P(dropout within the horizon), shape (n_users,), for vectors of shape (n_users, n_features)."""
+        return self.calibration.apply(self.raw_scores(vectors, profiles))
+
+    def raw_scores(self, vectors: FloatArray, profiles: Sequence[Mapping[str, object]]) -> FloatArray:
+        """Log-odds before calibration, shape (n_users,): what the contributions sum to."""
+        return self.model.raw_scores(self.signature.encode(vectors, profiles))
+
+    def contributions(self, vector: FloatArray, profile: Mapping[str, object]) -> dict[str, float]:
+        """TreeSHAP log-odds by cause for one user, vector of shape (n_features,); with ``"base"``, the sum is the raw score.
+
+        Calibration is monotone, so a cause that raises the raw score raises the risk; the sizes are those of the raw score.
+        """
+        row = self.signature.encode(np.asarray(vector, dtype=np.float64).reshape(1, -1), [profile])[0]
+        return by_cause(self.model.contributions(row), self.causes)
+
+
+def write_bundle(folder: Path, content: BundleContent) -> Path:
+    """Write the bundle's files and, last, the manifest with the SHA-256 of each; returns the folder.
+
+    Raises
+    ------
+    ModelError
+        If an input has no cause or a cause is called "base".
+    """
+    _causes_in_order(content.causes, content.signature)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {
+        "model.txt": content.model_text,
+        "calibration.json": _json(content.calibration.to_json()),
+        "signature.json": _json(content.signature.to_json()),
+        "causes.json": _json(dict(content.causes)),
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    hashes = {name: _sha256(folder / name) for name in _FILES}
+    manifest = {"format": FORMAT, "product": content.product, "about": dict(content.about), "files": hashes}
+    (folder / MANIFEST).write_text(_json(manifest), encoding="utf-8")
+    return folder
+
+
+def verify_bundle(folder: Path) -> dict[str, Any]:
+    """Read the manifest, once every file of the bundle has the hash it names.
+
+    Raises
+    ------
+    CorruptBundleError
+        Naming the file that is missing, changed or not listed.
+    """
+    manifest = _read_manifest(folder)
+    for name in _FILES:
+        expected = manifest["files"].get(name)
+        if expected is None:
+            raise CorruptBundleError(f"bundle {folder}: {MANIFEST} lists no {name}; fetch the bundle again, or train again")
+        if not (folder / name).is_file():
+            raise CorruptBundleError(f"bundle {folder}: {name} is missing; fetch the bundle again, or train again")
+        got = _sha256(folder / name)
+        if got != expected:
+            raise CorruptBundleError(
+                f"bundle {folder}: {name} has SHA-256 {got[:16]}..., expected {expected[:16]}...; fetch the bundle again, or train again"
+            )
+    return manifest
+
+
+def load_bundle(folder: Path, catalogue: Catalogue | None = None) -> Bundle:
+    """Load a verified bundle, ready to score.
+
+    Parameters
+    ----------
+    folder
+        Where `write_bundle` wrote it, or a copy.
+    catalogue
+        The product's present catalogue; None only where the caller names the columns itself (the MLflow model).
+
+    Raises
+    ------
+    CorruptBundleError
+        If a file is missing or changed.
+    SignatureMismatchError
+        If the catalogue is not the one the model was trained on.
+    """
+    manifest = verify_bundle(folder)
+    signature = Signature.from_json(_read_json(folder / "signature.json"))
+    if catalogue is not None:
+        signature.require(catalogue)
+    return Bundle(
+        version=_version(folder, manifest),
+        signature=signature,
+        calibration=Calibration.from_json(_read_json(folder / "calibration.json")),
+        causes=_causes_in_order(_read_json(folder / "causes.json"), signature),
+        model=RiskModel((folder / "model.txt").read_text(encoding="utf-8"), len(signature.input_names)),
+        about=manifest["about"],
+    )
+
+
+def _causes_in_order(causes: Mapping[str, str], signature: Signature) -> tuple[str, ...]:
+    without = [name for name in signature.input_names if name not in causes]
+    if without:
+        raise ModelError(f"these model inputs have no cause: {without}; every feature in product.yaml declares one")
+    if BASE in causes.values():
+        raise ModelError(f"a cause is called {BASE!r}, which names the expected score itself; rename it in product.yaml")
+    return tuple(causes[name] for name in signature.input_names)
+
+
+def _version(folder: Path, manifest: Mapping[str, Any]) -> str:
+    registration = folder / REGISTRATION
+    if registration.is_file():
+        return str(_read_json(registration)["version"])
+    return f"{manifest['product']}/{_sha256(folder / MANIFEST)[:12]}"
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    if not (folder / MANIFEST).is_file():
+        raise CorruptBundleError(f"bundle {folder}: {MANIFEST} is missing; fetch the bundle again, or train again")
+    manifest: dict[str, Any] = _read_json(folder / MANIFEST)
+    if manifest.get("format") != FORMAT:
+        raise CorruptBundleError(f"bundle {folder}: {MANIFEST} has format {manifest.get('format')!r}, expected {FORMAT}; train again")
+    return manifest
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as exc:
+        raise CorruptBundleError(f"bundle {path.parent}: {path.name} is not JSON ({exc}); fetch the bundle again, or train again") from exc
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,133 @@
+"""What a model expects as input: the features it was trained on, in order, and the profile attributes with their categories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.core.catalogue import Catalogue
+from features.core.product import AttributeType
+from models.errors import ModelError, SignatureMismatchError
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAttribute:
+    """One profile attribute as a model input."""
+
+    name: str
+    type: AttributeType
+    categories: tuple[str, ...] = ()  # of a category, in code order; learned from the training rows
+
+    def encode(self, value: object) -> float:
+        """Turn a value into the number the model sees; NaN when it is unset, unseen or of another type.
+
+        A category becomes its position, a boolean 0 or 1, a number stays itself.
+
+        Examples
+        --------
+        >>> plan = ModelAttribute(name="plan", type=AttributeType.CATEGORY, categories=("free", "pro"))
+        >>> plan.encode("pro"), plan.encode("never seen")
+        (1.0, nan)
+        """
+        if self.type is AttributeType.CATEGORY:
+            return float(self.categories.index(value)) if value in self.categories else np.nan
+        if self.type is AttributeType.BOOLEAN:
+            return float(value) if isinstance(value, bool | np.bool_) else np.nan
+        is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        return float(value) if is_number else np.nan  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """Ordered behaviour features, their fingerprint, and profile attributes.
+
+    The input row of the model is the feature vector followed by one number per attribute.
+    """
+
+    feature_names: tuple[str, ...]
+    feature_fingerprint: str
+    attributes: tuple[ModelAttribute, ...] = ()
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the model's inputs in row order."""
+        return (*self.feature_names, *(attribute.name for attribute in self.attributes))
+
+    @property
+    def categorical_inputs(self) -> tuple[int, ...]:
+        """Positions in the input row that hold category codes."""
+        first = len(self.feature_names)
+        return tuple(first + i for i, attribute in enumerate(self.attributes) if attribute.type is AttributeType.CATEGORY)
+
+    def encode(self, vectors: FloatArray, profiles: Sequence[Mapping[str, object]]) -> FloatArray:
+        """Input rows, shape (n_users, n_inputs), of vectors (n_users, n_features) and as many profiles.
+
+        Raises
+        ------
+        ModelError
+            If the shapes do not fit.
+        """
+        expected = (len(profiles), len(self.feature_names))
+        if vectors.shape != expected:
+            raise ModelError(f"got vectors of shape {vectors.shape}, expected {expected}: one row per profile, one column per feature")
+        rows = np.empty((len(profiles), len(self.feature_names) + len(self.attributes)))
+        rows[:, : len(self.feature_names)] = vectors
+        for i, attribute in enumerate(self.attributes, start=len(self.feature_names)):
+            rows[:, i] = [attribute.encode(profile.get(attribute.name)) for profile in profiles]
+        return rows
+
+    def require(self, catalogue: Catalogue) -> None:
+        """Refuse a catalogue other than the one this model was trained on.
+
+        Raises
+        ------
+        SignatureMismatchError
+            Naming both fingerprints and the features that only one side has.
+        """
+        same_names = self.feature_names == catalogue.feature_names
+        if self.feature_fingerprint == catalogue.fingerprint and same_names:
+            return
+        missing = sorted(set(self.feature_names) - set(catalogue.feature_names))
+        added = sorted(set(catalogue.feature_names) - set(self.feature_names))
+        raise SignatureMismatchError(
+            f"the model was trained on features {self.feature_fingerprint}, the product declares {catalogue.fingerprint}"
+            f" (only in the model: {missing or 'none'}; only in the product: {added or 'none'});"
+            " train a model on the present product.yaml, or put back the product.yaml that the model was trained on"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Content of ``signature.json``."""
+        attributes = [{"name": a.name, "type": a.type.value, "categories": list(a.categories)} for a in self.attributes]
+        return {"feature_names": list(self.feature_names), "feature_fingerprint": self.feature_fingerprint, "attributes": attributes}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Signature:
+        """Invert `to_json`."""
+        return cls(
+            feature_names=tuple(content["feature_names"]),
+            feature_fingerprint=content["feature_fingerprint"],
+            attributes=tuple(_attribute(attribute) for attribute in content["attributes"]),
+        )
+
+
+def profiles_from_columns(columns: Mapping[str, Sequence[object]], *, n_rows: int) -> list[dict[str, object]]:
+    """Turn attribute columns, each of length n_rows, into one profile per row.
+
+    Examples
+    --------
+    >>> profiles_from_columns({"plan": ["pro", "free"], "seats": [3, None]}, n_rows=2)
+    [{'plan': 'pro', 'seats': 3}, {'plan': 'free', 'seats': None}]
+    """
+    if not columns:
+        return [{} for _ in range(n_rows)]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _attribute(content: Mapping[str, Any]) -> ModelAttribute:
+    return ModelAttribute(name=content["name"], type=AttributeType(content["type"]), categories=tuple(content["categories"]))

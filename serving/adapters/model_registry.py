@@ -1,0 +1,132 @@
+"""The champion's bundle as a verified local folder; losing MLflow changes no answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.bundle import REGISTRATION, verify_bundle
+from models.errors import ModelError
+
+CHAMPION = "champion"
+CURRENT = "current.json"
+"""In the cache folder: ``{"version": "onboarding/3", "folder": "3"}``, the version that was champion when the registry last answered."""
+
+
+class RegistryError(Exception):
+    """MLflow could not be reached or answered wrongly; the cause is chained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Champion:
+    """What the alias points at."""
+
+    name: str
+    version: str
+
+
+def fetch_champion(product_name: str, cache_dir: Path) -> Path | None:
+    """Folder of the champion's verified bundle; None if there is none, here or in MLflow.
+
+    Asks MLflow which version is champion, downloads it to ``cache_dir/<version>`` unless a verified copy is there, and remembers it in
+    ``current.json``. When MLflow is away or its copy is corrupt, the last verified local bundle is returned instead. Takes seconds (the
+    first call imports MLflow): call it off the request path.
+    """
+    try:
+        champion = resolve_champion(product_name)
+        return None if champion is None else _fetch(champion, product_name, cache_dir)
+    except (RegistryError, ModelError):
+        return newest_local(cache_dir)
+
+
+def resolve_champion(product_name: str) -> Champion | None:
+    """Name the version that the alias ``champion`` points at; None if no model of this product was ever registered or promoted.
+
+    Raises
+    ------
+    RegistryError
+        If MLflow does not answer.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    name = f"stillhere-{product_name}"
+    try:
+        version = mlflow.MlflowClient().get_model_version_by_alias(name, CHAMPION)
+    except MlflowException as exc:
+        if exc.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:  # no such model; no such alias
+            return None
+        raise RegistryError(f"MLflow at {mlflow.get_tracking_uri()} could not name the champion of {name}: {exc}") from exc
+    return Champion(name=name, version=str(version.version))
+
+
+def newest_local(cache_dir: Path) -> Path | None:
+    """Last verified local bundle: the one in ``current.json``, else the highest version that verifies; None if there is none."""
+    for folder in _candidates(cache_dir):
+        try:
+            verify_bundle(folder)
+        except ModelError:
+            continue
+        return folder
+    return None
+
+
+def _candidates(cache_dir: Path) -> list[Path]:
+    current = cache_dir / CURRENT
+    named = [cache_dir / json.loads(current.read_text())["folder"]] if current.is_file() else []
+    versions = [path for path in cache_dir.glob("*") if path.is_dir() and path.name.isdigit()]
+    return named + sorted(versions, key=lambda path: -int(path.name))
+
+
+def _fetch(champion: Champion, product_name: str, cache_dir: Path) -> Path:
+    folder = cache_dir / champion.version
+    if not _verifies(folder):
+        _download(champion, product_name, folder)
+    _replace_text(cache_dir / CURRENT, json.dumps({"version": f"{product_name}/{champion.version}", "folder": champion.version}))
+    return folder
+
+
+def _verifies(folder: Path) -> bool:
+    try:
+        verify_bundle(folder)
+    except ModelError:
+        return False
+    return (folder / REGISTRATION).is_file()
+
+
+def _download(champion: Champion, product_name: str, folder: Path) -> None:
+    """Download beside the target, verify, then move into place: the target is whole or absent."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as scratch:
+        fetched = _download_artifacts(champion, Path(scratch))
+        verify_bundle(fetched)
+        (fetched / REGISTRATION).write_text(json.dumps({"version": f"{product_name}/{champion.version}", "name": champion.name}))
+        if folder.exists():  # a corrupt copy
+            shutil.rmtree(folder)
+        try:
+            fetched.replace(folder)
+        except OSError:
+            if not _verifies(folder):  # unless another process fetched the same version meanwhile
+                raise
+
+
+def _download_artifacts(champion: Champion, target: Path) -> Path:
+    import mlflow.artifacts
+    from mlflow.exceptions import MlflowException
+
+    uri = f"models:/{champion.name}/{champion.version}/artifacts/bundle"
+    try:
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(target)))
+    except (MlflowException, OSError) as exc:
+        raise RegistryError(f"MLflow could not deliver {uri}: {exc}") from exc
+
+
+def _replace_text(path: Path, text: str) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary.write_text(text)
+    temporary.replace(path)

@@ -1,0 +1,52 @@
+"""Builds the app; follow a request from here."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from fastapi import FastAPI, Request, Response
+
+from serving.api.body import read_body
+from serving.api.context import ApiContext
+from serving.api.decisions import add_decision_routes
+from serving.api.document import complete_document
+from serving.api.errors import add_error_handlers
+from serving.api.events import add_event_routes
+from serving.api.health import add_health_routes
+
+DESCRIPTION = """
+Send events as they happen; ask for a decision about a user when one could be acted on. Every decision says why, and why not.
+Every answer that is not a success has the shape of `ErrorAnswer`. Losing Redis or the model never fails a decision: its action is
+then `none` (without a model also the assists that need none), and `degraded` names what was missing.
+"""
+
+
+def build_app(context: ApiContext) -> FastAPI:
+    """Build the one public app over what `serving.bootstrap` put together."""
+    app = FastAPI(
+        title="Stillhere",
+        summary="Predicts who is about to drop out and decides, within caps, whether and how to help.",
+        description=DESCRIPTION,
+        version="0.1.0",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+    )
+    pool = ThreadPoolExecutor(max_workers=context.threads, thread_name_prefix="decide")
+    add_error_handlers(app)
+    add_event_routes(app, context, pool)
+    add_decision_routes(app, context, pool)
+    add_health_routes(app, context, pool)
+    if context.empty_route:
+        _add_empty_route(app, context)
+    complete_document(app)
+    return app
+
+
+def _add_empty_route(app: FastAPI, context: ApiContext) -> None:
+    """Add what the benchmark holds decisions against: the same server, the same framework, a body read, nothing done."""
+
+    @app.post("/v1/empty", include_in_schema=False)
+    async def empty(request: Request) -> Response:
+        await read_body(request, max_bytes=context.max_body_bytes)
+        return Response(b"{}", media_type="application/json")

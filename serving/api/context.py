@@ -1,0 +1,47 @@
+"""What the routes work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from features.core.product import Product
+from serving.api.metrics import Metrics
+from serving.ports import EventStream
+
+
+class Answer(Protocol):
+    """One decision as `serving.use_case` answers it."""
+
+    @property
+    def output(self) -> bytes:
+        """Canonical JSON of the decision."""
+
+
+class Decider(Protocol):
+    """Decides and remembers; `serving.use_case.DecisionService` is the one implementation."""
+
+    def decide_one(self, user_id: str, *, now_us: int) -> Answer:
+        """Decide about one user."""
+
+    def decide_many(self, user_ids: Sequence[str], *, now_us: int) -> Sequence[Answer]:
+        """Decide about several, in the order given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiContext:
+    """Everything the routes need, put together by `serving.bootstrap`."""
+
+    product: Product
+    decider: Decider
+    stream: EventStream
+    receipt: Callable[[str], bytes | None]  # by decision id
+    metrics: Metrics
+    now_us: Callable[[], int]
+    checks: Callable[[], dict[str, str]]  # what /readyz reports: "ok", "missing" (degraded) or anything else (not ready)
+    max_body_bytes: int = 1_000_000
+    max_events: int = 1_000
+    max_decisions: int = 500
+    threads: int = 4
+    empty_route: bool = False

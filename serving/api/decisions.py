@@ -1,0 +1,128 @@
+"""``POST /v1/decisions`` and ``GET /v1/decisions/{decision_id}``."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import Executor
+from typing import Annotated, Any
+
+import orjson
+from fastapi import FastAPI, Path, Request, Response
+from pydantic import TypeAdapter, ValidationError
+
+from serving.api.body import parse_json, read_body
+from serving.api.context import Answer, ApiContext
+from serving.api.document import request_body
+from serving.api.errors import ApiError
+from serving.api.schemas import DecisionIn, DecisionOut, ErrorAnswer, ReceiptOut
+from serving.ports import LedgerError
+
+_ONE = TypeAdapter(DecisionIn)
+_MANY = TypeAdapter(list[DecisionIn])
+
+
+def add_decision_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None:
+    """Add the routes that decide and that look decisions up."""
+
+    @app.post(
+        "/v1/decisions",
+        summary="Decide about one user, or about several",
+        description=(
+            "Decided at the moment of the call, within the caps, and remembered. The answer to one user is a decision; to a list it is a "
+            "list in its order. Never fails for want of Redis or a model: `degraded` says what was missing."
+        ),
+        responses={
+            200: {"model": DecisionOut | list[DecisionOut]},
+            400: {"model": ErrorAnswer, "description": "The body is not JSON."},
+            413: {"model": ErrorAnswer, "description": "Too many bytes or items."},
+            422: {"model": ErrorAnswer, "description": "Not a user, or a user id that cannot be one."},
+        },
+        openapi_extra=request_body(DecisionIn, max_items=context.max_decisions),
+    )
+    async def post_decisions(request: Request) -> Response:
+        body = await read_body(request, max_bytes=context.max_body_bytes)
+        started = time.perf_counter()
+        payload = parse_json(body)
+        loop = asyncio.get_running_loop()
+        if isinstance(payload, list):
+            content = await loop.run_in_executor(pool, _decide_many, context, payload)
+        else:
+            content = await loop.run_in_executor(pool, _decide_one, context, payload)
+        context.metrics.answered("decisions", time.perf_counter() - started)
+        return Response(content, media_type="application/json")
+
+    @app.get(
+        "/v1/decisions/{decision_id}",
+        summary="The receipt of a decision",
+        description="Everything the decision depended on, and its output.",
+        responses={
+            200: {"model": ReceiptOut},
+            404: {"model": ErrorAnswer, "description": "No decision has this id."},
+            422: {"model": ErrorAnswer, "description": "No decision id can look like this."},
+            503: {"model": ErrorAnswer, "description": "The ledger cannot be reached."},
+        },
+    )
+    async def get_decision(decision_id: Annotated[str, Path(min_length=1, max_length=128)]) -> Response:
+        loop = asyncio.get_running_loop()
+        receipt = await loop.run_in_executor(pool, _receipt, context, decision_id)
+        return Response(receipt, media_type="application/json")
+
+
+def _decide_one(context: ApiContext, payload: Any) -> bytes:
+    asked = _validated(_ONE, payload)
+    answer = context.decider.decide_one(asked.user_id, now_us=context.now_us())
+    _count(context, answer)
+    return answer.output
+
+
+def _decide_many(context: ApiContext, payload: list[Any]) -> bytes:
+    if len(payload) > context.max_decisions:
+        raise ApiError(
+            "too_many_items", f"got {len(payload)} users, expected at most {context.max_decisions}", what_to_do="send smaller batches"
+        )
+    asked = _validated(_MANY, payload)
+    answers = context.decider.decide_many([one.user_id for one in asked], now_us=context.now_us())
+    for answer in answers:
+        _count(context, answer)
+    return b"[" + b",".join(answer.output for answer in answers) + b"]"
+
+
+def _validated(adapter: TypeAdapter[Any], payload: Any) -> Any:
+    try:
+        value = adapter.validate_python(payload)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_context=False)[0]
+        field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+        message = f"{field or 'body'}: {first['msg']}"
+        raise ApiError("invalid_request", message, field=field, what_to_do='send {"user_id": "..."} or a list of them') from None
+    _refuse_unstorable(value if isinstance(value, list) else [value])
+    return value
+
+
+def _refuse_unstorable(asked: list[DecisionIn]) -> None:
+    for index, one in enumerate(asked):
+        if "\0" in one.user_id or one.user_id.isspace():
+            raise ApiError(
+                "invalid_request",
+                f"user_id: got {one.user_id!r}, expected text that is not blank and holds no NUL",
+                field=f"[{index}].user_id" if len(asked) > 1 else "user_id",
+                what_to_do="send the id that the events carry",
+            )
+
+
+def _count(context: ApiContext, answer: Answer) -> None:
+    output = orjson.loads(answer.output)
+    context.metrics.decided(output["action"], output["reason"]["code"], output["degraded"])
+
+
+def _receipt(context: ApiContext, decision_id: str) -> bytes:
+    try:
+        receipt = context.receipt(decision_id)
+    except LedgerError as exc:
+        raise ApiError("store_unavailable", str(exc), what_to_do="ask again later") from exc
+    if receipt is None:
+        raise ApiError(
+            "decision_not_found", f"no decision has the id {decision_id!r}", what_to_do="use a decision_id that POST /v1/decisions answered"
+        )
+    return receipt

@@ -1,0 +1,96 @@
+"""``POST /v1/events``: admitted one by one, appended to the stream together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+
+from features.core.event import from_us
+from features.ingest.admission import admit_item
+from features.ingest.rejection import Rejection
+from serving.api.body import parse_json, read_body
+from serving.api.context import ApiContext
+from serving.api.document import request_body
+from serving.api.errors import ApiError, json_answer
+from serving.api.schemas import AllRejected, ErrorAnswer, EventIn, EventsAccepted, IdentifyIn
+from serving.ports import EventStreamError
+
+
+def add_event_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None:
+    """Add the route that takes events in."""
+
+    @app.post(
+        "/v1/events",
+        status_code=HTTPStatus.ACCEPTED,
+        summary="Send one event or profile change, or a batch of them",
+        description="Each item is accepted or refused alone. 202: at least one was accepted (or the batch was empty) and is durable.",
+        responses={
+            202: {"model": EventsAccepted},
+            400: {"model": ErrorAnswer, "description": "The body is not JSON."},
+            413: {"model": ErrorAnswer, "description": "Too many bytes or items."},
+            422: {"model": AllRejected, "description": "Every item was refused."},
+            503: {"model": ErrorAnswer, "description": "Nothing was accepted: the stream cannot be reached. Send it again later."},
+        },
+        openapi_extra=request_body(EventIn, IdentifyIn, max_items=context.max_events),
+    )
+    async def post_events(request: Request) -> Response:
+        body = await read_body(request, max_bytes=context.max_body_bytes)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(pool, _take_in, context, parse_json(body))
+
+
+def _take_in(context: ApiContext, payload: Any) -> Response:
+    items = _items(payload, max_events=context.max_events)
+    received_us = context.now_us()
+    messages, rejected = _admit_all(items, context, received_us)
+    _publish(context, messages)
+    context.metrics.admitted(len(messages), [row["code"] for row in rejected])
+    if rejected and not messages:
+        first = rejected[0]
+        raise ApiError(
+            "all_rejected",
+            first["message"],
+            field=f"[{first['index']}].{first['field']}" if isinstance(payload, list) else first["field"],
+            what_to_do=f"correct the items and send them again; {len(rejected)} of {len(items)} were refused, see `rejected`",
+            more={"accepted": 0, "rejected": rejected},
+        )
+    return json_answer({"accepted": len(messages), "rejected": rejected}, status=HTTPStatus.ACCEPTED)
+
+
+def _items(payload: Any, *, max_events: int) -> list[Any]:
+    items = payload if isinstance(payload, list) else [payload]
+    if len(items) > max_events:
+        raise ApiError("too_many_items", f"got {len(items)} items, expected at most {max_events}", what_to_do="send smaller batches")
+    return items
+
+
+def _admit_all(items: list[Any], context: ApiContext, received_us: int) -> tuple[list[tuple[str, bytes]], list[dict[str, Any]]]:
+    received_at = from_us(received_us)
+    messages, rejected = [], []
+    for index, item in enumerate(items):
+        admitted = admit_item(item, context.product, received_at)
+        if isinstance(admitted, Rejection):
+            rejected.append({"index": index, "code": admitted.code, "field": admitted.field, "message": admitted.message})
+        else:
+            messages.append((admitted.user_id, stream_body(item, received_us)))
+    return messages, rejected
+
+
+def stream_body(item: Mapping[str, Any], received_us: int) -> bytes:
+    """Make what the stream carries: the item as it was sent, and when it was received."""
+    return orjson.dumps({"received_us": received_us, "item": item})
+
+
+def _publish(context: ApiContext, messages: list[tuple[str, bytes]]) -> None:
+    if not messages:
+        return
+    try:
+        context.stream.publish(messages)
+    except EventStreamError as exc:
+        raise ApiError("store_unavailable", str(exc), what_to_do="send the same events again later; retries are recognised") from exc

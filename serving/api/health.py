@@ -1,0 +1,56 @@
+"""Whether the process lives, whether it can serve, and its figures."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Executor
+
+from fastapi import FastAPI, Response
+
+from serving.api.context import ApiContext
+from serving.api.errors import ApiError, json_answer
+from serving.api.schemas import ErrorAnswer, Health, Readiness
+from serving.ports import EventStreamError
+
+OK = "ok"
+MISSING = "missing"  # served without it, degraded
+
+
+def add_health_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None:
+    """Add /healthz (/livez), /readyz and /metrics."""
+
+    @app.get("/healthz", summary="The process answers", responses={200: {"model": Health}})
+    @app.get("/livez", include_in_schema=False)
+    async def healthz() -> Response:
+        return json_answer({"status": "ok"})
+
+    @app.get(
+        "/readyz",
+        summary="Whether requests can be served",
+        description="200 also when degraded: without a model, decisions are still answered. 503 without Redis.",
+        responses={200: {"model": Readiness}, 503: {"model": ErrorAnswer, "description": "Something without which nothing works is down."}},
+    )
+    async def readyz() -> Response:
+        checks = await asyncio.get_running_loop().run_in_executor(pool, context.checks)
+        down = [f"{name} is {state}" for name, state in checks.items() if state not in {OK, MISSING}]
+        if down:
+            raise ApiError("not_ready", "; ".join(down), what_to_do="wait, or look at the service's log")
+        return json_answer({"status": "degraded" if MISSING in checks.values() else "ready", "checks": checks})
+
+    @app.get(
+        "/metrics",
+        summary="Figures for Prometheus",
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        response_class=Response,
+    )
+    async def metrics() -> Response:
+        content = await asyncio.get_running_loop().run_in_executor(pool, _exposition, context)
+        return Response(content, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _exposition(context: ApiContext) -> bytes:
+    try:
+        context.metrics.backlog(context.stream.backlog())
+    except EventStreamError:
+        context.metrics.backlog(-1)  # unknown: a figure of the past would look like health
+    return context.metrics.exposition()

@@ -1,0 +1,190 @@
+"""What goes in and out over HTTP, as types: the source of the OpenAPI document.
+
+Requests are read more leniently than these types say, item by item, so that one bad item never costs the others
+(``features.ingest.admission`` decides); answers are exactly these types.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+UserId = Annotated[str, Field(min_length=1, max_length=128, description="Your id of the user.", examples=["ada"])]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class EventIn(BaseModel):
+    """Something a user did."""
+
+    event_id: Annotated[str, Field(min_length=1, max_length=128, description="Your id; a retry with the same content is recognised by it.")]
+    user_id: UserId
+    kind: Annotated[str, Field(description="A kind that product.yaml declares.", examples=["login_succeeded"])]
+    occurred_at: Annotated[AwareDatetime, Field(description="ISO-8601 with an offset; at most 5 minutes in the future.")]
+    type: Literal["event"] = "event"
+    subject: Annotated[str | None, Field(default=None, max_length=256, description="What it was about, where the kind declares a subject.")]
+    value: Annotated[int | None, Field(default=None, description="In the unit that the kind declares, where it declares one.")]
+    session_id: Annotated[str | None, Field(default=None, max_length=128)]
+
+
+class IdentifyIn(BaseModel):
+    """Attributes that a user has from now on; those not named keep their value."""
+
+    type: Literal["identify"]
+    user_id: UserId
+    occurred_at: AwareDatetime
+    traits: Annotated[dict[str, str | float | bool], Field(min_length=1, description="Attributes that product.yaml declares.")]
+
+
+class Rejected(_Shape):
+    """Why one item of a batch was refused; the others are not affected."""
+
+    index: Annotated[int, Field(ge=0, description="Position in the batch, from 0.")]
+    code: str
+    field: str
+    message: str
+
+
+class EventsAccepted(_Shape):
+    """What was accepted is durable and will be in the users' timelines within moments."""
+
+    accepted: int
+    rejected: list[Rejected]
+
+
+class DecisionIn(BaseModel):
+    """Whom to decide about, now."""
+
+    user_id: UserId
+
+
+class ErrorDetail(_Shape):
+    """What went wrong."""
+
+    code: Annotated[str, Field(description="Stable, for programs.")]
+    message: Annotated[str, Field(description="What, got, expected; for people.")]
+    what_to_do: str
+    field: Annotated[str, Field(default="", description="Where in the request; left out when the whole request is meant.")]
+
+
+class ErrorAnswer(_Shape):
+    """The one shape of every answer that is not a success."""
+
+    error: ErrorDetail
+
+
+class AllRejected(ErrorAnswer):
+    """Nothing of the batch was acceptable."""
+
+    accepted: Literal[0]
+    rejected: list[Rejected]
+
+
+class Reason(_Shape):
+    """Why this was decided."""
+
+    code: str
+    sentence: str
+
+
+class CauseOut(_Shape):
+    """What drives the risk."""
+
+    group: str
+    contribution: Annotated[float | None, Field(description="TreeSHAP, in log-odds.")]
+    sentence: str
+
+
+class MessageOut(BaseModel):
+    """What to send."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    id: str
+    class_: Annotated[Literal["assist", "outreach"], Field(alias="class")]
+    channel: str
+    title: str
+    body: str
+
+
+class MomentOut(_Shape):
+    """When to send it."""
+
+    send_at: datetime
+    sentence: str
+
+
+class VerdictOut(_Shape):
+    """One guardrail's word on one arm."""
+
+    arm: Annotated[str, Field(description='"*" stands for every arm.')]
+    rule: str
+    passed: bool
+    code: str
+    sentence: str
+    allowed_from: Annotated[datetime | None, Field(description="Earliest instant at which this rule would pass, where it is known.")]
+
+
+class ArmOut(_Shape):
+    """One thing that could have been done."""
+
+    name: str
+    open: bool
+    blocked_by: str | None
+    propensity: Annotated[float, Field(ge=0, le=1)]
+
+
+class Versions(_Shape):
+    """What decided."""
+
+    model: str | None
+    policy: str
+    features: str
+
+
+class DecisionOut(_Shape):
+    """One decision: what is done for this user, and why; also why not."""
+
+    decision_id: str
+    user_id: str
+    as_of: datetime
+    action: Literal["send", "none"]
+    reason: Reason
+    risk: Annotated[float | None, Field(ge=0, le=1, description="P(no activity within the horizon), calibrated.")]
+    threshold: float
+    segment: str | None
+    trigger: str | None
+    severity: str | None
+    cause: CauseOut | None
+    message: MessageOut | None
+    moment: MomentOut | None
+    verdicts: list[VerdictOut]
+    arms: list[ArmOut]
+    degraded: Annotated[list[str], Field(description="What was missing when this was decided; empty in good health.")]
+    versions: Versions
+
+
+class ReceiptOut(BaseModel):
+    """Everything that one decision depended on, and its output; what `stillhere replay` reads."""
+
+    model_config = ConfigDict(extra="allow")
+
+    output: DecisionOut
+    inputs: dict[str, Any]
+
+
+class Health(_Shape):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Readiness(_Shape):
+    """Whether requests can be served, and what is missing."""
+
+    status: Literal["ready", "degraded"]
+    checks: dict[str, str]

@@ -1,0 +1,305 @@
+"""The composition root: the one place that knows every adapter, and the only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from features.core.product import Product
+from features.declarations.product_file import load_product
+from features.home import Home
+from serving.decision.policy import Policy
+from serving.policy_file import load_policy
+from serving.settings import Settings, SettingsError, read_settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from features.ingest.import_log import ImportTarget
+    from models.bundle import Bundle
+    from serving.replay import Replayer
+    from serving.use_case import DecisionService
+
+_WORKER_TIMEOUT_S = 10.0  # the worker waits rather than fails: nobody waits for it
+_MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"  # set by BentoML for its workers
+
+
+def settings_from_environment(*, product: Path | None = None, home: Path | None = None) -> Settings:
+    """Read the settings from the environment; what is given here counts more.
+
+    Raises
+    ------
+    SettingsError
+        Naming the variable that cannot be used.
+    """
+    settings = read_settings(os.environ)
+    if product is not None:
+        settings = replace(settings, product_folder=product)
+    return settings if home is None else replace(settings, home=Home(home))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """One product over one Redis: every adapter, made when first asked for.
+
+    Raises
+    ------
+    DeclarationError
+        If product.yaml or policy.yaml is wrong.
+    """
+
+    settings: Settings
+    redis_url: str
+    timeout_s: float  # of one call to Redis
+
+    @cached_property
+    def product(self) -> Product:
+        """What ``product.yaml`` declares."""
+        return load_product(self.settings.product_folder)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What ``policy.yaml`` declares."""
+        return load_policy(self.settings.product_folder / "policy.yaml", self.product)
+
+    @cached_property
+    def client(self) -> Any:
+        """Redis, for ledger and stream."""
+        from serving.adapters.redis_ledger import connect
+
+        return connect(self.redis_url, timeout_ms=int(self.timeout_s * 1000))
+
+    @cached_property
+    def ledger(self) -> Any:
+        """Contacts, receipts and outbox."""
+        from serving.adapters.redis_ledger import RedisLedger
+
+        return RedisLedger(client=self.client)
+
+    @cached_property
+    def stream(self) -> Any:
+        """Accepted events on their way to the timelines."""
+        from serving.adapters.event_stream import RedisEventStream
+
+        return RedisEventStream(self.client, product=self.product.name, partitions=self.settings.partitions)
+
+    @cached_property
+    def archive(self) -> Any:
+        """Every policy that ever decided."""
+        from serving.adapters.policy_archive import FilePolicyArchive
+
+        return FilePolicyArchive(directory=self.settings.home.policies_dir)
+
+    @cached_property
+    def timelines(self) -> Any:
+        """Live timelines in Feast's online store."""
+        from features.adapters.feast_store import FeastTimelineStore
+
+        return FeastTimelineStore(self._feature_store, kinds=self.product.catalogue.kinds, clock_us=now_us)
+
+    @cached_property
+    def profiles(self) -> Any:
+        """Profile attributes in Feast's online store."""
+        from features.adapters.feast_store import FeastProfileStore
+
+        return FeastProfileStore(self._feature_store, self.product)
+
+    @cached_property
+    def raw_log(self) -> Any:
+        """Every admitted event, for ever."""
+        from features.adapters.raw_log import ParquetRawLog
+
+        return ParquetRawLog(self.settings.home.raw_dir(self.product.name))
+
+    @cached_property
+    def exporter(self) -> Any:
+        """Copies receipts to Parquet."""
+        from serving.adapters.receipt_export import ReceiptExporter
+
+        name = self.product.name
+        return ReceiptExporter(client=self.client, product=name, receipts_dir=self.settings.home.receipts_dir(name))
+
+    @cached_property
+    def program(self) -> Any:
+        """The catalogue, compiled for the kernel."""
+        from features.core.program import compile_program
+
+        return compile_program(self.product.catalogue)
+
+    @cached_property
+    def scorer(self) -> Bundle | None:
+        """The champion; None where none was trained, or none that fits the features: decisions are then made without."""
+        return _champion(self.product, self.settings.home)
+
+    @cached_property
+    def _feature_store(self) -> Any:
+        from features.adapters.feast_store import open_store
+
+        return open_store(self.product, self.settings.home, self.redis_url, timeout_s=self.timeout_s)
+
+    def decisions(self) -> DecisionService:
+        """Make the use case over all of it."""
+        from serving.use_case import DecisionService
+
+        return DecisionService(
+            product=self.product,
+            policy=self.policy,
+            scorer=self.scorer,
+            timelines=self.timelines,
+            profiles=self.profiles,
+            ledger=self.ledger,
+            program=self.program,
+            archive=self.archive,
+        )
+
+    def replayer(self) -> Replayer:
+        """Replays receipts with everything at hand."""
+        from serving.replay import Replayer
+
+        return Replayer(archive=self.archive, ledger=self.ledger, scorer=self.scorer, program=self.program)
+
+    def import_target(self) -> ImportTarget:
+        """Where imports put what they admit."""
+        from features.ingest.import_log import ImportTarget
+
+        home, name = self.settings.home, self.product.name
+        labels_dir = home.labels_file(name, "any").parent
+        return ImportTarget(
+            raw_log=self.raw_log,
+            timelines=self.timelines,
+            profiles=self.profiles,
+            labels_dir=labels_dir,
+            rejected_dir=home.rejected_dir(name),
+        )
+
+    def require_durable_redis(self) -> None:
+        """Refuse a Redis that may lose caps and receipts.
+
+        Raises
+        ------
+        StoreError
+            Naming what is wrong with it.
+        """
+        from features.adapters.embedded_redis import check_durable
+
+        check_durable(self.client)
+
+    def close(self) -> None:
+        """Close connections."""
+        self.client.close()
+
+
+def installation(settings: Settings, redis_url: str, *, timeout_s: float = _WORKER_TIMEOUT_S) -> Installation:
+    """Put an installation together; nothing is opened yet."""
+    return Installation(settings=settings, redis_url=redis_url, timeout_s=timeout_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningApi:
+    """The app over an open installation."""
+
+    app: FastAPI
+    close: Callable[[], None]
+
+
+def start_api() -> RunningApi:
+    """Build the public app, everything loaded; for the service.
+
+    Raises
+    ------
+    SettingsError, DeclarationError, StoreError
+        If it could never serve. A Redis that is away for the moment is not such a case.
+    """
+    settings = settings_from_environment()
+    opened = installation(settings, required_redis_url(settings), timeout_s=settings.redis_timeout_s)
+    return RunningApi(app=build_api(opened, shared_by_processes=_MULTIPROCESS_DIR in os.environ), close=opened.close)
+
+
+def build_api(opened: Installation, *, shared_by_processes: bool = False, registry: Any = None) -> FastAPI:
+    """Build the public app over an installation."""
+    from serving.api.app import build_app
+    from serving.api.context import ApiContext
+    from serving.api.metrics import Metrics
+
+    settings, product = opened.settings, opened.product
+    warm_up(opened)
+    return build_app(
+        ApiContext(
+            product=product,
+            decider=opened.decisions(),
+            stream=opened.stream,
+            receipt=lambda decision_id: opened.ledger.receipt(product.name, decision_id),
+            metrics=Metrics(registry, shared_by_processes=shared_by_processes),
+            now_us=now_us,
+            checks=lambda: _checks(opened),
+            max_body_bytes=settings.max_body_bytes,
+            threads=settings.threads,
+            empty_route=settings.empty_route,
+        )
+    )
+
+
+def warm_up(opened: Installation) -> None:
+    """Compile the kernel and load the model before the first request waits for them."""
+    import numpy as np
+
+    from features.core.kernel import vector, vectors
+
+    row = vector(b"", now_us(), opened.program)
+    vectors([b""], np.array([now_us()], dtype=np.int64), opened.program)
+    if opened.scorer is not None:
+        opened.scorer.risk(row[np.newaxis], [{}])
+        opened.scorer.contributions(row, {})
+
+
+def now_us() -> int:
+    """Read the clock: microseconds since the Unix epoch."""
+    return time.time_ns() // 1_000
+
+
+def required_redis_url(settings: Settings) -> str:
+    """Take the address of the Redis that whoever started this process set.
+
+    Raises
+    ------
+    SettingsError
+        If nobody did.
+    """
+    if settings.redis_url is None:
+        raise SettingsError("STILLHERE_REDIS_URL is not set, expected the address of a Redis; `stillhere serve` starts one and sets it")
+    return settings.redis_url
+
+
+def _checks(opened: Installation) -> dict[str, str]:
+    import redis
+
+    try:
+        opened.client.ping()
+        state = "ok"
+    except redis.RedisError as exc:
+        state = f"unreachable ({type(exc).__name__})"
+    return {"redis": state, "model": "missing" if opened.scorer is None else "ok"}
+
+
+def _champion(product: Product, home: Home) -> Bundle | None:
+    import logging
+
+    from models.bundle import load_bundle
+    from models.errors import ModelError
+    from serving.adapters.model_registry import fetch_champion
+
+    log = logging.getLogger(__name__)
+    folder = fetch_champion(product.name, home.bundles_dir(product.name))
+    if folder is None:
+        log.warning("no model of %s is champion; deciding without a risk until one is trained and the service started again", product.name)
+        return None
+    try:
+        return load_bundle(folder, product.catalogue)
+    except ModelError:
+        log.exception("the champion of %s cannot be used; deciding without a risk", product.name)
+        return None

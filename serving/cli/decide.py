@@ -1,0 +1,135 @@
+"""``decide``, ``explain``, ``replay``: one user, one decision. They work beside a running service and without one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from serving.cli.faults import BadInputError
+from serving.cli.options import HERE, Place
+
+if TYPE_CHECKING:
+    from serving.bootstrap import Installation
+
+_MAX_ID_CHARS = 128
+
+
+def decide(user_id: str, /, *, place: Place = HERE) -> None:
+    """Decide about one user now, and print the decision as JSON.
+
+    The decision counts: it is remembered, and a message that it sends uses up the user's caps.
+
+    Example: `stillhere decide ada`
+
+    Parameters
+    ----------
+    user_id
+        Your id of the user.
+    """
+    from serving import bootstrap
+
+    _check_user_id(user_id)
+    with opened(place) as installation:
+        answer = installation.decisions().decide_one(user_id, now_us=bootstrap.now_us())
+    _print_bytes(answer.output)
+
+
+def replay(decision_id: str, /, *, place: Place = HERE) -> int:
+    """Make a past decision again from its receipt, and print it: the same bytes as before.
+
+    On stderr: whether decision, score and features came out the same. The exit code is 1 where something differs.
+
+    Example: `stillhere replay dfdee430d40bd57de-01kjmma2g00000000000000000`
+
+    Parameters
+    ----------
+    decision_id
+        As the decision states it.
+    """
+    with opened(place) as installation:
+        report = installation.replayer().replay(_receipt(installation, decision_id))
+    _print_bytes(report.output)
+    for name, part in (("decision", report.decision), ("score", report.score), ("features", report.features)):
+        detail = f" ({part.detail})" if part.detail else ""
+        sys.stderr.write(f"{name}: {part.outcome.value.replace('_', ' ')}{detail}\n")
+        sys.stderr.writelines(f"  {difference}\n" for difference in part.differences)
+    return 0 if report.is_same else 1
+
+
+def explain(
+    decision_or_user: str,
+    /,
+    *,
+    json: Annotated[bool, Parameter(help="Print the receipt as JSON instead of words.", negative=())] = False,
+    place: Place = HERE,
+) -> None:
+    """Say in plain words why a decision was made, and why not another.
+
+    For a decision id, the decision is looked up. For a user, it is said what would be decided now; nothing is sent or remembered.
+
+    Example: `stillhere explain ada`
+
+    Parameters
+    ----------
+    decision_or_user
+        A decision id, or your id of a user.
+    """
+    from serving.cli.story import print_story
+    from serving.decision.ids import tag_of
+
+    with opened(place) as installation:
+        is_decision = tag_of(decision_or_user) is not None
+        receipt = _receipt(installation, decision_or_user) if is_decision else _what_if(installation, decision_or_user)
+    if json:
+        _print_bytes(receipt)
+    else:
+        print_story(receipt)
+
+
+@contextmanager
+def opened(place: Place) -> Iterator[Installation]:
+    """Open the installation over the Redis of a running service, or over one started for this command."""
+    from serving import bootstrap
+    from serving.cli.stack import reachable_redis
+
+    settings = place.settings()
+    with reachable_redis(settings) as redis_url:
+        installation = bootstrap.installation(settings, redis_url)
+        yield installation
+        installation.close()
+
+
+def _receipt(installation: Installation, decision_id: str) -> bytes:
+    receipt: bytes | None = installation.ledger.receipt(installation.product.name, decision_id)
+    if receipt is None:
+        raise BadInputError(
+            f"no decision {decision_id!r} of product {installation.product.name} is in {installation.settings.home.root}; "
+            "give a decision_id that `stillhere decide` or POST /v1/decisions answered"
+        )
+    return receipt
+
+
+def _what_if(installation: Installation, user_id: str) -> bytes:
+    """Decide against a ledger that forgets: the user's contacts count, nothing is written."""
+    from dataclasses import replace
+
+    from serving import bootstrap
+    from serving.cli.forgetful_ledger import ForgetfulLedger
+
+    _check_user_id(user_id)
+    service = replace(installation.decisions(), ledger=ForgetfulLedger(installation.ledger))
+    return service.decide_one(user_id, now_us=bootstrap.now_us()).receipt
+
+
+def _check_user_id(user_id: str) -> None:
+    if not user_id.strip() or len(user_id) > _MAX_ID_CHARS:
+        raise BadInputError(f"the user id {user_id[:40]!r} has {len(user_id)} characters, expected 1 to {_MAX_ID_CHARS}, not blank")
+
+
+def _print_bytes(content: bytes) -> None:
+    sys.stdout.buffer.write(content + b"\n")
+    sys.stdout.buffer.flush()

@@ -1,0 +1,167 @@
+"""The two commands; everything they print is decided here."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from serving.cli.options import HERE, Place
+
+if TYPE_CHECKING:
+    from serving.bootstrap import Installation
+    from serving.cli.demo.play import Played
+    from serving.cli.steps import Steps
+    from serving.settings import Settings
+
+Users = Annotated[int, Parameter(help="Users to simulate.")]
+Seed = Annotated[int, Parameter(help="The same seed on the same day simulates the same users.")]
+
+_LOG_DELAY_S = 0.2  # the demo waits for its events; files may be small here
+_PORT, _MLFLOW_PORT = 3000, 5000
+
+
+def demo(
+    *,
+    users: Users = 2_000,
+    seed: Seed = 1,
+    json: Annotated[bool, Parameter(help="Print all decisions as JSON, one a line, and nothing else on stdout.", negative=())] = False,
+    place: Place = HERE,
+) -> None:
+    """Simulate a product, train on it, serve it, and decide about a few live users; ends by itself in about two minutes.
+
+    Starts a bundled Redis, simulates an onboarding product's log, imports it, builds features, trains a model and registers it in MLflow,
+    starts the service and the stream worker, plays five live users over HTTP, prints what was decided about each and why, and ends
+    everything it started. Replaces what the last demo left in the state directory, never anything else.
+
+    Example: `stillhere demo`
+    """
+    from serving import bootstrap
+    from serving.cli.demo.state import reset
+    from serving.cli.stack import redis_server, refuse_if_running
+    from serving.cli.steps import Steps
+
+    started = time.perf_counter()
+    settings, steps = place.settings(), Steps()
+    refuse_if_running(settings)
+    reset(settings.home)
+    with redis_server(settings) as redis_url:
+        opened = bootstrap.installation(settings, redis_url)
+        _build(opened, users=users, seed=seed, steps=steps)
+        played = _play(settings, redis_url, steps=steps)
+        with steps.step("replaying every decision"):
+            n_same = _replayed_the_same(opened, played)
+        opened.close()
+    _show(played, n_same=n_same, json=json)
+    _say_where(settings, played, opened.product.name, seconds=time.perf_counter() - started, quiet=json)
+
+
+def up(
+    *,
+    users: Users = 2_000,
+    seed: Seed = 1,
+    port: Annotated[int, Parameter(help="Port of the HTTP interface.")] = _PORT,
+    mlflow_port: Annotated[int, Parameter(help="Port of the MLflow UI.")] = _MLFLOW_PORT,
+    place: Place = HERE,
+) -> None:
+    """Serve what the demo built, with the MLflow UI, until Ctrl-C.
+
+    Builds it first where nothing has been imported and trained yet.
+
+    Example: `stillhere up --port 3000`
+    """
+    from rich.console import Console
+
+    from serving import bootstrap
+    from serving.cli.demo.state import is_trained, reset
+    from serving.cli.serve import watch
+    from serving.cli.stack import mlflow_page, redis_server, refuse_if_running, service_and_worker
+    from serving.cli.steps import Steps
+
+    settings, steps, console = place.settings(), Steps(), Console(highlight=False)
+    refuse_if_running(settings)
+    with redis_server(settings) as redis_url:
+        opened = bootstrap.installation(settings, redis_url)
+        if not is_trained(settings.home, opened.product.name):
+            reset(settings.home)
+            _build(opened, users=users, seed=seed, steps=steps)
+        opened.close()
+        with (
+            service_and_worker(settings, redis_url, port=port) as stack,
+            mlflow_page(settings, _tracking_uri(), port=mlflow_port) as mlflow_url,
+        ):
+            console.print(f"  decisions   [bold]{stack.api_url}[/]   (docs: {stack.api_url}/docs)")
+            console.print(f"  MLflow      [bold]{mlflow_url}[/]")
+            console.print(f"  receipts    {settings.home.receipts_dir(opened.product.name)}")
+            console.print("  Ctrl-C ends everything.")
+            watch(stack)
+
+
+def _build(opened: Installation, *, users: int, seed: int, steps: Steps) -> None:
+    from serving.cli.demo.build import build
+
+    steps.console.print(f"State: {opened.settings.home.root}   Product: {opened.settings.product_folder}")
+    build(opened, n_users=users, seed=seed, steps=steps)
+
+
+def _play(settings: Settings, redis_url: str, *, steps: Steps) -> list[Played]:
+    from serving.cli.demo.play import play
+    from serving.cli.processes import free_port
+    from serving.cli.stack import service_and_worker
+
+    with ExitStack() as cleanup:
+        with steps.step("starting service and worker"):
+            api = cleanup.enter_context(service_and_worker(settings, redis_url, port=free_port(), log_delay_s=_LOG_DELAY_S))
+        with steps.step("playing five live users over HTTP"):
+            played = play(api.api_url)
+        with steps.step("ending service and worker"):
+            cleanup.close()
+    return played
+
+
+def _replayed_the_same(opened: Installation, played: list[Played]) -> int:
+    replayer = opened.replayer()
+    return sum(replayer.replay(one.receipt).output == one.answer for one in played)
+
+
+def _show(played: list[Played], *, n_same: int, json: bool) -> None:
+    if json:
+        sys.stdout.buffer.writelines(one.answer + b"\n" for one in played)
+        sys.stdout.buffer.flush()
+        return
+    import orjson
+    from rich.console import Console
+
+    from serving.cli.story import story
+
+    console = Console(highlight=False)
+    for one in played:
+        receipt = orjson.loads(one.receipt)
+        console.print(story(receipt["output"], causes=receipt["inputs"]["contributions"], headline=one.headline))
+    console.print("The first of them as JSON, as the service answered it:")
+    console.print_json(data=orjson.loads(played[0].answer))
+    console.print(f"Replayed from their receipts: {n_same} of {len(played)} decisions came out the same, byte for byte.")
+
+
+def _say_where(settings: Settings, played: list[Played], product: str, *, seconds: float, quiet: bool) -> None:
+    import orjson
+    from rich.console import Console
+
+    console = Console(stderr=quiet, highlight=False)
+    first = orjson.loads(played[0].answer)
+    console.print(f"\nDone in {seconds:.0f} s; nothing is left running. Look further:")
+    console.print(f"  models     mlflow ui --backend-store-uri {_tracking_uri()}   then http://127.0.0.1:5000", soft_wrap=True)
+    console.print("  API docs   stillhere up   then http://127.0.0.1:3000/docs")
+    console.print(f"  receipts   {settings.home.receipts_dir(product)}/day=*/part-*.parquet", soft_wrap=True)
+    console.print(f"  again      stillhere replay {first['decision_id']}", soft_wrap=True)
+    console.print(f"  why        stillhere explain {first['decision_id']}", soft_wrap=True)
+    console.print(f"  now        stillhere decide {first['user_id']}")
+
+
+def _tracking_uri() -> str:
+    import mlflow
+
+    return str(mlflow.get_tracking_uri())

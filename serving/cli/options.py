@@ -1,0 +1,31 @@
+"""Options that every command has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from serving.settings import Settings
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Place:
+    """Which installation is meant."""
+
+    product: Annotated[Path | None, Parameter(help="Product folder, with product.yaml and policy.yaml. [default: products/onboarding]")] = (
+        None
+    )
+    home: Annotated[Path | None, Parameter(help="State directory: data, models, receipts. [default: .stillhere]")] = None
+
+    def settings(self) -> Settings:
+        """Read the settings, with these options in place of the environment's."""
+        from serving import bootstrap
+
+        return bootstrap.settings_from_environment(product=self.product, home=self.home)
+
+
+HERE = Place()

@@ -1,0 +1,87 @@
+"""Child processes of the command line: started with their own log, waited for, ended with everything they started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_POLL_S = 0.1
+_GRACE_S = 15.0
+_TAIL_LINES = 15
+
+
+class ProcessError(Exception):
+    """A child process ended or stayed silent; the message ends with its log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """One running child in a process group of its own, so that Ctrl-C reaches us alone and we end it in order."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def check(self) -> None:
+        """Raise `ProcessError` if it has ended."""
+        if self.process.poll() is not None:
+            raise ProcessError(f"{self.name} ended with code {self.process.returncode}; its log ({self.log}) ends:\n{self._log_tail()}")
+
+    def await_ready(self, is_ready: Callable[[], bool], *, deadline_s: float) -> None:
+        """Wait until ``is_ready``; raises `ProcessError` when the child ends before or the deadline passes."""
+        deadline = time.monotonic() + deadline_s
+        while not is_ready():
+            self.check()
+            if time.monotonic() > deadline:
+                raise ProcessError(f"{self.name} was not ready within {deadline_s:g} s; its log ({self.log}) ends:\n{self._log_tail()}")
+            time.sleep(_POLL_S)
+
+    def stop(self) -> None:
+        """End it and everything it started: asked first, killed after a grace."""
+        self._signal(signal.SIGTERM)
+        try:
+            self.process.wait(timeout=_GRACE_S)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            self._signal(signal.SIGKILL)  # what is left of the group, if anything is
+            self.process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            return  # the whole group has ended
+
+    def _log_tail(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
+
+
+def start(name: str, module: str, arguments: Sequence[str], *, environment: Mapping[str, str], logs_dir: Path) -> Child:
+    """Start ``python -m module`` with this interpreter; its output goes to ``<logs_dir>/<name>.log``."""
+    logs_dir.mkdir(parents=True, exist_ok=True)
+    log = logs_dir / f"{name}.log"
+    with log.open("wb") as sink:
+        process = subprocess.Popen(  # noqa: S603 - our own modules, no shell
+            [sys.executable, "-m", module, *arguments],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return Child(name=name, process=process, log=log)
+
+
+def free_port() -> int:
+    """Find a loopback port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

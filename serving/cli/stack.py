@@ -1,0 +1,131 @@
+"""Everything that ``serve``, ``up`` and ``demo`` keep running: Redis, the service, the worker, and MLflow's page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from serving.adapters.run_file import Running, read_run_file, write_run_file
+from serving.cli.processes import Child, start
+from serving.settings import Settings
+
+_READY_S = 90.0
+_HOST = "127.0.0.1"
+
+
+class AlreadyRunningError(Exception):
+    """Something runs on this state directory already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """What runs, and where."""
+
+    redis_url: str
+    api_url: str
+    children: tuple[Child, ...]
+
+    def check(self) -> None:
+        """Raise `ProcessError` if a child has ended."""
+        for child in self.children:
+            child.check()
+
+
+@contextmanager
+def redis_server(settings: Settings) -> Iterator[str]:
+    """URL of the Redis to use: the configured one, or the bundled one, started for as long as the context lasts."""
+    if settings.redis_url is not None:
+        yield settings.redis_url
+        return
+    from features.adapters.embedded_redis import EmbeddedRedis
+
+    with EmbeddedRedis(settings.home.redis_dir) as server:
+        yield server.url
+
+
+@contextmanager
+def reachable_redis(settings: Settings) -> Iterator[str]:
+    """URL of a Redis with this installation's data: that of a running service, or one started for as long as the context lasts."""
+    running = read_run_file(settings.home.run_file)
+    if settings.redis_url is None and running is not None:
+        yield running.redis_url
+        return
+    with redis_server(settings) as url:
+        yield url
+
+
+@contextmanager
+def service_and_worker(
+    settings: Settings, redis_url: str, *, port: int, host: str = _HOST, log_delay_s: float | None = None
+) -> Iterator[Stack]:
+    """Service and worker, ready; ended when the context ends. ``run.json`` says where they are for as long as they run."""
+    environment = child_environment(settings, redis_url)
+    if log_delay_s is not None:
+        environment["STILLHERE_LOG_DELAY_S"] = str(log_delay_s)
+    logs_dir = settings.home.root / "logs"
+    serve = ["serve", "serving.service:Stillhere", "--host", host, "--port", str(port)]
+    with ExitStack() as cleanup:
+        worker = _started(cleanup, "worker", "serving.worker", [], environment=environment, logs_dir=logs_dir)
+        service = _started(cleanup, "service", "bentoml", serve, environment=environment, logs_dir=logs_dir)
+        stack = Stack(redis_url=redis_url, api_url=f"http://{_HOST}:{port}", children=(service, worker))
+        service.await_ready(lambda: answers(f"{stack.api_url}/readyz"), deadline_s=_READY_S)
+        write_run_file(settings.home.run_file, Running(pid=os.getpid(), redis_url=redis_url, api_url=stack.api_url))
+        cleanup.callback(settings.home.run_file.unlink, missing_ok=True)
+        yield stack
+
+
+@contextmanager
+def mlflow_page(settings: Settings, tracking_uri: str, *, port: int) -> Iterator[str]:
+    """MLflow's own page over the tracking store; its URL."""
+    arguments = ["ui", "--backend-store-uri", tracking_uri, "--host", _HOST, "--port", str(port), "--workers", "1"]
+    with ExitStack() as cleanup:
+        environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+        page = _started(cleanup, "mlflow", "mlflow", arguments, environment=environment, logs_dir=settings.home.root / "logs")
+        url = f"http://{_HOST}:{port}"
+        page.await_ready(lambda: answers(f"{url}/health"), deadline_s=_READY_S)
+        yield url
+
+
+def refuse_if_running(settings: Settings) -> None:
+    """Raise `AlreadyRunningError` if a service runs on this state directory."""
+    running = read_run_file(settings.home.run_file)
+    if running is not None:
+        raise AlreadyRunningError(
+            f"{settings.home.root} is in use by process {running.pid} ({running.api_url}); end that one (Ctrl-C in its terminal), "
+            "or choose another state directory with --home"
+        )
+
+
+def child_environment(settings: Settings, redis_url: str) -> dict[str, str]:
+    """Make the environment of service and worker: ours, with every choice made explicit and every telemetry off."""
+    home = settings.home.root.absolute()
+    return {
+        **os.environ,
+        "STILLHERE_HOME": str(home),
+        "STILLHERE_PRODUCT": str(settings.product_folder.absolute()),
+        "STILLHERE_REDIS_URL": redis_url,
+        "BENTOML_HOME": str(home / "bentoml"),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "FEAST_USAGE": "False",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def answers(url: str) -> bool:
+    """Whether a GET succeeds at the moment."""
+    try:
+        return httpx.get(url, timeout=2.0).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _started(cleanup: ExitStack, name: str, module: str, arguments: Sequence[str], *, environment: dict[str, str], logs_dir: Path) -> Child:
+    child = start(name, module, arguments, environment=environment, logs_dir=logs_dir)
+    cleanup.callback(child.stop)
+    return child

@@ -1,0 +1,100 @@
+"""One decision in plain words: who, what, why, and every guardrail's verdict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+_MISSING = {
+    "model_missing": "no model is loaded",
+    "features_unavailable": "the user's events could not be read",
+    "profile_unavailable": "the user's profile could not be read",
+    "ledger_unavailable": "past contacts could not be read",
+}
+
+
+def print_story(receipt: bytes, *, console: Console | None = None) -> None:
+    """Print what a receipt says."""
+    recorded = orjson.loads(receipt)
+    (console or Console(highlight=False)).print(story(recorded["output"], causes=recorded["inputs"]["contributions"]))
+
+
+def story(output: dict[str, Any], *, causes: dict[str, float] | None = None, headline: str | None = None) -> Panel:
+    """Tell a decision as a panel.
+
+    Parameters
+    ----------
+    output
+        The decision as the API answers it.
+    causes
+        Log-odds by cause, where the receipt has them.
+    headline
+        What happened before; None: nothing is said about it.
+    """
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column()
+    for name, text in _facts(output, causes, headline):
+        facts.add_row(name, escape(text))
+    title = f"{output['user_id']}: {_verdict(output)}"
+    return Panel(Group(facts, "", _verdicts(output["verdicts"])), title=escape(title), title_align="left", border_style=_colour(output))
+
+
+def _facts(output: dict[str, Any], causes: dict[str, float] | None, headline: str | None) -> list[tuple[str, str]]:
+    facts = [("what happened", headline)] if headline else []
+    facts += [("decision", output["reason"]["sentence"]), ("risk", _risk(output))]
+    if output["cause"] is not None:
+        facts.append(("cause", _cause(output["cause"], causes)))
+    if output["message"] is not None:
+        message = output["message"]
+        facts += [("message", f"{message['title']}: {message['body']}"), ("channel", f"{message['channel']} ({message['class']})")]
+    if output["moment"] is not None:
+        facts.append(("moment", f"{output['moment']['sentence']} ({output['moment']['send_at']})"))
+    if output["degraded"]:
+        facts.append(("degraded", "; ".join(_MISSING.get(code, code) for code in output["degraded"])))
+    facts.append(("decision id", output["decision_id"]))
+    return facts
+
+
+def _verdict(output: dict[str, Any]) -> str:
+    if output["message"] is None:
+        return f"no message ({output['reason']['code']})"
+    return f"{output['message']['class']} by {output['message']['channel']}"
+
+
+def _risk(output: dict[str, Any]) -> str:
+    if output["risk"] is None:
+        return "unknown"
+    segment = f" for {output['segment']}" if output["segment"] else ""
+    return f"{output['risk']:.0%} chance of not coming back; outreach starts at {output['threshold']:.0%}{segment}"
+
+
+def _cause(cause: dict[str, Any], causes: dict[str, float] | None) -> str:
+    share = "" if cause["contribution"] is None else f" ({cause['contribution']:+.2f} log-odds)"
+    others = sorted(((value, name) for name, value in (causes or {}).items() if name not in {"base", cause["group"]}), reverse=True)
+    beside = ", ".join(f"{name} {value:+.2f}" for value, name in others[:3])
+    return f"{cause['group']}{share}. {cause['sentence'] or ''}" + (f" Beside it: {beside}." if beside else "")
+
+
+def _verdicts(verdicts: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, padding=(0, 1), header_style="dim")
+    for column in ("arm", "guardrail", "", "in words"):
+        table.add_column(column, no_wrap=column != "in words")
+    for verdict in verdicts:
+        mark = "[green]yes[/]" if verdict["passed"] else "[red]no[/]"
+        words = verdict["sentence"]
+        if verdict["allowed_from"]:
+            words += f" Allowed from {verdict['allowed_from']}."
+        table.add_row(escape(verdict["arm"]), escape(verdict["rule"]), mark, escape(words))
+    return table
+
+
+def _colour(output: dict[str, Any]) -> str:
+    if output["degraded"]:
+        return "yellow"
+    return "green" if output["action"] == "send" else "blue"

@@ -1,0 +1,23 @@
+"""``train``: the same training as ``mlflow run . -e train``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from serving.cli.options import HERE, Place
+
+
+def train(*, seed: Annotated[int, Parameter(help="The same seed on the same log gives the same model.")] = 0, place: Place = HERE) -> None:
+    """Train a risk model on everything imported, record it in MLflow, and make it champion.
+
+    The same as `mlflow run . -e train -P product=products/onboarding --env-manager=local`. A running service takes the new model at its
+    next start.
+
+    Example: `stillhere train --product products/onboarding`
+    """
+    from training.commands import train as run_training
+
+    settings = place.settings()
+    run_training(product=settings.product_folder, home=settings.home.root, seed=seed)

@@ -1,0 +1,84 @@
+"""Who may be considered at all: consent, opt-in, and enough known to decide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from serving.decision.policy import Channel, MessageClass, Policy
+from serving.decision.values import Degradation, Inputs, Verdict
+from serving.decision.verdicts import EVERY_ARM, passed, refused
+
+
+def arm_name(channel: Channel) -> str:
+    """Name of the arm "a message by this channel".
+
+    Examples
+    --------
+    >>> arm_name(Channel(name="email", message_class=MessageClass.OUTREACH))
+    'outreach/email'
+    """
+    return f"{channel.message_class.value}/{channel.name}"
+
+
+def known_risk(inputs: Inputs) -> float | None:
+    """The risk when it is a probability; None when it is missing, NaN or outside [0, 1]."""
+    risk = inputs.risk
+    return risk if risk is not None and 0.0 <= risk <= 1.0 else None
+
+
+def shared_verdicts(inputs: Inputs, policy: Policy) -> tuple[Verdict, ...]:
+    """Rules that close every arm at once: ledger, features, consent."""
+    return _ledger(inputs), _features(inputs), _consent(inputs, policy)
+
+
+def own_verdicts(channel: Channel, inputs: Inputs, policy: Policy) -> tuple[Verdict, ...]:
+    """Opt-in of the channel; for outreach also a risk score and enough evidence.
+
+    Help within seconds of friction waits for neither: a newcomer's third failed login is evidence enough.
+    """
+    opt_in = _opt_in(channel, inputs)
+    if channel.message_class is MessageClass.ASSIST:
+        return (opt_in,)
+    return opt_in, _model(channel, inputs), _evidence(channel, inputs, policy)
+
+
+def _ledger(inputs: Inputs) -> Verdict:
+    if inputs.contacts is None:
+        return refused(EVERY_ARM, "ledger", "ledger_unavailable")
+    if inputs.refused_by is not None:
+        return refused(EVERY_ARM, "ledger", "cap_contended", window=inputs.refused_by)
+    return passed(EVERY_ARM, "ledger")
+
+
+def _features(inputs: Inputs) -> Verdict:
+    if not inputs.features or Degradation.FEATURES_UNAVAILABLE in inputs.degraded:
+        return refused(EVERY_ARM, "features", "features_unavailable")
+    return passed(EVERY_ARM, "features")
+
+
+def _consent(inputs: Inputs, policy: Policy) -> Verdict:
+    if Degradation.PROFILE_UNAVAILABLE in inputs.degraded:
+        return refused(EVERY_ARM, "consent", "profile_unavailable")
+    if inputs.profile.get(policy.consent_attribute) is not True:
+        return refused(EVERY_ARM, "consent", "no_consent", attribute=policy.consent_attribute)
+    return passed(EVERY_ARM, "consent")
+
+
+def _opt_in(channel: Channel, inputs: Inputs) -> Verdict:
+    arm = arm_name(channel)
+    if channel.opt_in is not None and inputs.profile.get(channel.opt_in) is not True:
+        return refused(arm, "opt_in", "no_opt_in", channel=channel.name, attribute=channel.opt_in)
+    return passed(arm, "opt_in", channel=channel.name)
+
+
+def _model(channel: Channel, inputs: Inputs) -> Verdict:
+    arm, risk = arm_name(channel), known_risk(inputs)
+    return refused(arm, "model", "model_missing") if risk is None else passed(arm, "model", risk=risk)
+
+
+def _evidence(channel: Channel, inputs: Inputs, policy: Policy) -> Verdict:
+    arm = arm_name(channel)
+    facts: dict[str, Any] = {"n_events": inputs.n_events, "min_events": policy.min_events}
+    if inputs.n_events < policy.min_events:
+        return refused(arm, "evidence", "too_little_evidence", **facts)
+    return passed(arm, "evidence", **facts)

@@ -1,0 +1,77 @@
+"""Which message: by cause, and its text."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from serving.decision.policy import Channel, Message, MessageClass, Policy, Trigger
+from serving.decision.values import Inputs
+
+PLACEHOLDER = re.compile(r"\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:\|(?P<unset>[^{}|]*))?\}")
+"""``{user_id}``, or ``{attribute|text when unset}``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A message and the cause that picked it; no cause when it is the fallback."""
+
+    message: Message
+    cause: str | None
+    contribution: float | None  # of that cause, log-odds; None when it was not attributed
+
+
+def choose(channel: Channel, trigger: Trigger | None, inputs: Inputs, policy: Policy) -> Choice | None:
+    """The message for an arm; None when the policy has none for its channel.
+
+    Outreach: the actionable cause that raises the risk most, by at least ``min_contribution`` and with a message on this channel; else the
+    trigger's own cause; else the fallback. Assist: the trigger's own cause goes first, because help in the session answers what just
+    happened: three failed logins call for a password reset, whatever else weighs on the risk.
+    """
+    own = trigger.cause if trigger is not None else None
+    attributed = _attributed(inputs, policy)
+    causes = [own, *attributed] if channel.message_class is MessageClass.ASSIST else [*attributed, own]
+    messages = messages_on(channel, policy)
+    for cause in causes:
+        for message in messages:
+            if cause is not None and cause in message.causes:
+                return Choice(message=message, cause=cause, contribution=(inputs.contributions or {}).get(cause))
+    fallback = next((message for message in messages if not message.causes), None)
+    return None if fallback is None else Choice(message=fallback, cause=None, contribution=None)
+
+
+def messages_on(channel: Channel, policy: Policy) -> list[Message]:
+    """The messages that the policy has for a channel, in declared order."""
+    return [message for message in policy.messages if message.channel == channel.name]
+
+
+def fill(text: str, inputs: Inputs) -> str:
+    """The text for this user; an attribute that is unset is replaced by the words after its bar."""
+
+    def value(match: re.Match[str]) -> str:
+        known = inputs.user_id if match["name"] == "user_id" else inputs.profile.get(match["name"])
+        return (match["unset"] or "") if _is_unset(known) else _plain(known)
+
+    return PLACEHOLDER.sub(value, text)
+
+
+def _attributed(inputs: Inputs, policy: Policy) -> Iterator[str]:
+    """Actionable causes that raise the risk enough, the strongest first; equals by name."""
+    contributions = inputs.contributions or {}
+    raising = [
+        (-contribution, cause)
+        for cause, contribution in contributions.items()
+        if cause in policy.actionable_causes and contribution > 0.0 and contribution >= policy.min_contribution
+    ]
+    return (cause for _, cause in sorted(raising))
+
+
+def _is_unset(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+
+
+def _plain(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

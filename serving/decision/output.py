@@ -1,0 +1,94 @@
+"""The decision as the bytes that the API answers, the command line prints and the receipt keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from features.core.event import from_us
+from serving.decision.values import Decision, Verdict
+
+
+def output_json(decision: Decision, versions: Mapping[str, str | None]) -> bytes:
+    """Canonical JSON: keys sorted, floats in their shortest exact form, instants in ISO 8601 UTC.
+
+    Parameters
+    ----------
+    decision
+        What was decided.
+    versions
+        Of the model, the policy and the features; None where there was none.
+    """
+    return orjson.dumps(output_object(decision, versions), option=orjson.OPT_SORT_KEYS)
+
+
+def output_object(decision: Decision, versions: Mapping[str, str | None]) -> dict[str, Any]:
+    """The same as plain values."""
+    return {
+        "decision_id": decision.decision_id,
+        "user_id": decision.user_id,
+        "as_of": iso(decision.as_of_us),
+        "action": decision.action.value,
+        "reason": {"code": decision.code, "sentence": decision.sentence},
+        "risk": decision.risk,
+        "threshold": decision.threshold,
+        "segment": decision.segment,
+        "trigger": decision.trigger,
+        "severity": decision.severity,
+        "cause": _cause(decision),
+        "message": _message(decision),
+        "moment": _moment(decision),
+        "verdicts": [_verdict(verdict) for verdict in decision.verdicts],
+        "arms": [asdict(arm) for arm in decision.arms],
+        "degraded": [degradation.value for degradation in decision.degraded],
+        "versions": dict(versions),
+    }
+
+
+def iso(at_us: int) -> str:
+    """ISO 8601 in UTC, microseconds only where there are any.
+
+    Examples
+    --------
+    >>> iso(1_772_366_400_000_000)
+    '2026-03-01T12:00:00Z'
+    """
+    return from_us(at_us).isoformat().replace("+00:00", "Z")
+
+
+def _cause(decision: Decision) -> dict[str, Any] | None:
+    if decision.cause is None:
+        return None
+    return {"group": decision.cause, "contribution": decision.contribution, "sentence": decision.cause_sentence}
+
+
+def _message(decision: Decision) -> dict[str, Any] | None:
+    if decision.message_class is None:
+        return None
+    return {
+        "id": decision.message_id,
+        "class": decision.message_class.value,
+        "channel": decision.channel,
+        "title": decision.title,
+        "body": decision.body,
+    }
+
+
+def _moment(decision: Decision) -> dict[str, Any] | None:
+    if decision.send_at_us is None:
+        return None
+    return {"send_at": iso(decision.send_at_us), "sentence": decision.moment_sentence}
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "arm": verdict.arm,
+        "rule": verdict.rule,
+        "passed": verdict.passed,
+        "code": verdict.code,
+        "sentence": verdict.sentence,
+        "allowed_from": None if verdict.allowed_from_us is None else iso(verdict.allowed_from_us),
+    }

@@ -1,0 +1,112 @@
+"""A policy as a value: what may be sent, to whom, when and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+
+class MessageClass(StrEnum):
+    """The two classes of message, each with its own caps."""
+
+    ASSIST = "assist"  # in-session help within seconds of friction
+    OUTREACH = "outreach"  # brings somebody back: e-mail, push, SMS
+
+
+SEVERITIES = ("critical", "high", "medium", "low")
+"""Alert classes, the gravest first. They name how grave a trigger is; which trigger speaks is the policy's order."""
+
+
+class Comparison(StrEnum):
+    """How a condition compares; a missing feature (NaN) satisfies none."""
+
+    AT_LEAST = ">="
+    ABOVE = ">"
+    AT_MOST = "<="
+    BELOW = "<"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One feature against one number."""
+
+    feature: str
+    comparison: Comparison
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """What makes a user a candidate: a rule over features, or risk above the segment's threshold."""
+
+    name: str
+    message_class: MessageClass
+    severity: str  # alert class, one of SEVERITIES
+    conditions: tuple[Condition, ...] = ()  # all must hold
+    risk_above_threshold: bool = False
+    cause: str | None = None  # what the rule itself is about; `serving.decision.messages` says when it picks the message
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message type. ``{user_id}`` and ``{attribute|text when unset}`` of the profile may stand in title and body."""
+
+    id: str
+    message_class: MessageClass
+    channel: str
+    title: str
+    body: str
+    causes: tuple[str, ...] = ()  # the cause groups it remedies; empty: the fallback of its class
+    cooldown: timedelta = timedelta(days=1)  # before the same message may come again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """A way to reach people, and the profile attribute that must be true to use it."""
+
+    name: str
+    message_class: MessageClass
+    opt_in: str | None = None  # boolean profile attribute; None: consent alone is enough
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cap:
+    """At most ``limit`` contacts per calendar day of the user's zone, on one channel or on all."""
+
+    name: str
+    limit: int
+    channel: str | None = None  # None: every channel together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuietHours:
+    """No contact of these classes from ``start`` (included) to ``end`` (excluded), local minutes of the day; may wrap midnight."""
+
+    start_minute: int
+    end_minute: int
+    classes: tuple[MessageClass, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Everything declared in ``policy.yaml``, validated against its product."""
+
+    name: str
+    hash: str  # 16 hex digits over the whole content
+    consent_attribute: str  # boolean profile attribute; not true means no contact at all
+    timezone_attribute: str  # text profile attribute, an IANA name
+    default_timezone: str  # when the attribute is missing or unknown
+    min_events: int  # evidence below which outreach is not considered
+    risk_threshold: float  # outreach when risk is at or above; segments may differ
+    segment_thresholds: Mapping[str, float] = field(default_factory=dict)
+    min_contribution: float = 0.0  # log-odds a cause must add before it picks the message
+    triggers: tuple[Trigger, ...] = ()
+    channels: tuple[Channel, ...] = ()
+    messages: tuple[Message, ...] = ()
+    caps: tuple[Cap, ...] = ()
+    quiet_hours: tuple[QuietHours, ...] = ()
+    actionable_causes: tuple[str, ...] = ()  # from the product; carried so that a decision needs the policy alone
+    cause_sentences: Mapping[str, str] = field(default_factory=dict)

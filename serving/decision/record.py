@@ -1,0 +1,56 @@
+"""Inputs as plain JSON values and back, so that a decision can be made again years later."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from serving.decision.policy import MessageClass
+from serving.decision.values import Contact, Degradation, Inputs
+
+_AS_THEY_ARE = ("decision_id", "user_id", "as_of_us", "n_events", "risk", "contributions", "profile", "segment", "refused_by")
+
+
+def inputs_to_json(inputs: Inputs) -> dict[str, Any]:
+    """Plain values under the field names of `Inputs`; NaN becomes null."""
+    return {
+        "decision_id": inputs.decision_id,
+        "user_id": inputs.user_id,
+        "as_of_us": inputs.as_of_us,
+        "n_events": inputs.n_events,
+        "features": {name: _number_or_null(value) for name, value in inputs.features.items()},
+        "risk": None if inputs.risk is None else _number_or_null(inputs.risk),
+        "contributions": None if inputs.contributions is None else dict(inputs.contributions),
+        "profile": dict(inputs.profile),
+        "segment": inputs.segment,
+        "contacts": None if inputs.contacts is None else [asdict(contact) for contact in inputs.contacts],
+        "degraded": [degradation.value for degradation in inputs.degraded],
+        "refused_by": inputs.refused_by,
+    }
+
+
+def inputs_from_json(recorded: Mapping[str, Any]) -> Inputs:
+    """The inverse of `inputs_to_json`; a feature that is null becomes NaN.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If the record is not one that `inputs_to_json` wrote.
+    """
+    contacts = recorded["contacts"]
+    return Inputs(
+        **{name: recorded[name] for name in _AS_THEY_ARE},
+        features={name: math.nan if value is None else value for name, value in recorded["features"].items()},
+        contacts=None if contacts is None else tuple(_contact(contact) for contact in contacts),
+        degraded=tuple(Degradation(name) for name in recorded["degraded"]),
+    )
+
+
+def _contact(recorded: Mapping[str, Any]) -> Contact:
+    return Contact(**{**recorded, "message_class": MessageClass(recorded["message_class"])})
+
+
+def _number_or_null(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

@@ -1,0 +1,67 @@
+"""Every reason code, and what it says to people. One code, one sentence, one golden case."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+REFUSED: Final = {
+    "ledger_unavailable": "The record of past contacts cannot be read, so no cap could be guaranteed.",
+    "cap_contended": "Other decisions for this user took the last slot of {window} each time this one tried.",
+    "features_unavailable": "The user's behaviour cannot be read, so nothing is known that would justify a contact.",
+    "profile_unavailable": "The user's profile cannot be read, so consent cannot be shown.",
+    "no_consent": "The user has not consented to being contacted ({attribute} is not true).",
+    "no_opt_in": "The user has not opted in to {channel} ({attribute} is not true).",
+    "model_missing": "There is no risk score, and this class of message needs one.",
+    "too_little_evidence": "Only {n_events} events are known of this user; {min_events} are needed first.",
+    "no_trigger": "Nothing happened that calls for a message of the class {message_class}.",
+    "risk_below_threshold": "The risk {risk:.3f} is below the threshold {threshold:.3f}.",
+    "quiet_hours": "It is {now} for the user, within quiet hours from {start} to {end}.",
+    "no_message": "The policy has no message for {channel}.",
+    "cooldown": "The message {message} was sent or is planned for {last}; it rests for {cooldown}.",
+    "cap_reached": "The cap {cap} is reached: {count} of {limit} contacts on {day}.",
+}
+"""By reason code: why a rule did not pass."""
+
+PASSED: Final = {
+    "ledger": "Past contacts are known.",
+    "features": "The user's behaviour is known.",
+    "consent": "The user has consented.",
+    "opt_in": "The user can be reached by {channel}.",
+    "model": "The risk is {risk:.3f}.",
+    "evidence": "{n_events} events are known; {min_events} are enough.",
+    "trigger": "{sentence}",
+    "quiet_hours": "It is {now} for the user, outside quiet hours.",
+    "moved": "It is {now} for the user, within quiet hours; the moment moves to their end at {end}.",
+    "message": "The message is {message}.",
+    "cooldown": "The message {message} has rested.",
+    "cap": "{count} of {limit} contacts on {day}.",
+}
+"""By rule: what is said when it passes."""
+
+
+def clock(wall: datetime) -> str:
+    """Local wall clock to the minute: ``08:00``."""
+    return wall.strftime("%H:%M")
+
+
+def day_and_clock(wall: datetime) -> str:
+    """Local day and wall clock: ``2026-03-02 08:00``."""
+    return wall.strftime("%Y-%m-%d %H:%M")
+
+
+def clock_of_minute(minute: int) -> str:
+    """Wall clock of a minute of the day.
+
+    Examples
+    --------
+    >>> clock_of_minute(22 * 60 + 5)
+    '22:05'
+    """
+    return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
+def sent(*, trigger: str, cause: str | None, channel: str, moment: str) -> str:
+    """Why something is sent, what it is about, where and when."""
+    about = f" It is about this: {cause}" if cause else ""
+    return f"{trigger}{about} Sent by {channel}. {moment}"

@@ -1,0 +1,65 @@
+"""What makes a user a candidate: a rule of the policy, or risk at or above the segment's threshold."""
+
+from __future__ import annotations
+
+import math
+import operator
+
+from serving.decision.eligibility import arm_name, known_risk
+from serving.decision.policy import Channel, Comparison, Condition, MessageClass, Policy, Trigger
+from serving.decision.values import Inputs, Verdict
+from serving.decision.verdicts import passed, refused
+
+_HOLDS = {
+    Comparison.AT_LEAST: operator.ge,
+    Comparison.ABOVE: operator.gt,
+    Comparison.AT_MOST: operator.le,
+    Comparison.BELOW: operator.lt,
+}
+
+
+def threshold(inputs: Inputs, policy: Policy) -> float:
+    """The risk from which a user of this segment is a candidate."""
+    return policy.segment_thresholds.get(inputs.segment or "", policy.risk_threshold)
+
+
+def fired(message_class: MessageClass, inputs: Inputs, policy: Policy) -> Trigger | None:
+    """The first trigger of the class, in the policy's order, that fires."""
+    return next((trigger for trigger in _of_class(message_class, policy) if _fires(trigger, inputs, policy)), None)
+
+
+def trigger_verdict(channel: Channel, trigger: Trigger | None, inputs: Inputs, policy: Policy) -> Verdict:
+    """Whether anything calls for a message, and if not whether the risk alone was lacking."""
+    arm, risk, bound = arm_name(channel), known_risk(inputs), threshold(inputs, policy)
+    if trigger is not None:
+        return passed(arm, "trigger", sentence=trigger_sentence(trigger))
+    lacks_risk_alone = any(t.risk_above_threshold and _conditions_hold(t, inputs) for t in _of_class(channel.message_class, policy))
+    if risk is not None and lacks_risk_alone:
+        return refused(arm, "trigger", "risk_below_threshold", risk=risk, threshold=bound)
+    return refused(arm, "trigger", "no_trigger", message_class=channel.message_class.value)
+
+
+def trigger_sentence(trigger: Trigger) -> str:
+    """What the trigger is about, in the policy's words where it has some."""
+    return trigger.sentence or f"The trigger {trigger.name} fired."
+
+
+def _of_class(message_class: MessageClass, policy: Policy) -> list[Trigger]:
+    return [trigger for trigger in policy.triggers if trigger.message_class is message_class]
+
+
+def _fires(trigger: Trigger, inputs: Inputs, policy: Policy) -> bool:
+    if not _conditions_hold(trigger, inputs):
+        return False
+    risk = known_risk(inputs)
+    return not trigger.risk_above_threshold or (risk is not None and risk >= threshold(inputs, policy))
+
+
+def _conditions_hold(trigger: Trigger, inputs: Inputs) -> bool:
+    return all(_holds(condition, inputs) for condition in trigger.conditions)
+
+
+def _holds(condition: Condition, inputs: Inputs) -> bool:
+    # NaN compares false with everything: a feature that is not defined satisfies no condition.
+    value = inputs.features.get(condition.feature, math.nan)
+    return bool(_HOLDS[condition.comparison](value, condition.value))

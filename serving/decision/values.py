@@ -1,0 +1,124 @@
+"""What goes into a decision and what comes out: frozen values, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from serving.decision.policy import MessageClass
+
+
+class Action(StrEnum):
+    """What is done."""
+
+    SEND = "send"
+    NONE = "none"
+
+
+class Degradation(StrEnum):
+    """What was missing when the decision was made; flagged in the answer and counted."""
+
+    MODEL_MISSING = "model_missing"
+    FEATURES_UNAVAILABLE = "features_unavailable"
+    PROFILE_UNAVAILABLE = "profile_unavailable"
+    LEDGER_UNAVAILABLE = "ledger_unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """One reserved or delivered message, as the ledger remembers it."""
+
+    decision_id: str
+    channel: str
+    message_class: MessageClass
+    message_id: str
+    at_us: int  # the moment it is (to be) sent: the instant that caps count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Everything one decision depends on."""
+
+    decision_id: str
+    user_id: str
+    as_of_us: int
+    n_events: int  # events in the timeline known at as_of
+    features: Mapping[str, float]  # by name; NaN where undefined; empty when unavailable
+    risk: float | None  # P(dropout within the horizon), calibrated, in [0, 1]; None without model or features
+    contributions: Mapping[str, float] | None  # by cause, in log-odds, TreeSHAP; None until an arm is open
+    profile: Mapping[str, Any]
+    segment: str | None
+    contacts: tuple[Contact, ...] | None  # oldest first; None when the ledger cannot be read
+    degraded: tuple[Degradation, ...] = ()
+    refused_by: str | None = None  # the window by which the ledger refused each attempt; None in the ordinary case
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One rule's word on one arm."""
+
+    arm: str  # "assist/in_app"; "*" for every arm
+    rule: str  # consent, evidence, trigger, quiet_hours, cooldown, cap:<name>, ...
+    passed: bool
+    code: str  # reason code: "ok" or why not
+    sentence: str  # for people
+    allowed_from_us: int | None = None  # earliest moment of contact that this rule permits, where it is known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One thing that could be done, and the chance with which the policy would do it."""
+
+    name: str  # "assist/in_app", "outreach/email", "none"
+    open: bool
+    blocked_by: str | None  # the first blocking reason code
+    propensity: float  # in [0, 1]; sums to 1 over arms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What is done, and why; also why not."""
+
+    decision_id: str
+    user_id: str
+    as_of_us: int
+    action: Action
+    code: str  # reason code of the whole: "sent_by_<trigger>" or the first blocking reason
+    sentence: str
+    risk: float | None
+    threshold: float
+    segment: str | None
+    trigger: str | None = None
+    severity: str | None = None
+    cause: str | None = None
+    cause_sentence: str | None = None
+    contribution: float | None = None  # of the cause, log-odds
+    message_class: MessageClass | None = None
+    message_id: str | None = None
+    title: str | None = None
+    body: str | None = None
+    channel: str | None = None
+    send_at_us: int | None = None
+    moment_sentence: str | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    arms: tuple[Arm, ...] = ()
+    degraded: tuple[Degradation, ...] = ()
+    policy_hash: str = ""
+    contributions: Mapping[str, float] = field(default_factory=dict)  # all causes, log-odds; empty when not explained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapWindow:
+    """One cap (or cooldown) made concrete for one proposed contact: the contacts that match must stay fewer than ``limit``.
+
+    A contact matches when ``since_us <= at_us < until_us`` and its channel and message are those named (None: any).
+    """
+
+    name: str  # "cap:email_per_day", "cooldown:come_back"
+    channel: str | None
+    since_us: int
+    until_us: int
+    limit: int
+    message_id: str | None = None

@@ -1,0 +1,32 @@
+"""How a rule says its word: a verdict with its code and its sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from serving.decision.sentences import PASSED, REFUSED
+from serving.decision.values import Verdict
+
+EVERY_ARM = "*"
+
+
+def passed(arm: str, rule: str, saying: str = "", **facts: Any) -> Verdict:
+    """The rule has nothing against it. ``saying`` picks the sentence where it is not named as the rule.
+
+    Examples
+    --------
+    >>> passed("outreach/email", "evidence", n_events=12, min_events=5).sentence
+    '12 events are known; 5 are enough.'
+    """
+    return Verdict(arm=arm, rule=rule, passed=True, code="ok", sentence=PASSED[saying or rule].format(**facts))
+
+
+def refused(arm: str, rule: str, code: str, *, allowed_from_us: int | None = None, **facts: Any) -> Verdict:
+    """The rule closes the arm, for the reason ``code``.
+
+    Examples
+    --------
+    >>> refused("*", "consent", "no_consent", attribute="marketing").sentence
+    'The user has not consented to being contacted (marketing is not true).'
+    """
+    return Verdict(arm=arm, rule=rule, passed=False, code=code, sentence=REFUSED[code].format(**facts), allowed_from_us=allowed_from_us)

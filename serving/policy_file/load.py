@@ -1,0 +1,86 @@
+"""From ``policy.yaml`` and its product to a `Policy`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from features.core.product import Product
+from features.declarations.yaml_file import DeclarationError, load_validated
+from serving.decision.policy import Cap, Channel, Message, Policy, QuietHours, Trigger
+from serving.policy_file.checks import policy_faults
+from serving.policy_file.document import with_hash
+from serving.policy_file.schema import PolicySchema
+
+
+def load_policy(file: Path, product: Product) -> Policy:
+    """The policy that the file declares, checked against the product.
+
+    Its hash covers what it says, product sentences included; comments, spacing and key order do not change it.
+
+    Raises
+    ------
+    DeclarationError
+        If the file is missing or wrong; each fault names file, path inside it, what was found, what is expected, what to do.
+
+    Examples
+    --------
+    >>> from features.declarations.product_file import load_product
+    >>> policy = load_policy(Path("products/onboarding/policy.yaml"), load_product(Path("products/onboarding")))
+    >>> [channel.name for channel in policy.channels], len(policy.hash)
+    (['in_app', 'email'], 16)
+    """
+    schema = load_validated(file, PolicySchema)
+    if faults := list(policy_faults(schema, product)):
+        raise DeclarationError(file, faults)
+    return with_hash(_policy(schema, product))
+
+
+def _policy(schema: PolicySchema, product: Product) -> Policy:
+    return Policy(
+        name=schema.name,
+        hash="",
+        consent_attribute=schema.consent_attribute,
+        timezone_attribute=schema.timezone_attribute,
+        default_timezone=schema.default_timezone,
+        min_events=schema.min_events,
+        risk_threshold=schema.risk_threshold,
+        segment_thresholds=dict(schema.segment_thresholds),
+        min_contribution=schema.min_contribution,
+        triggers=_triggers(schema),
+        channels=tuple(Channel(name=name, message_class=c.message_class, opt_in=c.opt_in) for name, c in schema.channels.items()),
+        messages=_messages(schema),
+        caps=tuple(Cap(name=name, limit=cap.limit, channel=cap.channel) for name, cap in schema.caps.items()),
+        quiet_hours=tuple(QuietHours(start_minute=q.start, end_minute=q.end, classes=tuple(q.classes)) for q in schema.quiet_hours),
+        actionable_causes=tuple(cause.name for cause in product.causes if cause.actionable),
+        cause_sentences={cause.name: cause.sentence for cause in product.causes if cause.sentence},
+    )
+
+
+def _triggers(schema: PolicySchema) -> tuple[Trigger, ...]:
+    return tuple(
+        Trigger(
+            name=name,
+            message_class=trigger.message_class,
+            severity=trigger.severity,
+            conditions=tuple(trigger.conditions),
+            risk_above_threshold=trigger.risk_above_threshold,
+            cause=trigger.cause,
+            sentence=trigger.sentence,
+        )
+        for name, trigger in schema.triggers.items()
+    )
+
+
+def _messages(schema: PolicySchema) -> tuple[Message, ...]:
+    return tuple(
+        Message(
+            id=id_,
+            message_class=message.message_class,
+            channel=message.channel,
+            title=message.title,
+            body=message.body,
+            causes=tuple(message.causes),
+            cooldown=message.cooldown,
+        )
+        for id_, message in schema.messages.items()
+    )

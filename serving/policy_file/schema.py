@@ -1,0 +1,99 @@
+"""The shape of ``policy.yaml``: keys, types and defaults. What crosses keys or files is checked in `checks`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from features.declarations.fields import Duration, Name, Text, TimeZone, refuse
+from features.declarations.yaml_file import Declared
+from serving.decision.policy import Comparison, Condition, MessageClass
+
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
+_CONDITION = re.compile(r"([a-z][a-z0-9_]*) *(>=|<=|>|<) *([-+]?[0-9]+(?:\.[0-9]+)?)", re.ASCII)
+
+
+def _minute_of_day(value: Any) -> int:
+    match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise refuse('a time of day such as "08:00"', "write hours and minutes, 00:00 to 23:59")
+    return int(match[1]) * 60 + int(match[2])
+
+
+def _condition(value: Any) -> Condition:
+    match = _CONDITION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise refuse('a condition such as "count_login_failed_2m >= 3"', "write one feature, one of >= > <= <, one number")
+    return Condition(feature=match[1], comparison=Comparison(match[2]), value=float(match[3]))
+
+
+Class = Annotated[MessageClass, Field(strict=False)]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Clock = Annotated[int, BeforeValidator(_minute_of_day)]
+ConditionText = Annotated[Condition, BeforeValidator(_condition)]
+
+
+class ChannelSchema(Declared):
+    """A way to reach people."""
+
+    message_class: Class
+    opt_in: Name | None = None
+
+
+class TriggerSchema(Declared):
+    """A rule over features, a risk at or above the threshold, or both together."""
+
+    message_class: Class
+    severity: Literal["critical", "high", "medium", "low"]
+    conditions: list[ConditionText] = Field(default_factory=list)
+    risk_above_threshold: bool = False
+    cause: Name | None = None
+    sentence: Text
+
+
+class MessageSchema(Declared):
+    """One message type."""
+
+    message_class: Class
+    channel: Name
+    title: Text
+    body: Text
+    causes: list[Name] = Field(default_factory=list)
+    cooldown: Duration = timedelta(days=1)
+
+
+class CapSchema(Declared):
+    """At most so many contacts a local calendar day."""
+
+    limit: Annotated[int, Field(ge=0)]
+    channel: Name | None = None
+
+
+class QuietHoursSchema(Declared):
+    """Local wall clock, start included, end excluded."""
+
+    start: Clock
+    end: Clock
+    classes: Annotated[list[Class], Field(min_length=1)]
+
+
+class PolicySchema(Declared):
+    """All of ``policy.yaml``."""
+
+    version: Literal[1] = 1
+    name: Name
+    consent_attribute: Name
+    timezone_attribute: Name
+    default_timezone: TimeZone = "UTC"
+    min_events: Annotated[int, Field(ge=0)]
+    risk_threshold: Probability
+    segment_thresholds: dict[Name, Probability] = Field(default_factory=dict)
+    min_contribution: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
+    channels: Annotated[dict[Name, ChannelSchema], Field(min_length=1)]
+    triggers: dict[Name, TriggerSchema] = Field(default_factory=dict)
+    messages: Annotated[dict[Name, MessageSchema], Field(min_length=1)]
+    caps: dict[Name, CapSchema] = Field(default_factory=dict)
+    quiet_hours: list[QuietHoursSchema] = Field(default_factory=list)

@@ -1,0 +1,136 @@
+"""What serving a decision needs from the outside world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from serving.decision.values import CapWindow, Contact
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class LedgerError(Exception):
+    """The ledger could not be reached; nothing may be sent. The cause is chained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """A decision to be made durable in one atomic step."""
+
+    decision_id: str
+    user_id: str
+    receipt: bytes  # canonical JSON
+    timeline_hash: str  # 16 hex digits; b"" timelines included
+    timeline: bytes  # stored once per hash
+    contact: Contact | None = None  # what to reserve; None for "do nothing"
+    caps: tuple[CapWindow, ...] = ()
+    outbox: bytes = b""  # delivery order, canonical JSON; appended only when the contact is reserved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitResult:
+    """What the ledger did."""
+
+    committed: bool  # False: a cap refused; nothing was written
+    refused_by: str | None = None  # the cap's name
+    receipt: bytes = b""  # the stored receipt; of the first commit when the decision id was already there
+
+
+class Ledger(Protocol):
+    """Contacts, receipts and outbox of each user; never lets a cap be exceeded."""
+
+    def contacts(self, product: str, user_id: str, *, since_us: int) -> tuple[Contact, ...]:
+        """Contacts with at_us >= since_us, oldest first.
+
+        Raises
+        ------
+        LedgerError
+        """
+
+    def commit(self, product: str, commit: Commit) -> CommitResult:
+        """Check every cap, reserve, store the receipt and append to the outbox: all or nothing, atomically.
+
+        Raises
+        ------
+        LedgerError
+        """
+
+    def receipt(self, product: str, decision_id: str) -> bytes | None:
+        """The stored receipt, or None."""
+
+    def timeline(self, product: str, user_id: str, timeline_hash: str) -> bytes | None:
+        """The stored timeline version, or None."""
+
+    def outbox(self, product: str) -> list[bytes]:
+        """Delivery orders not yet taken by a sender; each user's in the order of their commits."""
+
+
+class PolicyArchive(Protocol):
+    """Every policy that ever decided, by the hash of its content; so that replay finds the one that a receipt names."""
+
+    def save(self, policy_hash: str, document: bytes) -> None:
+        """Keep the document (see `serving.policy_file.policy_document`); saving it again changes nothing."""
+
+    def load(self, policy_hash: str) -> bytes | None:
+        """The document, or None."""
+
+
+class Scorer(Protocol):
+    """A loaded model bundle."""
+
+    @property
+    def version(self) -> str:
+        """Registry version, "onboarding/3"."""
+
+    @property
+    def feature_fingerprint(self) -> str:
+        """Fingerprint of the features it was trained on."""
+
+    def risk(self, vectors: FloatArray, profiles: Sequence[dict[str, object]]) -> FloatArray:
+        """Calibrated P(dropout), shape (n_users,), for vectors of shape (n_users, n_features)."""
+
+    def contributions(self, vector: FloatArray, profile: dict[str, object]) -> dict[str, float]:
+        """TreeSHAP log-odds by cause for one user; with ``"base"``, the sum is the raw score."""
+
+
+class EventStreamError(Exception):
+    """The event stream could not be reached; nothing was accepted or acknowledged. The cause is chained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamEntry:
+    """One accepted message of one user on its way to the timelines."""
+
+    partition: int
+    entry_id: str
+    body: bytes
+
+
+class EventStream(Protocol):
+    """Accepted messages, kept until acknowledged; one user's messages keep their order (one partition per user).
+
+    Every method raises `EventStreamError` when the stream cannot be reached.
+    """
+
+    def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Append ``(user_id, body)`` pairs; all are durable once this returns, none where it raises before the first write."""
+
+    def read(self, *, limit: int, block_ms: int) -> list[StreamEntry]:
+        """Entries nobody has read yet, at most about ``limit`` of each partition; waits up to ``block_ms`` for the first."""
+
+    def claim(self, *, idle_ms: int, limit: int) -> list[StreamEntry]:
+        """Entries that a reader took at least ``idle_ms`` ago and never acknowledged."""
+
+    def acknowledge(self, entries: Sequence[StreamEntry]) -> None:
+        """Forget entries: their effect is durable."""
+
+    def bury(self, entry: StreamEntry, reason: str) -> None:
+        """Move one entry that can never be applied to the dead letters, with the reason."""
+
+    def backlog(self) -> int:
+        """Messages accepted and not yet acknowledged."""

@@ -1,0 +1,66 @@
+"""The BentoML service: the one FastAPI app, mounted at the root.
+
+BentoML answers /livez, /healthz, /readyz, /metrics and /schema.json itself, before anything that is mounted, and each in a shape of its
+own. `PublicRoutesFirst` puts the app before them, so that every public route is in one OpenAPI document and has one error shape. BentoML's
+own HTTP metrics are off: they keep one time series for each path ever asked for, and a path here holds a decision's id.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING, Any
+
+import bentoml
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+_ENVIRONMENT = {
+    "OTEL_SDK_DISABLED": "true",  # spans nobody exports cost a third of a request; set to false to export them
+    "OMP_NUM_THREADS": "1",  # one row at a time: more threads only wait for each other
+    "BENTOML_DO_NOT_TRACK": "True",
+}
+
+
+async def public(scope: Scope, receive: Receive, send: Send) -> None:
+    """Pass one request to the app of the running service instance (BentoML mounts before it makes the instance)."""
+    await bentoml.get_current_service().app(scope, receive, send)
+
+
+class PublicRoutesFirst:
+    """Middleware that passes every HTTP request to the app before BentoML's own routes see it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._bentoml = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass HTTP to the app; BentoML keeps the life cycle."""
+        await (public if scope["type"] == "http" else self._bentoml)(scope, receive, send)
+
+
+@bentoml.service(
+    name="stillhere",
+    envs=[{"name": name, "value": value} for name, value in _ENVIRONMENT.items()],
+    logging={"access": {"enabled": False}},
+    metrics={"enabled": False},
+    tracing={"excluded_urls": ".*"},  # creating spans that nobody exports costs a third of a request
+)
+@bentoml.asgi_app(public, path="/")
+class Stillhere:
+    """Decides over HTTP; model, policy and stores are loaded before the first request is let in."""
+
+    def __init__(self) -> None:
+        from serving import bootstrap
+
+        self._running = bootstrap.start_api()
+        self.app: Any = self._running.app
+        gc.collect()
+        gc.freeze()  # what is loaded stays; collections no longer walk it
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]  # BentoML ships no types
+    def close(self) -> None:
+        """Close connections."""
+        self._running.close()
+
+
+Stillhere.add_asgi_middleware(PublicRoutesFirst)  # type: ignore[attr-defined]  # the decorator made it a Service

@@ -1,0 +1,144 @@
+"""What is known of each user at the moment of the call: timeline, profile, vector, risk; and what could not be read."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from features.core.kernel import vectors
+from features.core.product import Product
+from features.core.program import Program
+from features.core.timeline import TimelineFormatError, unpack
+from features.ports import ProfileStore, StoreError, TimelineStore
+from serving.decision.values import Degradation
+from serving.ports import FloatArray, Scorer
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """One user at one as_of; a part that could not be read is empty and named in ``degraded``."""
+
+    user_id: str
+    as_of_us: int
+    packed: bytes
+    n_events: int
+    newest_known_us: int  # 0 when no event is known
+    coverage_start_us: int | None
+    profile: dict[str, Any]
+    vector: FloatArray | None = None  # (n_features,)
+    risk: float | None = None
+    degraded: tuple[Degradation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Reads and scores many users in as few calls as one."""
+
+    product: Product
+    program: Program
+    scorer: Scorer | None
+    timelines: TimelineStore
+    profiles: ProfileStore
+
+    def read(self, user_ids: Sequence[str], now_us: int) -> list[Known]:
+        """What is known of each, in the order asked for; one unreadable user never costs another their answer."""
+        stored = _attempt(lambda: self.timelines.read(user_ids), StoreError)
+        profiles = _attempt(lambda: self.profiles.read(user_ids), StoreError)
+        known = [
+            _known(user_id, now_us, None if stored is None else stored[i].packed, None if profiles is None else profiles[i])
+            for i, user_id in enumerate(user_ids)
+        ]
+        return self._scored(self._with_vectors(known))
+
+    def explain(self, known: Known) -> dict[str, float] | None:
+        """Contributions to the risk by cause, log-odds; None when there is no risk to explain or the model fails."""
+        scorer, vector = self.scorer, known.vector
+        if scorer is None or vector is None or known.risk is None:
+            return None
+        contributions = _attempt(lambda: scorer.contributions(vector, known.profile))
+        return None if contributions is None else {cause: float(value) for cause, value in contributions.items() if math.isfinite(value)}
+
+    def by_name(self, vector: FloatArray) -> dict[str, float]:
+        """The vector's numbers under their features' names."""
+        return dict(zip(self.program.catalogue.feature_names, vector.tolist(), strict=True))
+
+    def segment(self, profile: Mapping[str, Any]) -> str | None:
+        """The first segment of the product that the profile matches."""
+        for segment in self.product.segments:
+            if all(profile.get(name) == value for name, value in segment.where.items()):
+                return segment.name
+        return None
+
+    def _with_vectors(self, known: list[Known]) -> list[Known]:
+        readable = [i for i, one in enumerate(known) if Degradation.FEATURES_UNAVAILABLE not in one.degraded]
+        if readable:
+            as_of_us = np.array([known[i].as_of_us for i in readable], dtype=np.int64)
+            rows = vectors([known[i].packed for i in readable], as_of_us, self.program)
+            for i, row in zip(readable, rows, strict=True):
+                known[i] = replace(known[i], vector=row)
+        return known
+
+    def _scored(self, known: list[Known]) -> list[Known]:
+        scorable = [i for i, one in enumerate(known) if one.vector is not None and Degradation.PROFILE_UNAVAILABLE not in one.degraded]
+        risks = self._risks([known[i] for i in scorable])
+        for i, risk in zip(scorable, risks, strict=True):
+            known[i] = _flagged(known[i], Degradation.MODEL_MISSING) if risk is None else replace(known[i], risk=risk)
+        return known
+
+    def _risks(self, known: list[Known]) -> list[float | None]:
+        scorer = self.scorer
+        if scorer is None or not known:
+            return [None] * len(known)
+        rows, profiles = np.array([one.vector for one in known]), [one.profile for one in known]
+        risks = _attempt(lambda: scorer.risk(rows, profiles).tolist())
+        if risks is None and len(known) > 1:  # one of them broke it: find out which
+            return [risk for one in known for risk in self._risks([one])]
+        return [None] * len(known) if risks is None else [risk if 0.0 <= risk <= 1.0 else None for risk in risks]
+
+
+def _known(user_id: str, now_us: int, packed: bytes | None, profile: Mapping[str, Any] | None) -> Known:
+    timeline = None if packed is None else _attempt(lambda: unpack(packed), TimelineFormatError)
+    missing = ((Degradation.FEATURES_UNAVAILABLE, timeline), (Degradation.PROFILE_UNAVAILABLE, profile))
+    newest_known_us = 0 if timeline is None else timeline.newest_known_us
+    return Known(
+        user_id=user_id,
+        as_of_us=max(now_us, newest_known_us),
+        packed=b"" if timeline is None or packed is None else packed,
+        n_events=0 if timeline is None else timeline.n_events,
+        newest_known_us=newest_known_us,
+        coverage_start_us=None if timeline is None else timeline.coverage_start_us,
+        profile=_plain(profile or {}),
+        degraded=tuple(degradation for degradation, part in missing if part is None),
+    )
+
+
+def _flagged(known: Known, degradation: Degradation) -> Known:
+    return replace(known, degraded=(*known.degraded, degradation))
+
+
+def _attempt(call: Callable[[], T], expected: type[Exception] = Exception) -> T | None:
+    """The one place where a failure becomes "missing". A model may fail in any way, so ``expected`` may be any error."""
+    try:
+        return call()
+    except expected as exc:
+        _log.warning("degraded: %s: %s", type(exc).__name__, exc)
+        return None
+
+
+def _plain(profile: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes as JSON values, so that what is decided on is what the receipt holds; unset and not-a-number ones are left out."""
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in profile.items()}
+    return {name: value if isinstance(value, str | int | float) else str(value) for name, value in plain.items() if _is_set(value)}
+
+
+def _is_set(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and not math.isfinite(value))

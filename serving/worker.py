@@ -1,0 +1,227 @@
+"""The stream worker: accepted messages become timelines, profiles and raw log, and only then are forgotten.
+
+The order is what makes a crash harmless: merge (idempotent), append to the raw log (read once however often appended), acknowledge. A
+worker killed anywhere in between leaves its messages pending; the next start takes them again and the result is the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Event as Flag
+from typing import Protocol
+
+import orjson
+
+from features.adapters.memory import MemoryTimelineStore
+from features.core.event import Event, from_us, to_us
+from features.core.product import Product
+from features.ingest.admission import ProfileChange, admit_item
+from features.ingest.merge_batch import merge_events
+from features.ingest.rejection import Rejection
+from features.ports import ProfileStore, RawLog, StoreError, TimelineStore
+from serving import bootstrap
+from serving.ports import EventStream, EventStreamError, StreamEntry
+
+_log = logging.getLogger(__name__)
+
+_BATCH = 500  # entries of each partition per read
+_MAX_UNLOGGED = 5_000  # entries gathered before the raw log is written whatever the delay
+_BLOCK_MS = 200  # of one read; also how soon a stop is noticed
+_RETRY_S = 1.0  # after a store failed
+
+
+class Exporter(Protocol):
+    """Copies receipts to where analysts read them."""
+
+    def export(self) -> int:
+        """Export what is new; the number of receipts."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Worker:
+    """Applies accepted messages, in batches.
+
+    Parameters
+    ----------
+    log_delay_us
+        How long merged events may wait for the raw log file that they share; their timelines do not wait.
+    export_every_us
+        Between two exports of receipts.
+    now_us
+        The clock.
+    """
+
+    product: Product
+    stream: EventStream
+    timelines: TimelineStore
+    profiles: ProfileStore
+    raw_log: RawLog
+    exporter: Exporter | None
+    now_us: Callable[[], int]
+    log_delay_us: int = 2_000_000
+    export_every_us: int = 5_000_000
+    _unlogged: list[Event] = field(default_factory=list)
+    _unacknowledged: list[StreamEntry] = field(default_factory=list)
+    _oldest_us: int = 0  # when the first of `_unlogged` was taken
+    _exported_us: int = 0
+
+    def run(self, stop: Flag) -> None:
+        """Work until ``stop`` is set, then finish what was taken. A store that fails is tried again until it answers."""
+        recovered = False
+        while not stop.is_set():
+            try:
+                if not recovered:
+                    self.recover()
+                    recovered = True
+                self.step(block_ms=_BLOCK_MS)
+            except (StoreError, EventStreamError):
+                _log.exception("a store failed; trying again in %s s", _RETRY_S)
+                self._forget_unfinished()
+                recovered = False
+                stop.wait(_RETRY_S)
+        self.finish()
+
+    def recover(self) -> int:
+        """Apply what a reader before us took and never acknowledged; the number of messages.
+
+        Those of another live worker may be among them: merging twice changes nothing.
+        """
+        entries = self.stream.claim(idle_ms=0, limit=_BATCH)
+        self._apply(entries)
+        self._flush()
+        return len(entries)
+
+    def step(self, *, block_ms: int) -> int:
+        """One round: read, merge, and whatever is due; the number of messages read."""
+        entries = self.stream.read(limit=_BATCH, block_ms=block_ms)
+        self._apply(entries)
+        now_us = self.now_us()
+        if self._unacknowledged and (now_us - self._oldest_us >= self.log_delay_us or len(self._unacknowledged) >= _MAX_UNLOGGED):
+            self._flush()
+        if now_us - self._exported_us >= self.export_every_us:
+            self._export(now_us)
+        return len(entries)
+
+    def finish(self) -> None:
+        """Write and acknowledge what was taken, and export; for an orderly stop."""
+        try:
+            self._flush()
+            self._export(self.now_us())
+        except (StoreError, EventStreamError):
+            _log.exception("could not finish; what is unacknowledged is taken again at the next start")
+
+    def _apply(self, entries: Sequence[StreamEntry]) -> None:
+        if not entries:
+            return
+        events: list[Event] = []
+        changes: list[ProfileChange] = []
+        good: list[StreamEntry] = []
+        for entry in entries:
+            admitted = read_entry(entry, self.product)
+            if isinstance(admitted, Rejection):
+                self._bury(entry, admitted)
+                continue
+            good.append(entry)
+            if isinstance(admitted, Event):
+                events.append(admitted)
+            else:
+                changes.append(admitted)
+        self._write(events, changes)
+        self._oldest_us = self._oldest_us if self._unacknowledged else self.now_us()
+        self._unlogged += events
+        self._unacknowledged += good
+
+    def _write(self, events: Sequence[Event], changes: Sequence[ProfileChange]) -> None:
+        if events:
+            merge_events(events, self.product, self.timelines)
+        for change in changes:
+            self.profiles.write({change.user_id: change.attributes}, changed_us=to_us(change.changed_at))
+
+    def _bury(self, entry: StreamEntry, rejection: Rejection) -> None:
+        _log.warning("dead letter %s of partition %d: %s", entry.entry_id, entry.partition, rejection.message)
+        self.stream.bury(entry, f"{rejection.code}: {rejection.message}")
+
+    def _flush(self) -> None:
+        if self._unlogged:
+            self.raw_log.append(self._unlogged)
+        if self._unacknowledged:
+            self.stream.acknowledge(self._unacknowledged)
+        self._forget_unfinished()
+
+    def _forget_unfinished(self) -> None:
+        """Start afresh; what was not acknowledged stays pending in the stream."""
+        self._unlogged, self._unacknowledged = [], []
+
+    def _export(self, now_us: int) -> None:
+        self._exported_us = now_us
+        if self.exporter is not None:
+            self.exporter.export()
+
+
+def read_entry(entry: StreamEntry, product: Product) -> Event | ProfileChange | Rejection:
+    """Read one message of the stream; the product may have changed since it was accepted, so that it is judged again.
+
+    Examples
+    --------
+    >>> from features.core.catalogue import Catalogue, Kind
+    >>> from features.core.product import Label
+    >>> from datetime import timedelta
+    >>> product = Product(name="p", description="", catalogue=Catalogue(kinds=(Kind(name="login"),), features=()), causes=(),
+    ...                   label=Label(activity=("login",), horizon=timedelta(days=30)))
+    >>> read_entry(StreamEntry(partition=0, entry_id="1-0", body=b"?"), product).code
+    'malformed'
+    """
+    try:
+        message = orjson.loads(entry.body)
+        received_at = from_us(message["received_us"])
+        item = message["item"]
+    except (orjson.JSONDecodeError, TypeError, KeyError, OverflowError) as exc:
+        return Rejection(code="malformed", field="", message=f"the message is not one of ours: {type(exc).__name__}: {exc}")
+    return admit_item(item, product, received_at)
+
+
+def warm_up(product: Product) -> None:
+    """Compile the kernel before the first event waits for it; nothing is stored."""
+    start = from_us(bootstrap.now_us())
+    event = Event(event_id="-", user_id="-", kind=product.catalogue.kinds[0].name, occurred_at=start, received_at=start)
+    merge_events([event], product, MemoryTimelineStore(kinds=product.catalogue.kinds, clock_us=bootstrap.now_us))
+
+
+def worker_of(opened: bootstrap.Installation) -> Worker:
+    """Make the worker of an installation."""
+    settings = opened.settings
+    return Worker(
+        product=opened.product,
+        stream=opened.stream,
+        timelines=opened.timelines,
+        profiles=opened.profiles,
+        raw_log=opened.raw_log,
+        exporter=opened.exporter,
+        now_us=bootstrap.now_us,
+        log_delay_us=int(settings.log_delay_s * 1_000_000),
+        export_every_us=int(settings.export_every_s * 1_000_000),
+    )
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT; what ``stillhere serve`` starts beside the service."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    stop = Flag()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    settings = bootstrap.settings_from_environment()
+    opened = bootstrap.installation(settings, bootstrap.required_redis_url(settings))
+    opened.require_durable_redis()
+    worker = worker_of(opened)
+    warm_up(opened.product)
+    _log.info("worker of %s started", worker.product.name)
+    worker.run(stop)
+    opened.close()
+    _log.info("worker of %s stopped", worker.product.name)
+
+
+if __name__ == "__main__":
+    main()

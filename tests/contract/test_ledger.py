@@ -1,0 +1,268 @@
+"""One suite over every ledger: what `serving.decision.caps` says of a list of contacts, each store must say atomically."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import socket
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+import redis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serving.adapters.memory_ledger import MemoryLedger
+from serving.adapters.redis_ledger import RedisLedger, connect
+from serving.decision.caps import first_refusal
+from serving.decision.ids import decision_id
+from serving.decision.values import CapWindow
+from serving.ports import Commit, LedgerError
+from tests.serving_world import DAY_US, NOON, contact
+from tests.serving_world import granted_by_one_process as granted_by_one_process
+
+AT_US = int(NOON.timestamp()) * 1_000_000
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def ledger(request, redis_url):
+    if request.param == "memory":
+        yield MemoryLedger()
+        return
+    with connect(redis_url, timeout_ms=5_000) as client:
+        yield RedisLedger(client=client)
+
+
+def commit(user_id="ada", *, at_us=AT_US, channel="email", message_id="checking_in", caps=(), sends=True, receipt=b'{"a":1}', timeline=b"t1"):
+    id_ = decision_id(user_id, at_us, next(_numbers).to_bytes(10, "big"))
+    return Commit(
+        decision_id=id_,
+        user_id=user_id,
+        receipt=receipt,
+        timeline_hash=f"{hash(timeline) & 0xFFFF:016x}",
+        timeline=timeline,
+        contact=contact(channel, message_id, at_us=at_us, decision_id=id_) if sends else None,
+        caps=tuple(caps),
+        outbox=f"deliver {id_}".encode() if sends else b"",
+    )
+
+
+def window(limit=1, *, channel=None, message_id=None, since_us=AT_US - DAY_US, until_us=AT_US + DAY_US, name="cap:daily"):
+    return CapWindow(name=name, channel=channel, since_us=since_us, until_us=until_us, limit=limit, message_id=message_id)
+
+
+def test_a_commit_is_found_again_whole(ledger):
+    made = commit()
+    result = ledger.commit("onboarding", made)
+    assert (result.committed, result.refused_by, result.receipt) == (True, None, made.receipt)
+    assert ledger.receipt("onboarding", made.decision_id) == made.receipt
+    assert ledger.timeline("onboarding", "ada", made.timeline_hash) == made.timeline
+    assert ledger.contacts("onboarding", "ada", since_us=0) == (made.contact,)
+    assert ledger.outbox("onboarding") == [made.outbox]
+
+
+def test_doing_nothing_leaves_a_receipt_and_no_contact(ledger):
+    made = commit(sends=False, timeline=b"")
+    assert ledger.commit("onboarding", made).committed
+    assert ledger.receipt("onboarding", made.decision_id) == made.receipt
+    assert ledger.timeline("onboarding", "ada", made.timeline_hash) == b""
+    assert (ledger.contacts("onboarding", "ada", since_us=0), ledger.outbox("onboarding")) == ((), [])
+
+
+def test_the_same_decision_twice_is_once_and_the_first_receipt_stands(ledger):
+    first = commit(caps=[window()])
+    second = Commit(decision_id=first.decision_id, user_id="ada", receipt=b"other", timeline_hash="0" * 16, timeline=b"x", contact=first.contact)
+    ledger.commit("onboarding", first)
+    result = ledger.commit("onboarding", second)
+    assert (result.committed, result.receipt) == (True, first.receipt)
+    assert len(ledger.contacts("onboarding", "ada", since_us=0)) == len(ledger.outbox("onboarding")) == 1
+    assert ledger.timeline("onboarding", "ada", "0" * 16) is None
+
+
+def test_a_full_window_refuses_and_nothing_is_written(ledger):
+    ledger.commit("onboarding", commit())
+    refused = commit(caps=[window(2, name="cap:roomy"), window(1, name="cap:full")])
+    result = ledger.commit("onboarding", refused)
+    assert (result.committed, result.refused_by) == (False, "cap:full")
+    assert ledger.receipt("onboarding", refused.decision_id) is None
+    assert len(ledger.contacts("onboarding", "ada", since_us=0)) == len(ledger.outbox("onboarding")) == 1
+
+
+@pytest.mark.parametrize(
+    ("allowed", "limits"),
+    [
+        (True, window(channel="in_app")),
+        (False, window(channel="email")),
+        (True, window(message_id="secure_reset")),
+        (False, window(message_id="checking_in")),
+        (True, window(channel="email", message_id="secure_reset")),
+        (False, window(since_us=AT_US, until_us=AT_US + 1)),
+        (True, window(since_us=AT_US + 1)),
+        (True, window(until_us=AT_US)),
+        (False, window(0, since_us=AT_US + 1)),
+    ],
+)
+def test_a_window_counts_its_channel_message_and_time_start_included_end_excluded(ledger, allowed, limits):
+    ledger.commit("onboarding", commit())
+    assert ledger.commit("onboarding", commit(caps=[limits])).committed is allowed
+
+
+def test_users_and_products_are_apart(ledger):
+    for product, user_id in (("onboarding", "ada"), ("onboarding", "bob"), ("mooc", "ada")):
+        assert ledger.commit(product, commit(user_id, caps=[window()])).committed
+    assert len(ledger.outbox("onboarding")) == 2
+    assert len(ledger.outbox("mooc")) == 1
+
+
+def test_contacts_come_oldest_first_from_the_asked_instant(ledger):
+    for offset in (3, 1, 2):
+        ledger.commit("onboarding", commit(at_us=AT_US + offset))
+    assert [c.at_us - AT_US for c in ledger.contacts("onboarding", "ada", since_us=AT_US + 2)] == [2, 3]
+
+
+def test_contacts_older_than_ninety_days_are_let_go(ledger):
+    ledger.commit("onboarding", commit(at_us=AT_US - 91 * DAY_US))
+    ledger.commit("onboarding", commit(at_us=AT_US - 90 * DAY_US))
+    ledger.commit("onboarding", commit(at_us=AT_US))
+    assert [c.at_us for c in ledger.contacts("onboarding", "ada", since_us=0)] == [AT_US - 90 * DAY_US, AT_US]
+
+
+@pytest.mark.parametrize("id_", ["", "nonsense", "dffffffffffffffff-00000000000000000000000000"])
+def test_an_unknown_id_has_no_receipt(ledger, id_):
+    assert ledger.receipt("onboarding", id_) is None
+    assert ledger.timeline("onboarding", "ada", "0" * 16) is None
+
+
+ATTEMPTS = st.lists(
+    st.tuples(
+        st.sampled_from(["email", "in_app"]),
+        st.sampled_from(["checking_in", "secure_reset"]),
+        st.integers(-3, 3),  # days
+        st.lists(
+            st.tuples(
+                st.sampled_from([None, "email", "in_app"]),
+                st.sampled_from([None, "checking_in", "secure_reset"]),
+                st.integers(-3, 3),
+                st.integers(0, 3),
+                st.integers(0, 2),
+            ),
+            max_size=3,
+        ),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(attempts=ATTEMPTS)
+def test_all_ledgers_and_the_pure_rule_agree_on_every_sequence(attempts, redis_server):
+    product = f"trial_{next(_numbers)}"
+    contacts = []
+    with connect(redis_server.url, timeout_ms=5_000) as client:
+        memory, in_redis = MemoryLedger(), RedisLedger(client=client)
+        for channel, message_id, day, windows in attempts:
+            caps = [
+                CapWindow(name=f"w{i}", channel=c, message_id=m, since_us=AT_US + s * DAY_US, until_us=AT_US + (s + d) * DAY_US, limit=limit)
+                for i, (c, m, s, d, limit) in enumerate(windows)
+            ]
+            made = commit(channel=channel, message_id=message_id, at_us=AT_US + day * DAY_US, caps=caps)
+            refusal = first_refusal(contacts, caps)
+            expected = (refusal is None, None if refusal is None else refusal.name)
+            results = [ledger.commit(product, made) for ledger in (memory, in_redis)]
+            assert [(result.committed, result.refused_by) for result in results] == [expected, expected]
+            contacts += [made.contact] if refusal is None else []
+        seen = [ledger.contacts(product, "ada", since_us=0) for ledger in (memory, in_redis)]
+        assert seen[0] == seen[1]
+        assert sorted(seen[0], key=repr) == sorted(contacts, key=repr)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_sixteen_threads_together_never_get_more_than_the_cap(ledger, k):
+    barrier = threading.Barrier(16)
+
+    def attempts(number):
+        barrier.wait()
+        return sum(ledger.commit("onboarding", commit(caps=[window(k)])).committed for _ in range(20))
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(attempts, range(16))) == k
+    assert len(ledger.contacts("onboarding", "ada", since_us=0)) == len(ledger.outbox("onboarding")) == k
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("k", [1, 3, 100])
+def test_r1_sixteen_processes_together_never_get_more_than_the_cap(redis_url, k):
+    with ProcessPoolExecutor(16, mp_context=multiprocessing.get_context("spawn")) as pool:
+        granted = list(pool.map(granted_by_one_process, [redis_url] * 16, [k] * 16, range(16)))
+    assert sum(granted) == k
+
+
+def test_r3_control_reading_before_counting_up_lets_two_callers_through(redis_url):
+    """The naive cap, with the interleaving that breaks it written out: both read before either counts."""
+    with connect(redis_url) as first, connect(redis_url) as second:
+        seen = [int(client.get("naive") or 0) for client in (first, second)]
+        granted = [client.incr("naive") for client, count in zip((first, second), seen, strict=True) if count < 1]
+    assert len(granted) == 2
+
+
+def test_a_redis_that_is_not_there_is_a_ledger_error_at_once(subtests_of_a_dead_ledger):
+    for call in subtests_of_a_dead_ledger:
+        started = time.monotonic()
+        with pytest.raises(LedgerError, match="start Redis"):
+            call()
+        assert time.monotonic() - started < 2.0
+
+
+@pytest.fixture(params=["refused", "silent"])
+def subtests_of_a_dead_ledger(request):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        if request.param == "silent":
+            listener.listen(8)  # accepts, never answers
+        with connect(f"redis://127.0.0.1:{listener.getsockname()[1]}/0", timeout_ms=50) as client:
+            ledger = RedisLedger(client=client)
+            yield [
+                lambda: ledger.contacts("onboarding", "ada", since_us=0),
+                lambda: ledger.commit("onboarding", commit()),
+                lambda: ledger.commit("onboarding", commit(sends=False)),
+                lambda: ledger.receipt("onboarding", commit().decision_id),
+                lambda: ledger.timeline("onboarding", "ada", "0" * 16),
+                lambda: ledger.outbox("onboarding"),
+            ]
+
+
+def test_redis_keeps_all_of_a_users_ledger_in_one_cluster_slot_and_forgets_in_time(redis_url):
+    with connect(redis_url, timeout_ms=5_000) as client:
+        ledger = RedisLedger(client=client, keep_receipts=timedelta(days=30), keep_contacts=timedelta(days=90))
+        ledger.commit("onboarding", commit())
+        keys = {key.decode() for key in client.keys("*")}
+        tags = {key[key.index("{") : key.index("}") + 1] for key in keys if "{" in key}
+        assert len(tags) == 1
+        assert keys - {key for key in keys if "{" in key} == {"stillhere:onboarding:outbox_users"}
+        assert not any("ada" in key for key in keys)
+        ttl_days = {key.rpartition("}:")[2].partition(":")[0]: round(client.pttl(key) / 86_400_000) for key in keys if "{" in key}
+        assert ttl_days == {"contacts": 90, "receipt": 30, "timeline": 30, "outbox": 0}
+
+
+def test_a_timeline_seen_again_is_kept_for_longer(redis_url):
+    with connect(redis_url, timeout_ms=5_000) as client:
+        ledger = RedisLedger(client=client)
+        first, second = commit(sends=False), commit(sends=False)
+        ledger.commit("onboarding", first)
+        key = next(key for key in client.keys("*timeline*"))
+        client.pexpire(key, 1000)
+        ledger.commit("onboarding", second)
+        assert client.pttl(key) > 86_400_000
+
+
+def test_a_server_that_restarted_is_asked_again_on_a_new_connection(redis_url):
+    with connect(redis_url, timeout_ms=5_000) as client, redis.Redis.from_url(redis_url) as admin:
+        ledger = RedisLedger(client=client)
+        ledger.commit("onboarding", commit())
+        admin.client_kill_filter(skipme=True)  # closes every other connection, as a restart does
+        admin.script_flush()
+        assert ledger.commit("onboarding", commit()).committed

@@ -1,0 +1,222 @@
+"""What holds for every decision, whatever the inputs and the policy."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from features.core.event import from_us
+from serving.adapters.memory_ledger import MemoryLedger
+from serving.decision.caps import cap_windows, counted, first_refusal
+from serving.decision.decide import decide, needs_explanation
+from serving.decision.local_time import day_window_us, local, quiet_range_at, zone_of
+from serving.decision.output import output_json
+from serving.decision.policy import Cap, Channel, MessageClass, QuietHours
+from serving.decision.record import inputs_from_json, inputs_to_json
+from serving.decision.values import Action, Degradation
+from serving.ports import Commit
+from tests.serving_world import DAY_US, HOUR_US, contact, golden_inputs, golden_policy
+
+BASE, POLICY = golden_inputs(), golden_policy()
+CAUSES = ("login_friction", "skipped_setup", "silence", "tenure", "base")
+
+contacts = st.lists(
+    st.builds(
+        lambda message, hours: contact(message[0], message[1], at_us=BASE.as_of_us + hours * HOUR_US, decision_id=f"d{hours}{message[1]}"),
+        st.sampled_from([(m.channel, m.id) for m in POLICY.messages]),
+        st.integers(-24 * 9, 30),
+    ),
+    max_size=6,
+).map(lambda items: tuple(sorted(items, key=lambda c: c.at_us)))
+
+inputs_of_all_kinds = st.builds(
+    lambda hours, **changes: replace(BASE, as_of_us=BASE.as_of_us + hours * HOUR_US // 4, **changes),
+    hours=st.integers(0, 4 * 24 * 300),
+    n_events=st.integers(0, 12),
+    risk=st.one_of(st.none(), st.just(math.nan), st.floats(0.3, 1.0)),
+    contributions=st.one_of(st.none(), st.dictionaries(st.sampled_from(CAUSES), st.floats(-2, 2))),
+    features=st.one_of(
+        st.just({}),
+        st.fixed_dictionaries(
+            {
+                "count_login_failed_2m": st.sampled_from([0.0, 2.0, 3.0]),
+                "seconds_since_first_use": st.sampled_from([math.nan, 60.0, 864000.0]),
+                "seconds_since_last_use": st.sampled_from([math.nan, 30.0, 900.0, 700000.0]),
+                "count_key_action_30d": st.sampled_from([0.0, 2.0]),
+            }
+        ),
+    ),
+    profile=st.fixed_dictionaries(
+        {
+            "consent": st.sampled_from([True, True, True, False, None]),
+            "email_opt_in": st.sampled_from([True, True, False]),
+            "timezone": st.sampled_from(["UTC", "Europe/Berlin", "Asia/Tokyo", "America/New_York", "nowhere"]),
+        }
+    ),
+    segment=st.sampled_from([None, "enterprise", "unheard_of"]),
+    contacts=st.one_of(st.none(), contacts, contacts, contacts),
+    degraded=st.sampled_from([(), (), (), (Degradation.FEATURES_UNAVAILABLE,), (Degradation.PROFILE_UNAVAILABLE,)]),
+    refused_by=st.sampled_from([None, None, None, "cap:email_per_day"]),
+)
+quiet = st.builds(
+    lambda start, length, classes: QuietHours(start_minute=start, end_minute=(start + length) % 1440, classes=tuple(classes)),
+    st.integers(0, 1439),
+    st.integers(1, 660),
+    st.sampled_from([[MessageClass.OUTREACH], [MessageClass.ASSIST], list(MessageClass)]),
+)
+policies = st.builds(
+    lambda **changes: replace(POLICY, **changes),
+    quiet_hours=st.lists(quiet, max_size=2).map(tuple),
+    caps=st.lists(
+        st.builds(Cap, name=st.just("a_cap"), limit=st.integers(0, 3), channel=st.sampled_from([None, "email", "in_app"])), max_size=3
+    ).map(tuple),
+    min_events=st.integers(0, 8),
+    min_contribution=st.floats(0, 1),
+)
+laws = settings(max_examples=300, deadline=None)
+
+
+def open_arms(decision):
+    return {arm.name for arm in decision.arms if arm.open}
+
+
+@laws
+@given(inputs=inputs_of_all_kinds, policy=policies)
+def test_exactly_one_arm_is_chosen_and_it_is_open(inputs, policy):
+    decision = decide(inputs, policy)
+    chosen = [arm for arm in decision.arms if arm.propensity == 1.0]
+    assert sum(arm.propensity for arm in decision.arms) == 1.0
+    assert len(chosen) == 1
+    assert chosen[0].open
+    assert (chosen[0].name == "none") is (decision.action is Action.NONE)
+    assert all(arm.open is (arm.blocked_by is None) for arm in decision.arms)
+
+
+@laws
+@given(inputs=inputs_of_all_kinds, policy=policies)
+def test_whatever_is_sent_is_agreed_to_wanted_by_a_rule_and_within_every_limit(inputs, policy):
+    decision = decide(inputs, policy)
+    assume(decision.action is Action.SEND)
+    zone, send_at_us = zone_of(inputs.profile, policy), decision.send_at_us
+    assert inputs.profile["consent"] is True
+    assert decision.channel != "email" or (inputs.profile["email_opt_in"] and inputs.n_events >= policy.min_events and not math.isnan(inputs.risk))
+    assert inputs.contacts is not None
+    assert inputs.features
+    assert send_at_us >= inputs.as_of_us
+    ranges = [q for q in policy.quiet_hours if decision.message_class in q.classes]
+    assert quiet_range_at(send_at_us, ranges, zone) is None
+    assert first_refusal(inputs.contacts, cap_windows(decision, inputs, policy)) is None
+    day = local(send_at_us, zone).date()
+    for cap in policy.caps:
+        if cap.channel in (None, decision.channel):
+            same_day = [c for c in inputs.contacts if local(c.at_us, zone).date() == day and cap.channel in (None, c.channel)]
+            assert len(same_day) + 1 <= cap.limit
+
+
+@laws
+@given(inputs=inputs_of_all_kinds, policy=policies)
+def test_every_arm_is_judged_by_every_rule_and_its_first_refusal_is_its_reason(inputs, policy):
+    decision = decide(inputs, policy)
+    for arm in decision.arms[:-1]:
+        rules = [v for v in decision.verdicts if v.arm in ("*", arm.name)]
+        names = [v.rule for v in rules if not v.rule.startswith("cap:")]
+        own = ["opt_in", "trigger", "quiet_hours"] if arm.name.startswith("assist") else ["opt_in", "model", "evidence", "trigger", "quiet_hours"]
+        assert names == ["ledger", "features", "consent", *own, "message", "cooldown"]
+        channel = arm.name.partition("/")[2]
+        assert len(rules) - len(names) == sum(cap.channel in (None, channel) for cap in policy.caps)
+        assert arm.blocked_by == next((v.code for v in rules if not v.passed), None)
+        assert all((v.code == "ok") is v.passed and v.sentence for v in rules)
+
+
+@laws
+@given(inputs=inputs_of_all_kinds, policy=policies)
+def test_a_promise_of_when_is_kept(inputs, policy):
+    """Asked again at ``allowed_from``, with nothing else changed, the rule that named it passes."""
+    for verdict in decide(inputs, policy).verdicts:
+        if verdict.allowed_from_us is not None:
+            assert verdict.allowed_from_us > inputs.as_of_us
+            # The clocks may change in between; a rule that then speaks of another quiet night is asked within the same one.
+            again = decide(replace(inputs, as_of_us=verdict.allowed_from_us), policy)
+            assert next(v for v in again.verdicts if (v.arm, v.rule) == (verdict.arm, verdict.rule)).passed
+
+
+@laws
+@given(inputs=inputs_of_all_kinds, policy=policies, more=contacts)
+def test_one_more_contact_never_opens_an_arm(inputs, policy, more):
+    assume(inputs.contacts is not None)
+    after = replace(inputs, contacts=(*inputs.contacts, *more))
+    assert open_arms(decide(after, policy)) <= open_arms(decide(inputs, policy))
+
+
+@laws
+@given(inputs=inputs_of_all_kinds, policy=policies, cap=st.builds(Cap, name=st.just("another"), limit=st.integers(0, 2)))
+def test_one_more_cap_never_opens_an_arm(inputs, policy, cap):
+    stricter = replace(policy, caps=(*policy.caps, cap))
+    assert open_arms(decide(inputs, stricter)) <= open_arms(decide(inputs, policy))
+
+
+@laws
+@given(inputs=inputs_of_all_kinds, policy=policies)
+def test_one_more_required_opt_in_never_opens_an_arm(inputs, policy):
+    channels = tuple(Channel(name=c.name, message_class=c.message_class, opt_in="never_given") for c in policy.channels)
+    assert open_arms(decide(inputs, replace(policy, channels=channels))) == {"none"}
+
+
+@laws
+@given(inputs=inputs_of_all_kinds, policy=policies)
+def test_an_explanation_is_asked_for_whenever_it_could_matter(inputs, policy):
+    """Where none is needed, no attribution at all would open an arm."""
+    if not needs_explanation(inputs, policy):
+        for cause in CAUSES:
+            assert decide(replace(inputs, contributions={cause: 5.0}), policy).action is Action.NONE
+
+
+@laws
+@given(inputs=inputs_of_all_kinds, policy=policies)
+def test_a_recorded_decision_comes_out_the_same_to_the_byte(inputs, policy):
+    versions = {"model": "m/1", "policy": policy.hash, "features": "f"}
+    first = output_json(decide(inputs, policy), versions)
+    assert output_json(decide(inputs_from_json(inputs_to_json(inputs)), policy), versions) == first
+
+
+@settings(max_examples=60, deadline=None)
+@given(policy=policies, hours=st.lists(st.integers(0, 30), max_size=15), zone=st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]))
+def test_caps_are_never_exceeded_on_any_local_day(policy, hours, zone):
+    """Decide and commit again and again over two days around a change of the clocks, helped and written to at every chance."""
+    ledger, profile = MemoryLedger(), {"consent": True, "email_opt_in": True, "timezone": zone}
+    start_us = 1_774_652_400_000_000 if zone != "America/New_York" else 1_772_924_400_000_000  # the eves of summer time 2026
+    features = {"count_login_failed_2m": 3.0, "seconds_since_last_use": 700000.0}
+    at_us = start_us
+    for number, step in enumerate(hours):
+        at_us += step * HOUR_US // 4
+        made = ledger.contacts("p", "ada", since_us=0)
+        inputs = replace(BASE, decision_id=f"d{number}", as_of_us=at_us, features=features, profile=profile, contacts=made, contributions={})
+        decision = decide(inputs, policy)
+        windows = cap_windows(decision, inputs, policy)
+        if decision.action is Action.SEND:
+            reserve = contact(decision.channel, decision.message_id, at_us=decision.send_at_us, decision_id=f"d{number}")
+            commit = Commit(decision_id=f"d{number}", user_id="ada", receipt=b"{}", timeline_hash="", timeline=b"", contact=reserve, caps=windows)
+            assert ledger.commit("p", commit).committed
+    made = ledger.contacts("p", "ada", since_us=0)
+    user_zone = zone_of(profile, policy)
+    for cap in policy.caps:
+        days = [local(c.at_us, user_zone).date() for c in made if cap.channel in (None, c.channel)]
+        assert all(days.count(day) <= cap.limit for day in days)
+    for message in policy.messages:
+        times = [from_us(c.at_us) for c in made if c.message_id == message.id]
+        assert all(later - earlier >= message.cooldown for earlier, later in zip(times, times[1:], strict=False))
+
+
+@given(at_us=st.integers(BASE.as_of_us, BASE.as_of_us + 400 * DAY_US), zone=st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]))
+def test_a_window_holds_the_contact_it_was_made_for(at_us, zone):
+    inputs = replace(BASE, as_of_us=at_us, profile={**BASE.profile, "timezone": zone})
+    decision = decide(inputs, POLICY)
+    for window in cap_windows(decision, inputs, POLICY):
+        assert counted([contact(decision.channel, decision.message_id, at_us=decision.send_at_us)], window) == 1
+    assert cap_windows(decide(replace(inputs, contacts=None), POLICY), inputs, POLICY) == ()
+    length_us = (lambda w: w[1] - w[0])(day_window_us(local(at_us, zone_of(inputs.profile, POLICY)).date(), zone_of(inputs.profile, POLICY)))
+    assert timedelta(hours=23) <= timedelta(microseconds=length_us) <= timedelta(hours=25)

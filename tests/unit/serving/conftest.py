@@ -1,0 +1,18 @@
+"""Fixtures of the serving tests: the shipped policy, and a world to decide in."""
+
+from __future__ import annotations
+
+import pytest
+
+from serving.policy_file import load_policy
+from tests.serving_world import ROOT, FixedScorer, World
+
+
+@pytest.fixture(scope="session")
+def shipped_policy(onboarding):
+    return load_policy(ROOT / "products" / "onboarding" / "policy.yaml", onboarding)
+
+
+@pytest.fixture
+def world(onboarding, shipped_policy):
+    return World(onboarding, shipped_policy, scorer=FixedScorer(said_risk=0.9, said_contributions={"silence": 1.0, "base": -2.0}))

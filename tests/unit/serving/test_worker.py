@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import orjson
+import pytest
+
+from features.adapters.memory import MemoryProfileStore, MemoryTimelineStore
+from features.adapters.raw_log import MemoryRawLog
+from features.core.event import to_us
+from features.core.timeline import unpack
+from features.ports import StoreError
+from serving.adapters.memory_event_stream import MemoryEventStream
+from serving.api.events import stream_body
+from serving.worker import Worker, read_entry
+from tests.serving_world import NOON
+
+NOW_US = to_us(NOON)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_us = NOW_US
+
+    def __call__(self) -> int:
+        return self.now_us
+
+
+class Away:
+    """A store that is down until told otherwise."""
+
+    def __init__(self, inner) -> None:
+        self.inner = inner
+        self.is_down = True
+
+    def __getattr__(self, name):
+        if self.is_down:
+            raise StoreError(f"{name}: Redis is away")
+        return getattr(self.inner, name)
+
+
+@pytest.fixture
+def stream():
+    return MemoryEventStream()
+
+
+@pytest.fixture
+def parts(onboarding, stream):
+    """A worker's parts, and the clock they share."""
+    clock = Clock()
+    timelines = MemoryTimelineStore(kinds=onboarding.catalogue.kinds, clock_us=clock)
+    stores = {"timelines": timelines, "profiles": MemoryProfileStore(), "raw_log": MemoryRawLog()}
+    return {"product": onboarding, "stream": stream, "exporter": None, "now_us": clock, **stores}
+
+
+def sent(stream, *items):
+    stream.publish([(str(item.get("user_id")), stream_body(item, NOW_US)) for item in items])
+
+
+def login(number=1, user_id="ada"):
+    return {"event_id": f"e{number}", "user_id": user_id, "kind": "login", "occurred_at": (NOON - timedelta(seconds=number)).isoformat()}
+
+
+def n_events(parts, user_id="ada"):
+    return unpack(parts["timelines"].read([user_id])[0].packed).n_events
+
+
+def test_an_event_is_in_the_timeline_after_one_step(parts, stream):
+    sent(stream, login(1), login(2), login(1, "ben"))
+    Worker(**parts).step(block_ms=0)
+    assert (n_events(parts), n_events(parts, "ben")) == (2, 1)
+
+
+def test_a_profile_change_is_in_the_profile(parts, stream):
+    sent(stream, {"type": "identify", "user_id": "ada", "occurred_at": NOON.isoformat(), "traits": {"plan": "free", "consent": True}})
+    Worker(**parts).step(block_ms=0)
+    assert parts["profiles"].read(["ada"]) == [{"plan": "free", "consent": True}]
+
+
+def test_nothing_is_acknowledged_before_it_is_in_the_raw_log(parts, stream):
+    sent(stream, login())
+    worker = Worker(**parts, log_delay_us=1_000_000)
+    worker.step(block_ms=0)
+    assert (stream.backlog(), parts["raw_log"].scan().num_rows) == (1, 0)
+    parts["now_us"].now_us += 1_000_000
+    worker.step(block_ms=0)
+    assert (stream.backlog(), parts["raw_log"].scan().num_rows) == (0, 1)
+
+
+def test_an_orderly_stop_leaves_nothing_behind(parts, stream):
+    sent(stream, login())
+    worker = Worker(**parts, log_delay_us=10**9)
+    worker.step(block_ms=0)
+    worker.finish()
+    assert (stream.backlog(), parts["raw_log"].scan().num_rows) == (0, 1)
+
+
+@pytest.mark.parametrize("body", [b"?", b"[]", b"{}", b'{"received_us":1e30,"item":{}}', b'{"received_us":1,"item":[]}', b""])
+def test_a_poison_message_is_buried_and_nothing_else_is_lost(parts, stream, body):
+    sent(stream, login(1))
+    stream.publish([("ada", body)])
+    sent(stream, login(2))
+    worker = Worker(**parts)
+    worker.step(block_ms=0)
+    worker.finish()
+    assert n_events(parts) == 2
+    assert [dead for dead, _ in stream.dead_letters()] == [body]
+    assert stream.backlog() == 0
+
+
+def test_a_message_of_a_kind_that_is_no_longer_declared_is_buried_with_its_reason(parts, stream):
+    sent(stream, {**login(), "kind": "gone"})
+    Worker(**parts).step(block_ms=0)
+    ((_, reason),) = stream.dead_letters()
+    assert reason.startswith("unknown_kind: kind: got 'gone'")
+
+
+def test_what_a_dead_worker_had_taken_is_applied_at_the_next_start_and_merging_twice_changes_nothing(parts, stream):
+    sent(stream, login(1), login(2))
+    Worker(**parts, log_delay_us=10**9).step(block_ms=0)  # dies here: merged, neither logged nor acknowledged
+    before = parts["timelines"].read(["ada"])
+    assert Worker(**parts).recover() == 2
+    assert parts["timelines"].read(["ada"])[0].packed == before[0].packed
+    assert parts["raw_log"].scan().num_rows == 2
+    assert stream.backlog() == 0
+
+
+def test_a_store_that_fails_leaves_its_messages_pending(parts, stream):
+    away = Away(parts["timelines"])
+    sent(stream, login())
+    with pytest.raises(StoreError):
+        Worker(**{**parts, "timelines": away}).step(block_ms=0)
+    away.is_down = False
+    assert Worker(**{**parts, "timelines": away}).recover() == 1
+    assert n_events(parts) == 1
+
+
+class StopsLater:
+    """A flag that is set after a number of looks; waiting passes no time."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+        self.waited: list[float] = []
+
+    def is_set(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0
+
+    def wait(self, seconds: float) -> None:
+        self.waited.append(seconds)
+
+
+def test_the_worker_outlives_a_store_that_is_away_for_a_while(parts, stream):
+    class AwayTwice(Away):
+        def __getattr__(self, name):
+            self.is_down = len(stop.waited) < 2
+            return super().__getattr__(name)
+
+    stop = StopsLater(looks=4)
+    sent(stream, login())
+    Worker(**{**parts, "timelines": AwayTwice(parts["timelines"])}).run(stop)
+    assert len(stop.waited) == 2
+    assert n_events(parts) == 1
+    assert stream.backlog() == 0
+
+
+def test_receipts_are_exported_when_due_and_at_the_end(parts):
+    class Counts:
+        n = 0
+
+        def export(self):
+            self.n += 1
+            return 0
+
+    exporter = Counts()
+    worker = Worker(**{**parts, "exporter": exporter}, export_every_us=5)
+    worker.step(block_ms=0)
+    worker.step(block_ms=0)
+    assert exporter.n == 1
+    parts["now_us"].now_us += 5
+    worker.step(block_ms=0)
+    worker.finish()
+    assert exporter.n == 3
+
+
+def test_an_event_keeps_the_instant_it_was_accepted(onboarding, stream):
+    sent(stream, login())
+    (entry,) = stream.read(limit=1, block_ms=0)
+    assert read_entry(entry, onboarding).known_us == NOW_US
+    assert orjson.loads(entry.body)["received_us"] == NOW_US

@@ -1,0 +1,44 @@
+"""What the model is always shown beside: recency alone, and the base rate."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from features.core.catalogue import Aggregation
+from features.core.product import Product
+from models.calibration import CalibrationMethod
+from training.calibrate import fit_calibration
+from training.frame import TrainingFrame
+
+FloatArray = npt.NDArray[np.float64]
+
+_NEVER_S = 1e12  # longer ago than any event
+
+
+def recency_feature(product: Product) -> str | None:
+    """Name of the feature that is the time since the last activity, or the nearest to it; None where the catalogue has none.
+
+    It ranges over exactly the label's activity kinds if the catalogue has such a feature, else over as much of them, and as little else,
+    as possible.
+    """
+    activity = set(product.label.activity)
+    candidates = [f for f in product.catalogue.features if f.aggregation is Aggregation.SECONDS_SINCE_LAST]
+    if not candidates:
+        return None
+    return max(candidates, key=lambda f: (len(activity & set(f.kinds)) - len(set(f.kinds) - activity), f.window is None)).name
+
+
+def recency_scores(frame: TrainingFrame) -> FloatArray | None:
+    """Seconds since the last activity, shape (n_rows,); a user without any counts as away for ever."""
+    name = recency_feature(frame.product)
+    if name is None:
+        return None
+    seconds: FloatArray = frame.rows[name].to_numpy(dtype=np.float64, copy=True)
+    seconds[np.isnan(seconds)] = _NEVER_S
+    return seconds
+
+
+def recency_probabilities(fitted_on: FloatArray, outcomes: npt.NDArray[np.bool_], scores: FloatArray) -> FloatArray:
+    """Turn recency into probabilities by an isotonic fit on the training slice, so that Brier and log loss can be compared."""
+    return fit_calibration(CalibrationMethod.ISOTONIC, fitted_on, outcomes).apply(scores)

@@ -1,0 +1,119 @@
+"""Fit calibration maps on a later slice than the model's, and choose one honestly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.calibration import NO_CALIBRATION, Calibration, CalibrationMethod, sigmoid
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
+
+_TINY = 1e-12
+_MAX_STEPS = 50
+_CANDIDATES = (CalibrationMethod.PLATT, CalibrationMethod.ISOTONIC)  # from simple to flexible
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationChoice:
+    """The chosen map, and the log loss of every candidate on rows that none was fitted on."""
+
+    calibration: Calibration
+    log_loss: dict[str, float]
+
+
+def choose_calibration(raw: FloatArray, outcomes: BoolArray, as_of_us: IntArray, users: npt.ArrayLike) -> CalibrationChoice:
+    """Choose between none, Platt and isotonic on the later half of the slice; refit the winner on all of it.
+
+    Each candidate is fitted on the earlier half (by as_of) and measured on the later half. A more flexible one wins only if its mean log
+    loss is lower by more than one standard error of the paired difference, users taken as the independent units: what cannot be told apart
+    stays simple.
+
+    Parameters
+    ----------
+    raw, outcomes, as_of_us, users
+        Raw scores in log-odds, outcomes, instants and user ids of the calibration slice, each of shape (n_rows,).
+    """
+    later = _later_half(as_of_us)
+    user = np.unique(np.asarray(users)[later], return_inverse=True)[1]
+    best, best_losses = NO_CALIBRATION, log_losses(NO_CALIBRATION.apply(raw[later]), outcomes[later])
+    losses = {CalibrationMethod.NONE.value: float(best_losses.mean())}
+    for method in _CANDIDATES if _has_both(outcomes[~later]) and later.any() else ():
+        candidate = fit_calibration(method, raw[~later], outcomes[~later])
+        candidate_losses = log_losses(candidate.apply(raw[later]), outcomes[later])
+        losses[method.value] = float(candidate_losses.mean())
+        gain_by_user = np.bincount(user, best_losses - candidate_losses)
+        if gain_by_user.sum() > np.sqrt(np.sum(gain_by_user**2)):
+            best, best_losses = candidate, candidate_losses
+    return CalibrationChoice(calibration=fit_calibration(best.method, raw, outcomes), log_loss=losses)
+
+
+def fit_calibration(method: CalibrationMethod, raw: FloatArray, outcomes: BoolArray) -> Calibration:
+    """Fit one map; raw scores and outcomes of shape (n_rows,)."""
+    if method is CalibrationMethod.PLATT:
+        return _fit_platt(raw, outcomes)
+    if method is CalibrationMethod.ISOTONIC:
+        return _fit_isotonic(raw, outcomes)
+    return NO_CALIBRATION
+
+
+def fit_logistic(raw: FloatArray, outcomes: BoolArray) -> tuple[float, float]:
+    """Slope and intercept that maximise the likelihood of sigmoid(slope * raw + intercept), by Newton's method.
+
+    On a reliability plot in log-odds, (1, 0) is perfect; slope < 1 is overconfident.
+
+    Examples
+    --------
+    >>> slope, intercept = fit_logistic(np.array([-1.0, -1.0, -1.0, 1.0, 1.0, 1.0]), np.array([0, 0, 1, 1, 1, 0], dtype=bool))
+    >>> round(slope, 4), round(intercept, 4) + 0.0
+    (0.6931, 0.0)
+    """
+    design = np.column_stack([raw, np.ones_like(raw)])
+    weights = np.array([1.0, 0.0])
+    for _ in range(_MAX_STEPS):
+        p = sigmoid(design @ weights)
+        gradient = design.T @ (p - outcomes)
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + _TINY * np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
+        weights = weights - np.clip(step, -2.0, 2.0)  # a damped step: near-separable data must not diverge
+        if np.abs(step).max() < _TINY:
+            break
+    return float(weights[0]), float(weights[1])
+
+
+def log_losses(probabilities: FloatArray, outcomes: BoolArray) -> FloatArray:
+    """Minus the log-likelihood of each row, probabilities clipped to [1e-12, 1 - 1e-12]."""
+    p = np.clip(probabilities, _TINY, 1 - _TINY)
+    losses: FloatArray = -np.where(outcomes, np.log(p), np.log1p(-p))
+    return losses
+
+
+def _fit_platt(raw: FloatArray, outcomes: BoolArray) -> Calibration:
+    slope, intercept = fit_logistic(raw, outcomes)
+    if slope <= 0:  # upside down on this slice: only the level may be corrected, never the order
+        return NO_CALIBRATION
+    return Calibration(method=CalibrationMethod.PLATT, parameters={"slope": slope, "intercept": intercept})
+
+
+def _fit_isotonic(raw: FloatArray, outcomes: BoolArray) -> Calibration:
+    from sklearn.isotonic import IsotonicRegression
+
+    fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(raw, outcomes.astype(np.float64))
+    parameters = {"raw": tuple(fitted.X_thresholds_.tolist()), "probability": tuple(fitted.y_thresholds_.tolist())}
+    return Calibration(method=CalibrationMethod.ISOTONIC, parameters=parameters)
+
+
+def _later_half(as_of_us: IntArray) -> BoolArray:
+    """Rows after the median instant; all rows of one instant on one side."""
+    later: BoolArray = as_of_us > np.median(as_of_us)
+    if not later.any():  # more than half of the rows are at the last instant
+        later = as_of_us == as_of_us.max()
+    return later
+
+
+def _has_both(outcomes: BoolArray) -> bool:
+    return bool(outcomes.any() and not outcomes.all())

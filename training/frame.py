@@ -1,0 +1,108 @@
+"""The training frame: one row per (user, as_of), with features, profile attributes and the outcome."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.core.product import Attribute, AttributeType, Product
+from models.signature import ModelAttribute, Signature, profiles_from_columns
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+USER = "user_id"
+AS_OF = "as_of"
+OUTCOME = "dropped_out"
+PROFILE_CAUSE = "profile"
+"""Cause of every profile attribute: a fact about the user, which no message can remedy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingFrame:
+    """Mature rows only, ordered by as_of then user.
+
+    ``rows`` has the columns ``user_id``, ``as_of`` (UTC), ``dropped_out`` (bool), one float column per feature of the product's
+    catalogue and one column per profile attribute that the model may see.
+    """
+
+    product: Product
+    rows: pd.DataFrame
+    horizon: timedelta  # the label's own time: outcomes are known at as_of + horizon
+
+    @property
+    def outcomes(self) -> BoolArray:
+        """Dropped out or not, shape (n_rows,)."""
+        return self.rows[OUTCOME].to_numpy(dtype=bool)
+
+    @property
+    def as_of_us(self) -> npt.NDArray[np.int64]:
+        """Instants of the rows in microseconds since the Unix epoch, shape (n_rows,)."""
+        return to_us_array(self.rows[AS_OF])
+
+    @property
+    def vectors(self) -> FloatArray:
+        """Feature vectors in catalogue order, shape (n_rows, n_features)."""
+        return self.rows[list(self.product.catalogue.feature_names)].to_numpy(dtype=np.float64)
+
+    def profiles(self) -> list[dict[str, object]]:
+        """Profile attributes by name, one dict per row."""
+        names = [attribute.name for attribute in model_attributes(self.product) if attribute.name in self.rows.columns]
+        return profiles_from_columns({name: self.rows[name].tolist() for name in names}, n_rows=len(self.rows))
+
+    def at(self, positions: npt.NDArray[np.int64]) -> TrainingFrame:
+        """Take the rows at these positions."""
+        return TrainingFrame(product=self.product, rows=self.rows.iloc[positions], horizon=self.horizon)
+
+    def fingerprint(self) -> str:
+        """16 hex digits over the whole content of the rows."""
+        hashes = pd.util.hash_pandas_object(self.rows, index=False).to_numpy()
+        return hashlib.sha256(hashes.tobytes() + ",".join(self.rows.columns).encode()).hexdigest()[:16]
+
+
+def to_us_array(instants: pd.Series) -> npt.NDArray[np.int64]:
+    """Microseconds since the Unix epoch of an aware datetime column.
+
+    Examples
+    --------
+    >>> to_us_array(pd.Series(pd.to_datetime(["1970-01-01T00:00:01Z"]))).tolist()
+    [1000000]
+    """
+    values: npt.NDArray[np.int64] = instants.to_numpy(dtype="datetime64[us]").astype(np.int64)
+    return values
+
+
+def model_attributes(product: Product) -> list[Attribute]:
+    """Profile attributes that the model sees: those not hidden from it, and no text."""
+    return [attribute for attribute in product.profile if attribute.model and attribute.type is not AttributeType.TEXT]
+
+
+def learn_signature(train: TrainingFrame) -> Signature:
+    """Describe the model's input: the catalogue's features, and the attributes with the categories that the training rows have."""
+    catalogue = train.product.catalogue
+    return Signature(
+        feature_names=catalogue.feature_names,
+        feature_fingerprint=catalogue.fingerprint,
+        attributes=tuple(
+            ModelAttribute(name=a.name, type=a.type, categories=_categories(train.rows, a.name) if a.type is AttributeType.CATEGORY else ())
+            for a in model_attributes(train.product)
+        ),
+    )
+
+
+def causes_of(product: Product) -> Mapping[str, str]:
+    """Cause of every model input: what the feature declares; `PROFILE_CAUSE` for attributes."""
+    causes = {feature.name: feature.cause for feature in product.catalogue.features}
+    return causes | {attribute.name: PROFILE_CAUSE for attribute in model_attributes(product)}
+
+
+def _categories(rows: pd.DataFrame, name: str) -> tuple[str, ...]:
+    if name not in rows.columns:
+        return ()
+    return tuple(sorted({str(value) for value in rows[name].dropna().unique()}))

@@ -1,0 +1,116 @@
+"""The pipeline as plain functions: a training frame in, a reviewed model out. Nothing here touches MLflow, Feast or the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.bundle import BundleContent
+from models.risk import RiskModel
+from models.signature import Signature
+from training.calibrate import CalibrationChoice, choose_calibration
+from training.fit import FitParameters, Fitted, fit
+from training.frame import USER, TrainingFrame, causes_of, learn_signature
+from training.review import Review, review, slice_summary
+from training.split import Slices, require_gaps, split_by_time
+
+FloatArray = npt.NDArray[np.float64]
+Report = Callable[[str, float], None]
+"""Called with a stage's name and its share done, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedModel:
+    """A model, ready to be written as a bundle, and everything known about it."""
+
+    content: BundleContent
+    slices: Slices
+    parameters: FitParameters
+    fitted: Fitted
+    calibration: CalibrationChoice
+    review: Review
+
+
+def say_nothing(stage: str, share: float) -> None:
+    """Report to nobody."""
+
+
+def train_model(
+    frame: TrainingFrame, *, parameters: FitParameters | None = None, seed: int = 0, report: Report = say_nothing
+) -> TrainedModel:
+    """Split by time, fit, calibrate on a later slice, measure on the latest.
+
+    Raises
+    ------
+    TooLittleDataError, OneClassError
+        If a slice cannot be learned from or measured on.
+    """
+    slices = split_by_time(frame)
+    require_gaps(slices)
+    return train_slices(slices, parameters=parameters or FitParameters(), seed=seed, report=report)
+
+
+def train_slices(slices: Slices, *, parameters: FitParameters, seed: int, report: Report = say_nothing) -> TrainedModel:
+    """Train on slices that were cut elsewhere: fit on ``train``, stop on ``stop``, calibrate on ``calibration``, measure on ``test``."""
+    product = slices.train.product
+    signature = learn_signature(slices.train)
+    fitted = fit(
+        slices.train,
+        slices.stop,
+        signature,
+        parameters=parameters,
+        seed=seed,
+        progress=lambda done, of: report("fitting LightGBM", done / of),
+    )
+    report("fitting LightGBM", 1.0)
+    model = RiskModel(fitted.model_text, len(signature.input_names))
+    choice = _calibrate(model, signature, slices.calibration)
+    report("evaluating", 0.0)
+    causes = causes_of(product)
+    encoded = encode(slices.test, signature)
+    raw = model.raw_scores(encoded)
+    measured = review(
+        slices,
+        raw,
+        choice.calibration.apply(raw),
+        model=model,
+        encoded=encoded,
+        causes=tuple(causes[name] for name in signature.input_names),
+    )
+    report("evaluating", 1.0)
+    content = BundleContent(
+        product=product.name,
+        model_text=fitted.model_text,
+        signature=signature,
+        calibration=choice.calibration,
+        causes=causes,
+        about=_about(slices),
+    )
+    return TrainedModel(content=content, slices=slices, parameters=parameters, fitted=fitted, calibration=choice, review=measured)
+
+
+def encode(frame: TrainingFrame, signature: Signature) -> FloatArray:
+    """Model inputs of every row, shape (n_rows, n_inputs)."""
+    return signature.encode(frame.vectors, frame.profiles())
+
+
+def with_about(trained: TrainedModel, **facts: Any) -> TrainedModel:
+    """Add facts, such as the MLflow run id, to what the bundle says about itself."""
+    return replace(trained, content=replace(trained.content, about={**trained.content.about, **facts}))
+
+
+def _calibrate(model: RiskModel, signature: Signature, calibration: TrainingFrame) -> CalibrationChoice:
+    raw = model.raw_scores(encode(calibration, signature))
+    return choose_calibration(raw, calibration.outcomes, calibration.as_of_us, calibration.rows[USER].to_numpy())
+
+
+def _about(slices: Slices) -> dict[str, Any]:
+    return {
+        "horizon_s": slices.train.horizon // timedelta(seconds=1),
+        "slices": {name: slice_summary(part) for name, part in slices.named().items()},
+    }

@@ -1,0 +1,103 @@
+"""One training run from a raw log to the registry: the only place where the pipeline meets Feast and MLflow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from features.backfill.raw_scan import data_fingerprint
+from features.core.product import Product
+from features.home import Home
+from training.dataset import build_frame
+from training.fit import FitParameters
+from training.pipeline import Report, TrainedModel, say_nothing, train_model, with_about
+from training.record import record
+from training.register import Registration, register_champion
+from training.tracking import prepare_tracking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a successful run left behind."""
+
+    registration: Registration
+    run_id: str
+    tracking_uri: str
+    trained: TrainedModel
+
+
+def train_product(
+    product: Product,
+    home: Home,
+    *,
+    product_dir: Path | None = None,
+    seed: int = 0,
+    parameters: FitParameters | None = None,
+    report: Report = say_nothing,
+) -> Outcome:
+    """Train on everything imported so far, record the run in MLflow, and make the model champion.
+
+    Registering is the last step: a run that fails before leaves a failed run and nothing else.
+
+    Parameters
+    ----------
+    product_dir
+        The product's folder, for the hash of its policy; None: no policy is recorded.
+
+    Raises
+    ------
+    TrainingError
+        If the log is empty, too short, has no mature labels or only one outcome.
+    """
+    report("preparing MLflow", 0.0)
+    tracking_uri = prepare_tracking()
+    report("preparing MLflow", 1.0)
+    with _mlflow_run(product) as run_id:
+        frame = build_frame(product, home, report=report)
+        trained = with_about(train_model(frame, parameters=parameters, seed=seed, report=report), run_id=run_id)
+        report("recording the run", 0.0)
+        facts = _facts(product, home, trained, seed=seed, product_dir=product_dir)
+        model_uri = record(trained, facts, source=home.raw_dir(product.name))
+        report("recording the run", 1.0)
+        report("registering", 0.0)
+        registration = register_champion(product.name, model_uri, run_id=run_id, tags=facts)
+        report("registering", 1.0)
+    return Outcome(registration=registration, run_id=run_id, tracking_uri=tracking_uri, trained=trained)
+
+
+@contextmanager
+def _mlflow_run(product: Product) -> Iterator[str]:
+    """Join the run that ``mlflow run`` started, or start one in the product's own experiment."""
+    import mlflow
+
+    if "MLFLOW_RUN_ID" not in os.environ:
+        mlflow.set_experiment(f"stillhere-{product.name}")
+    with mlflow.start_run() as run:
+        run_id: str = run.info.run_id
+        yield run_id
+
+
+def _facts(product: Product, home: Home, trained: TrainedModel, *, seed: int, product_dir: Path | None) -> dict[str, str]:
+    facts = {
+        "product": product.name,
+        "seed": str(seed),
+        "feature_fingerprint": product.catalogue.fingerprint,
+        "data_fingerprint": data_fingerprint(home.raw_dir(product.name)),
+        "rows_fingerprint": trained.slices.train.fingerprint(),
+    }
+    policy_hash = _policy_hash(product, product_dir)
+    return facts if policy_hash is None else facts | {"policy_hash": policy_hash}
+
+
+def _policy_hash(product: Product, product_dir: Path | None) -> str | None:
+    """Hash of the policy that stands beside the product now; None without one."""
+    if product_dir is None or not (product_dir / "policy.yaml").is_file():
+        return None
+    from serving.policy_file import load_policy
+
+    policy: Any = load_policy(product_dir / "policy.yaml", product)
+    return str(policy.hash)
