@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from serving.use_case import DecisionService
 
 _WORKER_TIMEOUT_S = 10.0  # the worker waits rather than fails: nobody waits for it
+_SQLITE = "sqlite:///"
 _MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"  # set by BentoML for its workers
 
 
@@ -286,15 +287,24 @@ def _checks(opened: Installation) -> dict[str, str]:
     return {"redis": state, "model": "missing" if opened.scorer is None else "ok"}
 
 
+def _has_registry(environ: Mapping[str, str]) -> bool:
+    """Whether there is an MLflow to ask: asking makes an empty database where there is none, and importing MLflow takes seconds."""
+    uri = environ.get("MLFLOW_TRACKING_URI", "")
+    if uri and not uri.startswith(_SQLITE):
+        return True
+    return Path(uri.removeprefix(_SQLITE) or "mlflow.db").exists()
+
+
 def _champion(product: Product, home: Home) -> Bundle | None:
     import logging
 
     from models.bundle import load_bundle
     from models.errors import ModelError
-    from serving.adapters.model_registry import fetch_champion
+    from serving.adapters.model_registry import fetch_champion, newest_local
 
     log = logging.getLogger(__name__)
-    folder = fetch_champion(product.name, home.bundles_dir(product.name))
+    bundles_dir = home.bundles_dir(product.name)
+    folder = fetch_champion(product.name, bundles_dir) if _has_registry(os.environ) else newest_local(bundles_dir)
     if folder is None:
         log.warning("no model of %s is champion; deciding without a risk until one is trained and the service started again", product.name)
         return None

@@ -118,23 +118,3 @@ class World:
 
     def later(self, **duration: float) -> None:
         self.now += timedelta(**duration)
-
-
-def granted_by_one_process(redis_url: str, k: int, number: int) -> int:
-    """How many of 2,000 attempts on one user's cap of ``k`` this process is granted; at the top level, so that a new process finds it."""
-    from serving.adapters.redis_ledger import RedisLedger, connect
-    from serving.decision.ids import decision_id
-    from serving.decision.values import CapWindow
-    from serving.ports import Commit
-
-    at_us = to_us(NOON)
-    window = CapWindow(name="cap:daily", channel=None, since_us=at_us - DAY_US, until_us=at_us + DAY_US, limit=k)
-    granted = 0
-    with connect(redis_url, timeout_ms=30_000) as client:
-        ledger = RedisLedger(client=client)
-        for attempt in range(2_000):
-            id_ = decision_id("ada", at_us, (number * 2_000 + attempt).to_bytes(10, "big"))
-            reserve = contact(at_us=at_us, decision_id=id_)
-            commit = Commit(decision_id=id_, user_id="ada", receipt=b"{}", timeline_hash="0" * 16, timeline=b"", contact=reserve, caps=(window,))
-            granted += ledger.commit("onboarding", commit).committed
-    return granted

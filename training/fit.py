@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,11 +96,23 @@ def fit(
         callbacks=[lightgbm.early_stopping(parameters.early_stopping_rounds, verbose=False), *_reporting(progress, parameters.max_rounds)],
     )
     rounds = first.best_iteration or first.current_iteration()
-    final = lightgbm.train(options, _dataset(lightgbm, [train, stop], signature), num_boost_round=rounds)
-    return Fitted(model_text=final.model_to_string(), rounds=rounds, stop_log_loss=float(first.best_score["stop"]["binary_logloss"]))
+    return Fitted(
+        model_text=grow([train, stop], signature, parameters=parameters, seed=seed, rounds=rounds),
+        rounds=rounds,
+        stop_log_loss=float(first.best_score["stop"]["binary_logloss"]),
+    )
 
 
-def _dataset(lightgbm: Any, frames: list[TrainingFrame], signature: Signature, reference: Any = None) -> Any:
+def grow(frames: Sequence[TrainingFrame], signature: Signature, *, parameters: FitParameters, seed: int, rounds: int) -> str:
+    """Fit exactly ``rounds`` trees on the rows of all frames; the model in LightGBM's text format."""
+    import lightgbm
+
+    options = parameters.for_lightgbm(seed=seed, monotone=monotone_constraints(frames[0].product.catalogue, signature))
+    text: str = lightgbm.train(options, _dataset(lightgbm, frames, signature), num_boost_round=rounds).model_to_string()
+    return text
+
+
+def _dataset(lightgbm: Any, frames: Sequence[TrainingFrame], signature: Signature, reference: Any = None) -> Any:
     return lightgbm.Dataset(
         np.concatenate([signature.encode(frame.vectors, frame.profiles()) for frame in frames]),
         label=np.concatenate([frame.outcomes for frame in frames]).astype(np.float64),

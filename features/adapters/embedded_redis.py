@@ -34,8 +34,9 @@ class EmbeddedRedisError(StoreError):
 class EmbeddedRedis:
     """One redis-server over one directory, durable (AOF, fsync every second, no eviction), on a free loopback port.
 
-    The directory holds the data (``appendonly.aof``), the server's log (``redis.log``) and where it listens (``server.json``). It belongs to
-    one launcher at a time. A server whose launcher was killed is found by the next start, shut down in order, and replaced: no data is lost.
+    The directory holds the data (``appendonly.aof``), the server's log (``redis.log``) and where it listens (``server.json``). It belongs
+    to one launcher at a time. A server whose launcher was killed is found by the next start, shut down in order, and replaced: no data
+    is lost.
 
     Parameters
     ----------

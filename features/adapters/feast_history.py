@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 from feast import FeatureStore
 
 from features.adapters.behaviour import BEHAVIOUR_VIEW
@@ -15,6 +18,7 @@ from features.adapters.feast_objects import (
     EVENT_TIMESTAMP,
     FEATURE_FINGERPRINT,
     SNAPSHOT_AS_OF,
+    SNAPSHOTS_VIEW,
     USER_ID,
     training_service_name,
 )
@@ -40,34 +44,48 @@ def historical(store: FeatureStore, spine: pd.DataFrame, *, on_refused: Callable
     store
         As `open_store` returns it.
     spine
-        ``user_id``, ``event_timestamp`` (the as_of, with a time zone) and any further columns, which are kept. One row per user and instant.
+        ``user_id``, ``event_timestamp`` (the as_of, with a time zone) and any further columns, which are kept.
     on_refused
         Called with the refused rows, which are then left out. Without it, refused rows are an error.
 
     Returns
     -------
     DataFrame
-        The spine's columns, ``snapshot_as_of``, ``feature_fingerprint``, one column per feature and per profile attribute; in the spine's order.
+        In the spine's order: its columns, ``snapshot_as_of``, ``feature_fingerprint``, a column per feature and per profile attribute.
 
     Raises
     ------
     SnapshotMissingError
-        If rows are refused and ``on_refused`` was not given.
+        If rows are refused and ``on_refused`` was not given, or if no row can be used because the snapshots are another catalogue's.
     """
     fingerprint = store.get_on_demand_feature_view(BEHAVIOUR_VIEW).tags[FEATURE_FINGERPRINT]
     service = store.get_feature_service(training_service_name(fingerprint))
     if any(projection.name == PROFILE_VIEW for projection in service.feature_view_projections):
         history_of(store).refresh()
+    _check_columns(store, fingerprint)
     numbered = spine.assign(**{_ROW: range(len(spine))})
-    joined = store.get_historical_features(entity_df=numbered, features=service).to_df()
+    with _quiet_ibis():
+        joined = store.get_historical_features(entity_df=numbered, features=service).to_df()
     joined = joined.sort_values(_ROW).drop(columns=_ROW).reset_index(drop=True)
     usable = (joined[SNAPSHOT_AS_OF] == joined[EVENT_TIMESTAMP]) & (joined[FEATURE_FINGERPRINT] == fingerprint)
     if not usable.all():
         _refuse(joined[~usable], len(joined), fingerprint, on_refused)
-    return joined[usable].reset_index(drop=True)
+    rows: pd.DataFrame = joined[usable].reset_index(drop=True)
+    return rows
 
 
 _ROW = "__spine_row"
+
+
+def _check_columns(store: FeatureStore, fingerprint: str) -> None:
+    """Refuse a snapshots file without the columns of the registered catalogue; Feast's own words for it are those of DuckDB."""
+    view = store.get_feature_view(SNAPSHOTS_VIEW)
+    missing = sorted({field.name for field in view.features} - set(pq.read_schema(view.batch_source.path).names))
+    if missing:
+        raise SnapshotMissingError(
+            f"{view.batch_source.path} has no column {', '.join(missing[:_EXAMPLES])} ({len(missing)} missing in all): it was written for "
+            f"another catalogue than {fingerprint}; build the snapshots again"
+        )
 
 
 def _refuse(rows: pd.DataFrame, n_rows: int, fingerprint: str, on_refused: Callable[[pd.DataFrame], None] | None) -> None:
@@ -76,8 +94,8 @@ def _refuse(rows: pd.DataFrame, n_rows: int, fingerprint: str, on_refused: Calla
         return
     marks = [USER_ID, EVENT_TIMESTAMP, SNAPSHOT_AS_OF, FEATURE_FINGERPRINT]
     raise SnapshotMissingError(
-        f"{len(rows)} of {n_rows} training rows have no snapshot at their own as_of by catalogue {fingerprint}; build the snapshots of this "
-        f"spine first. The first of them, with what Feast would have joined:\n{rows[marks].head(_EXAMPLES).to_string(index=False)}"
+        f"{len(rows)} of {n_rows} training rows have no snapshot at their own as_of by catalogue {fingerprint}; build the snapshots of "
+        f"this spine first. The first of them, with what Feast would have joined:\n{rows[marks].head(_EXAMPLES).to_string(index=False)}"
     )
 
 
@@ -100,6 +118,14 @@ def materialize_profiles(store: FeatureStore, *, until: datetime | None = None) 
         Changes after this instant are left out; None: none are.
     """
     history_of(store).refresh()
-    store.materialize(
-        start_date=datetime(1970, 1, 1, tzinfo=UTC), end_date=until or datetime.max.replace(tzinfo=UTC), feature_views=[PROFILE_VIEW]
-    )
+    end = until or datetime.max.replace(tzinfo=UTC)
+    with _quiet_ibis():
+        store.materialize(start_date=datetime(1970, 1, 1, tzinfo=UTC), end_date=end, feature_views=[PROFILE_VIEW])
+
+
+@contextmanager
+def _quiet_ibis() -> Iterator[None]:
+    """Hide that ibis 12 calls DuckDB 2 by an old name; Feast has every deprecation shown to everyone."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"fetch_arrow_table\(\) is deprecated", DeprecationWarning)
+        yield

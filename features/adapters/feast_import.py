@@ -26,4 +26,4 @@ def spare_feast_typeguard() -> None:
 
     sparing: Callable[..., Any] = typechecked
     sparing.spares_feast = True  # type: ignore[attr-defined]
-    typeguard.typechecked = sparing  # type: ignore[assignment]
+    typeguard.typechecked = sparing

@@ -39,7 +39,7 @@ _FEAST_TYPES: dict[AttributeType, PrimitiveFeastType] = {
 ARROW_TYPES: dict[PrimitiveFeastType, pa.DataType] = {String: pa.string(), Float64: pa.float64(), Bool: pa.bool_()}
 
 
-class _DeclaredView(OnDemandFeatureView):
+class _DeclaredView(OnDemandFeatureView):  # type: ignore[misc]
     """An on-demand view whose schema is declared in full; Feast would otherwise call its function with made-up bytes to see what comes."""
 
     def infer_features(self) -> None:

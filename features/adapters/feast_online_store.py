@@ -54,15 +54,13 @@ change field, its value field and its value."""
 Row: TypeAlias = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
 
-class TimelineOnlineStoreConfig(RedisOnlineStoreConfig):
+class TimelineOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
     """Where the online store's Redis is; the first of these that is set counts.
 
     ``redis_url``; the bundled Redis that runs over ``bundled_dir`` at the moment; Feast's own ``connection_string``.
     """
 
-    type: Literal["features.adapters.feast_online_store.TimelineOnlineStore"] = (  # type: ignore[assignment]
-        "features.adapters.feast_online_store.TimelineOnlineStore"
-    )
+    type: Literal["features.adapters.feast_online_store.TimelineOnlineStore"] = "features.adapters.feast_online_store.TimelineOnlineStore"
     redis_url: str | None = None
     bundled_dir: str | None = None
     timeout_s: float = 2.0  # of one command and of connecting
@@ -107,13 +105,16 @@ class ConditionalWrite:
     expected: bytes
 
 
-class TimelineOnlineStore(RedisOnlineStore):
+class TimelineOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     """Feast's Redis store for every view but two, which concurrent writers may not overwrite blindly.
 
     ``timeline`` is written by `compare_and_set` alone: whatever writes it through Feast (push, materialize, write_to_online_store) is
     refused, because it would replace live bytes. ``profile`` may be written either way: each attribute keeps its newest value,
     whatever order the changes arrive in (of two changes at the same microsecond, the one that arrives later).
     """
+
+    _client: Any = None
+    _client_async: Any = None
 
     def read_versioned(self, config: RepoConfig, table: FeatureView, entity_keys: Sequence[EntityKey]) -> list[VersionedBytes]:
         """Packed timelines with their versions, in the order asked for; one round trip."""
@@ -218,11 +219,13 @@ def _pipelined(client: Any, digest: str, arguments: Sequence[Sequence[Any]]) -> 
 def _timestamp(instant_us: int) -> bytes:
     timestamp = Timestamp()
     timestamp.FromMicroseconds(instant_us)
-    return timestamp.SerializeToString()
+    serialised: bytes = timestamp.SerializeToString()
+    return serialised
 
 
 def _bytes_value(packed: bytes) -> bytes:
-    return Value(bytes_val=packed).SerializeToString()
+    serialised: bytes = Value(bytes_val=packed).SerializeToString()
+    return serialised
 
 
 def _ttl_s(config: RepoConfig) -> int:

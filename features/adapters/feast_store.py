@@ -1,42 +1,34 @@
-"""A product's feature store, and the timeline and profile stores over it."""
+"""The timeline and profile stores over Feast; with `open_store` and `historical`, all that others need of it."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import random
-import shutil
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import feast
 import redis
-from feast import FeatureStore, RepoConfig
+from feast import FeatureStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
-from feast.repo_config import RegistryConfig
 
-from features.adapters.behaviour import behaviour_source
-from features.adapters.feast_objects import USER_ID, FeastObjects, declare, ensure_offline_files
+from features.adapters.feast_history import SnapshotMissingError, historical, history_of, materialize_profiles
+from features.adapters.feast_objects import USER_ID
 from features.adapters.feast_online_store import (
     PACKED,
     PROFILE_VIEW,
     TIMELINE_VIEW,
     ConditionalWrite,
+    Row,
     TimelineOnlineStore,
-    TimelineOnlineStoreConfig,
     VersionedBytes,
 )
-from features.adapters.feast_history import SnapshotMissingError, historical, history_of, materialize_profiles
+from features.adapters.feast_registry import open_store
 from features.core.catalogue import Kind
 from features.core.event import from_us, to_us
 from features.core.product import AttributeType, Product
 from features.core.timeline import Timeline, TimelineFormatError, merge, pack, unpack
-from features.home import Home
 from features.ports import StoredTimeline, StoreError
 
 __all__ = [
@@ -52,66 +44,6 @@ __all__ = [
 _USERS_PER_ROUND_TRIP = 500
 _ATTEMPTS = 200
 _LONGEST_PAUSE_S = 0.02
-
-
-def open_store(product: Product, home: Home, redis_url: str, *, key_ttl_s: int | None = None, timeout_s: float = 2.0) -> FeatureStore:
-    """The product's Feast feature store, registered as its declarations say; needs no running Redis.
-
-    Registering takes seconds and is done only if something declared has changed. The registry is then read once and never again on the
-    path of a request.
-
-    Parameters
-    ----------
-    key_ttl_s
-        A user nothing was written for this long is forgotten online; None: never. The raw log keeps everything.
-    timeout_s
-        Of one Redis command.
-    """
-    ensure_offline_files(product, home)
-    _register(declare(product, home), product, home)
-    online = TimelineOnlineStoreConfig(redis_url=redis_url, key_ttl_seconds=key_ttl_s, timeout_s=timeout_s)
-    store = FeatureStore(config=_config(product, home.registry_file(product.name), online))
-    store.refresh_registry()
-    return store
-
-
-def _config(product: Product, registry: Path, online: TimelineOnlineStoreConfig | None) -> RepoConfig:
-    return RepoConfig(
-        project=product.name,
-        provider="local",
-        # A time to live of 0 means for ever: a refresh in a request would be a spike of tens of milliseconds.
-        registry=RegistryConfig(path=str(registry.absolute()), cache_ttl_seconds=0),
-        online_store=online,
-        offline_store={"type": "duckdb"},
-        entity_key_serialization_version=3,
-    )
-
-
-def _register(objects: FeastObjects, product: Product, home: Home) -> None:
-    """Apply to a copy of the registry and put that in its place: Feast writes in place, and another process may be reading."""
-    registry = home.registry_file(product.name)
-    stamp = registry.with_name("registered.sha256")
-    digest = _digest(objects, product)
-    with _locked(registry.with_name("register.lock")):
-        if registry.exists() and stamp.exists() and stamp.read_text() == digest:
-            return
-        copy = registry.with_name("registry.new")
-        copy.unlink(missing_ok=True)
-        if registry.exists():
-            shutil.copyfile(registry, copy)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "On demand feature view is an experimental feature", RuntimeWarning)
-            FeatureStore(config=_config(product, copy, TimelineOnlineStoreConfig(redis_url="redis://unused"))).apply(objects.all())
-        copy.replace(registry)
-        stamp.write_text(digest)
-
-
-def _digest(objects: FeastObjects, product: Product) -> str:
-    views = [view for view in (objects.timeline, objects.profile, objects.snapshots) if view is not None]
-    content = [view.to_proto().spec.SerializeToString(deterministic=True) for view in views]
-    described = "".join(f"{feature.name}: {feature.description}\n" for feature in product.catalogue.features)
-    content += [behaviour_source(product.catalogue).encode(), described.encode(), product.description.encode(), feast.__version__.encode()]
-    return hashlib.sha256(b"\0".join(content)).hexdigest()
 
 
 class FeastTimelineStore:
@@ -240,7 +172,7 @@ class FeastProfileStore:
             If Redis does not answer, or an attribute is not declared or not of its type; then nothing is written.
         """
         changed_at = from_us(changed_us)
-        data = [
+        data: list[Row] = [
             (entity_key(user_id), {name: self._proto(user_id, name, value) for name, value in attributes.items()}, changed_at, None)
             for user_id, attributes in rows.items()
             if attributes
@@ -297,10 +229,3 @@ def _as_store_error(action: str) -> Iterator[None]:
         yield
     except redis.RedisError as exc:
         raise StoreError(f"could not {action}: {exc}; is Redis running at the configured address?") from exc
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,29 +47,33 @@ class ProfileHistory:
             return
         self._parts.mkdir(parents=True, exist_ok=True)
         # Of two changes at the same instant the one that arrives later counts, so part names sort by arrival.
-        part = self._parts / f"part-{time.time_ns():020d}-{os.getpid()}.parquet"
+        part = self._parts / f"part-{time.time_ns():020d}-{os.getpid()}-{threading.get_ident()}.parquet"
         write_parquet(pa.Table.from_pylist(changes, schema=_CHANGES), part)
 
     def refresh(self) -> None:
-        """Bring the history file up to date with all parts; does nothing when it is."""
+        """Bring the history file up to date with all parts and attributes; does nothing when it is."""
         parts = sorted(self._parts.glob("part-*.parquet"))
         digest = hashlib.sha256("\n".join([*(part.name for part in parts), *self._attributes]).encode()).hexdigest().encode()
-        if not parts or (self._file.exists() and (pq.read_schema(self._file).metadata or {}).get(_PARTS) == digest):
+        if self._file.exists() and (pq.read_schema(self._file).metadata or {}).get(_PARTS) == digest:
             return
-        history = self._history(parts)
+        history = self._history(parts) if parts else self._schema.empty_table()
         write_parquet(history.replace_schema_metadata({_PARTS: digest}), self._file)
+
+    @property
+    def _schema(self) -> pa.Schema:
+        return pa.schema([("user_id", pa.string()), ("event_timestamp", _INSTANT), *self._attributes.items()])
 
     def _history(self, parts: list[Path]) -> pa.Table:
         with duckdb.connect() as connection:
             table = connection.sql(_history_query(self._attributes), params=[[str(part) for part in parts]]).to_arrow_table()
         instants = table["changed_us"].cast(_INSTANT)
-        schema = pa.schema([("user_id", pa.string()), ("event_timestamp", _INSTANT), *self._attributes.items()])
-        return pa.table([table["user_id"], instants, *(table[name] for name in self._attributes)], names=schema.names).cast(schema)
+        columns = [table["user_id"], instants, *(table[name] for name in self._attributes)]
+        return pa.table(columns, names=self._schema.names).cast(self._schema)
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
     """Write a Parquet file so that a reader sees all of it or, before that, what was there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     pq.write_table(table, temporary)
     temporary.replace(path)
 
@@ -78,7 +83,7 @@ def _text(value: Any) -> str:
 
 
 def _history_query(attributes: Mapping[str, pa.DataType]) -> str:
-    """All attributes as of each change. A struct tells a value that was unset (its field is NULL) from one that never was set (no struct)."""
+    """All attributes as of each change. A struct tells a value that was unset (its field is NULL) from one never set (no struct)."""
     newest = ", ".join(
         f"last_value(CASE WHEN attribute = {_literal(name)} THEN {{'value': value}} END IGNORE NULLS) OVER so_far AS {_identifier(name)}"
         for name in attributes

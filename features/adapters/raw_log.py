@@ -93,9 +93,8 @@ def _by_day(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     day = table["received_at"].cast(pa.int64()).to_numpy() // _US_PER_DAY
     order = np.argsort(day, kind="stable")
     ordered, day = table.take(pa.array(order)), day[order]
-    starts = np.flatnonzero(np.diff(day, prepend=np.iinfo(np.int64).min))
-    for start, stop in zip(starts, [*starts[1:], len(day)], strict=True):
-        yield str(np.datetime64(int(day[start]), "D")), ordered.slice(start, stop - start)
+    for number, start, n_rows in zip(*np.unique(day, return_index=True, return_counts=True), strict=True):
+        yield str(np.datetime64(int(number), "D")), ordered.slice(start, n_rows)
 
 
 def _write_part(folder: Path, rows: pa.Table) -> None:

@@ -32,8 +32,9 @@ def open_raw_log(raw_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        if any(raw_dir.glob(PARTS_GLOB)):
-            parts = connection.read_parquet(str(raw_dir / PARTS_GLOB), hive_partitioning=False)
+        files = sorted(str(part) for part in raw_dir.glob(PARTS_GLOB))
+        if files:
+            parts = connection.read_parquet(files, hive_partitioning=False)
         else:
             parts = connection.from_arrow(SCHEMA.empty_table())
         parts.create_view("parts")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from itertools import pairwise
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from features.core.columns import EventColumns, Int64s
+from features.core.layout import N_PROPERTIES
 from features.core.order import group
-from features.core.passes import pass_over_bytes, pass_over_log
+from features.core.partition import count_ranges, range_shift, scatter
+from features.core.passes import pass_over_bytes, pass_over_range
 from features.core.program import Program
 from features.core.timeline_format import TimelineFormatError, checked, malformed
 
@@ -19,8 +23,8 @@ __all__ = ["batch_vectors", "vector", "vectors"]
 
 Float64s = npt.NDArray[np.float64]
 
-_CHUNKS_PER_THREAD = 8
-"""Small enough that no thread waits long for the last chunk of another."""
+_SLICES = 8
+"""Into how many parts the log is cut for reading by several threads."""
 
 
 def vector(packed: bytes, as_of_us: int, program: Program) -> Float64s:
@@ -102,21 +106,32 @@ def batch_vectors(
     """
     _check_codes(columns, n_users, spine_user, spine_as_of_us, program)
     numbers = np.empty((len(spine_user), program.n_features), dtype=np.float64)
-    log = tuple(
-        _frozen(getattr(columns, name))
-        for name in ("kind", "occurred_us", "event_hash", "known_us", "skew_us", "subject", "value", "session")
-    )
-    event_groups = group(_frozen(columns.user), n_users)
-    row_groups = group(_frozen(spine_user), n_users)
-    as_of_us = _frozen(spine_as_of_us)
+    rows = (_frozen(spine_as_of_us), *group(_frozen(spine_user), n_users))
+    shift = range_shift(len(columns), n_users)
 
-    def run(users: tuple[int, int]) -> None:
-        pass_over_log(users, (log, event_groups), (as_of_us, row_groups), program.tables, numbers)
+    def run(position: int) -> None:
+        users = (position << shift, min((position + 1) << shift, n_users))
+        pass_over_range(records[start[position] : start[position + 1]], users, rows, program.tables, numbers)
 
-    threads = threads or int(numba.config.NUMBA_NUM_THREADS)
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, _chunks(event_groups[0], threads * _CHUNKS_PER_THREAD)))
+    with ThreadPoolExecutor(threads or int(numba.config.NUMBA_NUM_THREADS)) as pool:
+        records, start = _partition(columns, n_users, shift, pool)
+        list(pool.map(run, range(len(start) - 1)))
     return numbers
+
+
+def _partition(columns: EventColumns, n_users: int, shift: int, pool: ThreadPoolExecutor) -> tuple[Int64s, Int64s]:
+    """The log as records by range of users, and where each range starts."""
+    log = tuple(_frozen(getattr(columns, field.name)) for field in fields(columns))
+    edges = np.linspace(0, len(columns), _SLICES + 1).astype(np.int64).tolist()
+    slices = list(pairwise(edges))
+    n_ranges = ((max(n_users, 1) - 1) >> shift) + 1
+    counts = np.zeros((_SLICES, n_ranges), dtype=np.int64)
+    list(pool.map(lambda i: count_ranges(log[0][slices[i][0] : slices[i][1]], shift, counts[i]), range(_SLICES)))
+    places = np.cumsum(np.concatenate(([0], counts.T.ravel())))  # by range and, within it, by slice: the log's own order
+    free = np.ascontiguousarray(places[:-1].reshape(n_ranges, _SLICES).T)
+    records = np.empty((len(columns), N_PROPERTIES), dtype=np.int64)
+    list(pool.map(lambda i: scatter(log, slices[i], shift, free[i], records), range(_SLICES)))
+    return records, places[::_SLICES]
 
 
 def _check_codes(columns: EventColumns, n_users: int, spine_user: Int64s, spine_as_of_us: Int64s, program: Program) -> None:
@@ -133,11 +148,3 @@ def _frozen(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
-
-
-def _chunks(start: Int64s, n_chunks: int) -> list[tuple[int, int]]:
-    """Ranges of users with about equally many events each."""
-    n_users = len(start) - 1
-    targets = np.linspace(0, start[-1], n_chunks + 1)[1:-1]
-    edges = sorted({0, n_users, *np.searchsorted(start, targets).tolist()})
-    return [(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True) if low < high]

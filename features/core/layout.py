@@ -1,4 +1,8 @@
-"""Rows of the int64 matrices that hold one user's events: one column per event, one row per property."""
+"""Places of an event's properties in int64 matrices.
+
+A `Timeline` holds properties as rows, ``(N_PROPERTIES, n)``. On their way into the kernel events are *records*, ``(n,
+N_PROPERTIES)``: 64 bytes, one cache line each. The kernel's own matrix of one user has properties as rows again.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,12 @@ SKEW = 4
 SUBJECT = 5  # text_hash or 0 in a Timeline; a code 1, 2, ... or 0 inside the kernel
 VALUE = 6
 SESSION = 7  # like SUBJECT
-N_ROWS = 8
+N_PROPERTIES = 8
 
 EFFECTIVE = OCCURRED
-"""Inside the kernel, once ordered, the row of the sent time holds the effective one: ``occurred - skew``."""
+"""In the kernel's matrix of one user the place of the sent time holds the effective one: ``occurred - skew``."""
 DAY = SKEW
-"""And the row of the skew, then used up, holds the effective time's UTC day number."""
+"""And the place of the skew, then used up, holds the effective time's UTC day number."""
 
 LET_GO_KIND, LET_GO_OCCURRED, LET_GO_HASH = range(3)
-N_LET_GO_ROWS = 3
+N_LET_GO = 3

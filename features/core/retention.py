@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from features.core.columns import Int64s
 from features.core.compiled import compiled, inlined
-from features.core.layout import HASH, KIND, KNOWN, LET_GO_HASH, LET_GO_KIND, LET_GO_OCCURRED, N_LET_GO_ROWS, N_ROWS, OCCURRED, SKEW
+from features.core.layout import HASH, KIND, KNOWN, LET_GO_HASH, LET_GO_KIND, LET_GO_OCCURRED, N_LET_GO, N_PROPERTIES, OCCURRED, SKEW
 from features.core.order import key_order
 
 Matrix = npt.NDArray[np.int64]
@@ -34,8 +34,8 @@ def retain(events: Matrix, let_go: Matrix, limits: Matrix) -> tuple[Matrix, Matr
     merged = _deduplicate(_sorted(events))
     n = merged.shape[1]
     kept = np.empty(n, np.int64)
-    dropped = np.empty((N_LET_GO_ROWS, n + let_go.shape[1]), np.int64)
-    for row in range(N_LET_GO_ROWS):
+    dropped = np.empty((N_LET_GO, n + let_go.shape[1]), np.int64)
+    for row in range(N_LET_GO):
         for i in range(let_go.shape[1]):
             dropped[row, i] = let_go[row, i]
     n_kept, n_dropped, low = 0, let_go.shape[1], 0
@@ -79,7 +79,7 @@ def _deduplicate(events: Matrix) -> Matrix:
             events[KNOWN, n - 1] = min(events[KNOWN, n - 1], events[KNOWN, i])
             events[SKEW, n - 1] = max(events[SKEW, n - 1], events[SKEW, i])
         else:
-            for row in range(N_ROWS):
+            for row in range(N_PROPERTIES):
                 events[row, n] = events[row, i]
             n += 1
     return events[:, :n]

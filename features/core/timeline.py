@@ -16,7 +16,7 @@ import numpy.typing as npt
 from features.core.catalogue import Kind
 from features.core.columns import EventColumns, Int64s, event_numbers
 from features.core.event import Event, text_hash
-from features.core.layout import KNOWN, LET_GO_OCCURRED, N_LET_GO_ROWS, N_ROWS
+from features.core.layout import KNOWN, LET_GO_OCCURRED, N_LET_GO, N_PROPERTIES
 from features.core.order import group
 from features.core.retention import retain
 from features.core.timeline_format import TimelineFormatError, decode, encode
@@ -27,11 +27,11 @@ _OTHER_KINDS = Kind(name="")
 
 
 def _no_events() -> npt.NDArray[np.int64]:
-    return np.empty((N_ROWS, 0), np.int64)
+    return np.empty((N_PROPERTIES, 0), np.int64)
 
 
 def _no_keys() -> npt.NDArray[np.int64]:
-    return np.empty((N_LET_GO_ROWS, 0), np.int64)
+    return np.empty((N_LET_GO, 0), np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,7 +81,7 @@ def timeline_from_events(events: Iterable[Event], kinds: Sequence[Kind]) -> Time
     (3, True)
     """
     rows = [(text_hash(event.kind), *_in_layout_order(event)) for event in events]
-    table = np.array(rows, dtype=np.int64).reshape(-1, N_ROWS)
+    table = np.array(rows, dtype=np.int64).reshape(-1, N_PROPERTIES)
     return _retained(np.ascontiguousarray(table.T), _no_keys(), _limits(kinds))
 
 

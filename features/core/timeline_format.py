@@ -25,7 +25,7 @@ import xxhash
 
 from features.core.columns import Int64s
 from features.core.compiled import compiled, inlined
-from features.core.layout import HASH, KIND, KNOWN, LET_GO_HASH, LET_GO_KIND, LET_GO_OCCURRED, N_LET_GO_ROWS, N_ROWS, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
+from features.core.layout import HASH, KIND, KNOWN, LET_GO_HASH, LET_GO_KIND, LET_GO_OCCURRED, N_LET_GO, N_PROPERTIES, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
 
 FORMAT_VERSION = 1
 MAGIC = b"SHT"
@@ -96,7 +96,7 @@ def decode(packed: bytes) -> tuple[Matrix, Matrix]:
         If the bytes are not exactly what `encode` writes.
     """
     if not packed:
-        return np.empty((N_ROWS, 0), np.int64), np.empty((N_LET_GO_ROWS, 0), np.int64)
+        return np.empty((N_PROPERTIES, 0), np.int64), np.empty((N_LET_GO, 0), np.int64)
     read, events, let_go = _read(np.frombuffer(checked(packed), np.uint8))
     if not read:
         raise malformed(len(packed))
@@ -122,8 +122,8 @@ def read_sizes(buffer: Bytes, low: int, high: int, sizes: Int64s) -> bool:
 
 
 @compiled
-def read_events(buffer: Bytes, bounds: tuple[int, int], sizes: Int64s, tables: tuple[Matrix, Matrix], events: Matrix) -> int:
-    """Fill kinds (2 rows), let-go keys (3 rows) and events (8 rows); the position after them, or -1 if they do not fit.
+def read_events(buffer: Bytes, bounds: tuple[int, int], sizes: Int64s, tables: tuple[Matrix, Matrix], records: Matrix) -> int:
+    """Fill kinds (2 rows), let-go keys (3 rows) and records (a row each); the position after them, or -1 if they do not fit.
 
     KIND of the events and LET_GO_KIND are indices in the table of kinds; SUBJECT and SESSION are 0 or 1 + the index of a text.
     """
@@ -133,35 +133,35 @@ def read_events(buffer: Bytes, bounds: tuple[int, int], sizes: Int64s, tables: t
     at = low + HEADER_BYTES
     for row in range(2):
         at = _read_column(buffer, at, stop, kinds[row, : sizes[0]])
-    for row in range(N_LET_GO_ROWS):
+    for row in range(N_LET_GO):
         at = _read_column(buffer, at, stop, let_go[row, : sizes[1]])
-    for row in (OCCURRED, HASH, KNOWN, SKEW, VALUE, SUBJECT, SESSION):
-        at = _read_column(buffer, at, stop, events[row, : sizes[2]])
-    if at < 0 or not _spread_kinds(kinds, sizes, events):
+    for place in (OCCURRED, HASH, KNOWN, SKEW, VALUE, SUBJECT, SESSION):
+        at = _read_column(buffer, at, stop, records[: sizes[2], place])
+    if at < 0 or not _spread_kinds(kinds, sizes, records):
         return -1
-    return at if _finish_events(sizes, let_go, events) else -1
+    return at if _finish_records(sizes, let_go, records) else -1
 
 
 @inlined
-def _spread_kinds(kinds: Matrix, sizes: Int64s, events: Matrix) -> bool:
+def _spread_kinds(kinds: Matrix, sizes: Int64s, records: Matrix) -> bool:
     position = 0
     for kind in range(sizes[0]):
         count = kinds[1, kind]
         if count < 0 or count > sizes[2] - position:
             return False
         for _ in range(count):
-            events[KIND, position] = kind
+            records[position, KIND] = kind
             position += 1
     return position == sizes[2]
 
 
 @inlined
-def _finish_events(sizes: Int64s, let_go: Matrix, events: Matrix) -> bool:
+def _finish_records(sizes: Int64s, let_go: Matrix, records: Matrix) -> bool:
     right = True
     for i in range(sizes[2]):
-        right &= events[KNOWN, i] >= 0 and events[SKEW, i] >= 0
-        right &= 0 <= events[SUBJECT, i] <= sizes[3] and 0 <= events[SESSION, i] <= sizes[4]
-        events[KNOWN, i] += events[OCCURRED, i] - events[SKEW, i]
+        right &= records[i, KNOWN] >= 0 and records[i, SKEW] >= 0
+        right &= 0 <= records[i, SUBJECT] <= sizes[3] and 0 <= records[i, SESSION] <= sizes[4]
+        records[i, KNOWN] += records[i, OCCURRED] - records[i, SKEW]
     for i in range(sizes[1]):
         right &= 0 <= let_go[LET_GO_KIND, i] < sizes[0]
     return right
@@ -172,21 +172,30 @@ def _read(buffer: Bytes) -> tuple[bool, Matrix, Matrix]:
     sizes = np.empty(N_SIZES, np.int64)
     if not read_sizes(buffer, 0, len(buffer), sizes):
         return False, np.empty((0, 0), np.int64), np.empty((0, 0), np.int64)
-    kinds, let_go = np.empty((2, sizes[0]), np.int64), np.empty((N_LET_GO_ROWS, sizes[1]), np.int64)
-    events = np.empty((N_ROWS, sizes[2]), np.int64)
-    at = read_events(buffer, (0, len(buffer)), sizes, (kinds, let_go), events)
-    subjects, sessions = np.zeros(sizes[3] + 1, np.int64), np.zeros(sizes[4] + 1, np.int64)
-    at = _read_column(buffer, at, len(buffer) - CHECKSUM_BYTES, subjects[1:])
-    at = _read_column(buffer, at, len(buffer) - CHECKSUM_BYTES, sessions[1:])
+    kinds, let_go = np.empty((2, sizes[0]), np.int64), np.empty((N_LET_GO, sizes[1]), np.int64)
+    records = np.empty((sizes[2], N_PROPERTIES), np.int64)
+    at = read_events(buffer, (0, len(buffer)), sizes, (kinds, let_go), records)
+    texts = np.zeros((2, max(sizes[3], sizes[4]) + 1), np.int64)
+    for row in range(2):
+        at = _read_column(buffer, at, len(buffer) - CHECKSUM_BYTES, texts[row, 1 : sizes[3 + row] + 1])
     if at != len(buffer) - CHECKSUM_BYTES:
-        return False, events, let_go
-    for i in range(sizes[2]):
-        events[KIND, i] = kinds[0, events[KIND, i]]
-        events[SUBJECT, i] = subjects[events[SUBJECT, i]]
-        events[SESSION, i] = sessions[events[SESSION, i]]
+        return False, records, let_go
     for i in range(sizes[1]):
         let_go[LET_GO_KIND, i] = kinds[0, let_go[LET_GO_KIND, i]]
-    return True, events, let_go
+    return True, _decoded(records, kinds[0], texts), let_go
+
+
+@inlined
+def _decoded(records: Matrix, kind_hashes: Int64s, texts: Matrix) -> Matrix:
+    """Properties as rows, hashes instead of codes."""
+    events = np.empty((N_PROPERTIES, len(records)), np.int64)
+    for i in range(len(records)):
+        for row in (OCCURRED, HASH, KNOWN, SKEW, VALUE):
+            events[row, i] = records[i, row]
+        events[KIND, i] = kind_hashes[records[i, KIND]]
+        events[SUBJECT, i] = texts[0, records[i, SUBJECT]]
+        events[SESSION, i] = texts[1, records[i, SESSION]]
+    return events
 
 
 @inlined

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from features.core.columns import Int64s
 from features.core.compiled import compiled, inlined
-from features.core.layout import DAY, EFFECTIVE, HASH, KIND, KNOWN, N_ROWS, OCCURRED, SESSION, SKEW, SUBJECT
+from features.core.layout import DAY, EFFECTIVE, HASH, KIND, KNOWN, N_PROPERTIES, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
 from features.core.order import key_order
 from features.core.program import NEEDS_SESSIONS, NEEDS_SUBJECTS, Tables
 
@@ -22,22 +22,23 @@ ALWAYS = int(np.iinfo(np.int64).max)
 class Room(NamedTuple):
     """Scratch for one user at a time; reused from user to user within one call."""
 
-    staging: Matrix  # (N_ROWS, n): events as they came, KIND an index in the catalogue
-    ordered: Matrix  # (N_ROWS, n): events by (occurred as sent, hash), each once
+    places: Int64s  # (n,) the user's records
+    keys: Matrix  # (2, n) sort keys of those records
     order: Matrix  # (3, n + 1)
+    events: Matrix  # (N_PROPERTIES, n)
+    spare: Matrix  # (N_PROPERTIES, n)
     chosen: Int64s  # (n,)
-    place: Int64s  # (n,)
     kind_place: Int64s  # (n,)
     kind_start: Int64s  # (n_kinds + 1,)
     kind_free: Int64s  # (n_kinds,)
-    table: Matrix  # (2, power of two >= 2 n): open addressing of texts and their codes
+    texts: Matrix  # (2, power of two >= 2 n): open addressing of texts and their codes
 
 
 class User(NamedTuple):
     """One user's events, ready."""
 
     n: int
-    events: Matrix  # (N_ROWS, >= n) by (effective, hash); row EFFECTIVE replaces OCCURRED, row DAY replaces SKEW
+    events: Matrix  # (N_PROPERTIES, >= n) by (effective, hash); EFFECTIVE replaces OCCURRED, DAY replaces SKEW
     chosen: Int64s  # (n,): ALWAYS, or the stamp of the last as_of that selected the event
     kind_place: Int64s  # positions in `events`, by kind and, within it, by (occurred as sent, hash)
     kind_start: Int64s  # (n_kinds + 1,) ranges of kind_place
@@ -51,10 +52,11 @@ def make_room(n_events: int, n_kinds: int) -> Room:
     while slots < 2 * n_events:
         slots *= 2
     return Room(
-        np.empty((N_ROWS, n_events), np.int64),
-        np.empty((N_ROWS, n_events), np.int64),
-        np.empty((3, n_events + 1), np.int64),
         np.empty(n_events, np.int64),
+        np.empty((2, n_events), np.int64),
+        np.empty((3, n_events + 1), np.int64),
+        np.empty((N_PROPERTIES, n_events), np.int64),
+        np.empty((N_PROPERTIES, n_events), np.int64),
         np.empty(n_events, np.int64),
         np.empty(n_events, np.int64),
         np.empty(n_kinds + 1, np.int64),
@@ -64,16 +66,15 @@ def make_room(n_events: int, n_kinds: int) -> Room:
 
 
 @compiled
-def arrange(n_staged: int, room: Room, tables: Tables) -> User:
-    """The first ``n_staged`` events of ``room.staging`` in effective order, duplicates united, known times and skews merged."""
-    n, skewed = _unite(n_staged, room)
-    events = room.ordered
-    if skewed:
+def arrange(records: Matrix, n_places: int, room: Room, tables: Tables) -> User:
+    """The records at ``room.places[:n_places]`` in effective order, each event once, known times and skews united."""
+    n = _unite(records, n_places, room)
+    events, place = room.events, room.order[1]
+    for i in range(n):
+        place[i] = i
+    if _apply_skew(n, events):
         _by_effective_time(n, room)
-        events = room.staging
-    else:
-        for i in range(n):
-            room.place[i] = i
+        events = room.spare
     for i in range(n):
         events[DAY, i] = events[EFFECTIVE, i] // DAY_US
     overflows = _by_kind(n, room, tables)
@@ -85,51 +86,65 @@ def arrange(n_staged: int, room: Room, tables: Tables) -> User:
 
 
 @inlined
-def _unite(n_staged: int, room: Room) -> tuple[int, bool]:
-    """Order by sent key, unite duplicates; OCCURRED becomes the effective time. Number of events, whether any is skewed."""
-    staging, ordered = room.staging, room.ordered
-    order = key_order(staging[OCCURRED], staging[HASH], n_staged, room.order)
+def _unite(records: Matrix, n_places: int, room: Room) -> int:
+    """Fill ``room.events`` by sent key and unite duplicates there. Number of events."""
+    places, events, major, minor = room.places, room.events, room.keys[0], room.keys[1]
+    for i in range(n_places):
+        major[i], minor[i] = records[places[i], OCCURRED], records[places[i], HASH]
+    order = key_order(major, minor, n_places, room.order)
     n = 0
-    for position in range(n_staged):
-        i = order[position]
-        if n > 0 and _same_event(staging, order[n - 1], i):
-            staging[KNOWN, order[n - 1]] = min(staging[KNOWN, order[n - 1]], staging[KNOWN, i])
-            staging[SKEW, order[n - 1]] = max(staging[SKEW, order[n - 1]], staging[SKEW, i])
+    for position in range(n_places):
+        place = places[order[position]]
+        if n > 0 and _same_event(events, n - 1, records, place):
+            events[KNOWN, n - 1] = min(events[KNOWN, n - 1], records[place, KNOWN])
+            events[SKEW, n - 1] = max(events[SKEW, n - 1], records[place, SKEW])
         else:
-            order[n] = i
+            for row in (KIND, OCCURRED, HASH, KNOWN, SKEW, SUBJECT, VALUE, SESSION):
+                events[row, n] = records[place, row]
             n += 1
-    for row in range(N_ROWS):
-        for position in range(n):
-            ordered[row, position] = staging[row, order[position]]
-    skewed = False
-    for i in range(n):
-        skewed |= ordered[SKEW, i] != 0
-        ordered[EFFECTIVE, i] -= ordered[SKEW, i]
-    return n, skewed
+    return n
 
 
 @inlined
-def _same_event(staging: Matrix, i: int, j: int) -> bool:
-    return staging[HASH, i] == staging[HASH, j] and staging[OCCURRED, i] == staging[OCCURRED, j] and staging[KIND, i] == staging[KIND, j]
+def _same_event(events: Matrix, i: int, records: Matrix, place: int) -> bool:
+    return (
+        events[HASH, i] == records[place, HASH]
+        and events[OCCURRED, i] == records[place, OCCURRED]
+        and events[KIND, i] == records[place, KIND]
+    )
+
+
+@inlined
+def _apply_skew(n: int, events: Matrix) -> bool:
+    """Turn sent times into effective ones; True if that changed any, so that the order may have changed."""
+    skewed = False
+    for i in range(n):
+        skewed |= events[SKEW, i] != 0
+        events[EFFECTIVE, i] -= events[SKEW, i]
+    return skewed
 
 
 @inlined
 def _by_effective_time(n: int, room: Room) -> None:
-    """Move ``ordered`` to ``staging`` in effective order and remember where each event went."""
-    ordered, staging = room.ordered, room.staging
-    order = key_order(ordered[EFFECTIVE], ordered[HASH], n, room.order)
+    """Move ``events`` to ``spare`` in effective order; ``room.order[1]`` then tells where each event went."""
+    events, spare = room.events, room.spare
+    order = key_order(events[EFFECTIVE], events[HASH], n, room.order)
+    places = room.places  # used up
     for position in range(n):
-        room.place[order[position]] = position
-    for row in range(N_ROWS):
+        places[order[position]] = position
+    for row in range(N_PROPERTIES):
         for position in range(n):
-            staging[row, position] = ordered[row, order[position]]
+            spare[row, position] = events[row, order[position]]
+    for i in range(n):
+        room.order[1, i] = places[i]
 
 
 @inlined
 def _by_kind(n: int, room: Room, tables: Tables) -> bool:
-    """Fill the kind ranges; True if some kind has more events than are kept."""
-    kinds, start, free = room.ordered[KIND], room.kind_start, room.kind_free
-    start[:] = 0
+    """Fill the kind ranges; True if some kind has more events than are kept, and then ``kind_place`` is filled, too."""
+    kinds, place, start, free = room.events[KIND], room.order[1], room.kind_start, room.kind_free
+    for kind in range(len(start)):
+        start[kind] = 0
     for i in range(n):
         start[kinds[i] + 1] += 1
     overflows = False
@@ -139,35 +154,37 @@ def _by_kind(n: int, room: Room, tables: Tables) -> bool:
         free[kind] = start[kind]
     if overflows:
         for i in range(n):
-            room.kind_place[free[kinds[i]]] = room.place[i]
+            room.kind_place[free[kinds[i]]] = place[i]
             free[kinds[i]] += 1
     return overflows
 
 
 @compiled
-def number_texts(n_staged: int, room: Room, tables: Tables) -> None:
+def number_texts(user: User, room: Room, tables: Tables) -> None:
     """Replace the hashes of subjects and sessions by codes 1, 2, ... where the program needs them; 0 stays 0."""
     if tables.needs[0] & NEEDS_SUBJECTS:
-        _number(room.staging[SUBJECT, :n_staged], room.table)
+        _number(user.events[SUBJECT], user.n, room.texts)
     if tables.needs[0] & NEEDS_SESSIONS:
-        _number(room.staging[SESSION, :n_staged], room.table)
+        _number(user.events[SESSION], user.n, room.texts)
 
 
 @inlined
-def _number(texts: Int64s, table: Matrix) -> None:
+def _number(texts: Int64s, n: int, table: Matrix) -> None:
     mask = 3  # the smallest table of at most half load: it is cleared for every user
-    while mask + 1 < 2 * len(texts):
+    while mask + 1 < 2 * n:
         mask = 2 * mask + 1
     keys, codes = table[0], table[1]
-    keys[: mask + 1] = 0
+    for slot in range(mask + 1):
+        keys[slot] = 0
     n_texts = 0
-    for i in range(len(texts)):
-        if texts[i] == 0:
+    for i in range(n):
+        text = texts[i]
+        if text == 0:
             continue
-        slot = texts[i] & mask
-        while keys[slot] != 0 and keys[slot] != texts[i]:
+        slot = (text ^ (text >> 32)) & mask
+        while keys[slot] != 0 and keys[slot] != text:
             slot = (slot + 1) & mask
         if keys[slot] == 0:
             n_texts += 1
-            keys[slot], codes[slot] = texts[i], n_texts
+            keys[slot], codes[slot] = text, n_texts
         texts[i] = codes[slot]

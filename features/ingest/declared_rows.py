@@ -115,7 +115,7 @@ def as_text(value: object) -> object:
     >>> as_text(7), as_text(7.0), as_text("7"), as_text(True)
     ('7', '7', '7', True)
     """
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, str | bool) or not isinstance(value, int | float):
         return value
     return str(int(value)) if isinstance(value, int) or value.is_integer() else str(value)
 

@@ -91,6 +91,7 @@ def import_file(
             report(batch.done, 2 * batch.total)  # reading is the first half
         size = path.stat().st_size
         totals = sink.finish(lambda done, total: report(size + size * done // total, 2 * size))
+        report(2 * size, 2 * size)
     return _report(totals, path, declaration, rows=rows, rejected=rejected, seconds=time.perf_counter() - started_s)
 
 

@@ -41,7 +41,7 @@ def instant_reader(column: TimeColumn) -> InstantReader:
                 expected = "a UTC offset, or a declaration with assume_timezone"
                 raise RefusedError("naive_timestamp", column.column, got=shown(value), expected=expected)
             instant = instant.replace(tzinfo=zone)
-        return instant.astimezone(UTC)
+        return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
 
     def read(values: Mapping[str, Any]) -> datetime | None:
         value = values.get(column.column)

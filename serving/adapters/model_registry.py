@@ -13,6 +13,7 @@ from models.bundle import REGISTRATION, verify_bundle
 from models.errors import ModelError
 
 CHAMPION = "champion"
+_SQLITE = "sqlite:///"
 CURRENT = "current.json"
 """In the cache folder: ``{"version": "onboarding/3", "folder": "3"}``, the version that was champion when the registry last answered."""
 
@@ -52,9 +53,11 @@ def resolve_champion(product_name: str) -> Champion | None:
         If MLflow does not answer.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
     from mlflow.exceptions import MlflowException
 
+    _require_database(str(mlflow.get_tracking_uri()))
     name = f"stillhere-{product_name}"
     try:
         version = mlflow.MlflowClient().get_model_version_by_alias(name, CHAMPION)
@@ -63,6 +66,13 @@ def resolve_champion(product_name: str) -> Champion | None:
             return None
         raise RegistryError(f"MLflow at {mlflow.get_tracking_uri()} could not name the champion of {name}: {exc}") from exc
     return Champion(name=name, version=str(version.version))
+
+
+def _require_database(uri: str) -> None:
+    """Asking a SQLite store that is not there would make one; its schema is training's to make, under a lock."""
+    path = Path(uri.removeprefix(_SQLITE))
+    if uri.startswith(_SQLITE) and not path.is_file():
+        raise RegistryError(f"MLflow's database {path} is not there; train a model first, or set MLFLOW_TRACKING_URI")
 
 
 def newest_local(cache_dir: Path) -> Path | None:

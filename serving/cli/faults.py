@@ -17,6 +17,7 @@ _WHERE = (
     ("features.ingest.rows", "LogFileError"),
     ("models.errors", "ModelError"),
     ("training.errors", "TrainingError"),
+    ("training.simulate", "SimulationError"),
     ("serving.ports", "LedgerError"),
     ("serving.ports", "EventStreamError"),
     ("serving.replay", "ReplayError"),

@@ -70,8 +70,8 @@ def service_and_worker(
     logs_dir = settings.home.root / "logs"
     serve = ["serve", "serving.service:Stillhere", "--host", host, "--port", str(port)]
     with ExitStack() as cleanup:
-        worker = _started(cleanup, "worker", "serving.worker", [], environment=environment, logs_dir=logs_dir)
-        service = _started(cleanup, "service", "bentoml", serve, environment=environment, logs_dir=logs_dir)
+        worker = started(cleanup, "worker", "serving.worker", [], environment=environment, logs_dir=logs_dir)
+        service = started(cleanup, "service", "bentoml", serve, environment=environment, logs_dir=logs_dir)
         stack = Stack(redis_url=redis_url, api_url=f"http://{_HOST}:{port}", children=(service, worker))
         service.await_ready(lambda: answers(f"{stack.api_url}/readyz"), deadline_s=_READY_S)
         write_run_file(settings.home.run_file, Running(pid=os.getpid(), redis_url=redis_url, api_url=stack.api_url))
@@ -85,7 +85,7 @@ def mlflow_page(settings: Settings, tracking_uri: str, *, port: int) -> Iterator
     arguments = ["ui", "--backend-store-uri", tracking_uri, "--host", _HOST, "--port", str(port), "--workers", "1"]
     with ExitStack() as cleanup:
         environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-        page = _started(cleanup, "mlflow", "mlflow", arguments, environment=environment, logs_dir=settings.home.root / "logs")
+        page = started(cleanup, "mlflow", "mlflow", arguments, environment=environment, logs_dir=settings.home.root / "logs")
         url = f"http://{_HOST}:{port}"
         page.await_ready(lambda: answers(f"{url}/health"), deadline_s=_READY_S)
         yield url
@@ -113,6 +113,7 @@ def child_environment(settings: Settings, redis_url: str) -> dict[str, str]:
         "BENTOML_DO_NOT_TRACK": "True",
         "FEAST_USAGE": "False",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": os.environ.get("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1"),  # the default waits for minutes
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -125,7 +126,8 @@ def answers(url: str) -> bool:
         return False
 
 
-def _started(cleanup: ExitStack, name: str, module: str, arguments: Sequence[str], *, environment: dict[str, str], logs_dir: Path) -> Child:
+def started(cleanup: ExitStack, name: str, module: str, arguments: Sequence[str], *, environment: dict[str, str], logs_dir: Path) -> Child:
+    """Start a child that ends with the context."""
     child = start(name, module, arguments, environment=environment, logs_dir=logs_dir)
     cleanup.callback(child.stop)
     return child

@@ -21,8 +21,8 @@ from serving.decision.caps import first_refusal
 from serving.decision.ids import decision_id
 from serving.decision.values import CapWindow
 from serving.ports import Commit, LedgerError
+from tests.contract.cap_attempts import granted_by_one_process
 from tests.serving_world import DAY_US, NOON, contact
-from tests.serving_world import granted_by_one_process as granted_by_one_process
 
 AT_US = int(NOON.timestamp()) * 1_000_000
 _numbers = itertools.count(1)
@@ -37,7 +37,9 @@ def ledger(request, redis_url):
         yield RedisLedger(client=client)
 
 
-def commit(user_id="ada", *, at_us=AT_US, channel="email", message_id="checking_in", caps=(), sends=True, receipt=b'{"a":1}', timeline=b"t1"):
+def commit(
+    user_id="ada", *, at_us=AT_US, channel="email", message_id="checking_in", caps=(), sends=True, receipt=b'{"a":1}', timeline=b"t1"
+):
     id_ = decision_id(user_id, at_us, next(_numbers).to_bytes(10, "big"))
     return Commit(
         decision_id=id_,
@@ -75,7 +77,9 @@ def test_doing_nothing_leaves_a_receipt_and_no_contact(ledger):
 
 def test_the_same_decision_twice_is_once_and_the_first_receipt_stands(ledger):
     first = commit(caps=[window()])
-    second = Commit(decision_id=first.decision_id, user_id="ada", receipt=b"other", timeline_hash="0" * 16, timeline=b"x", contact=first.contact)
+    second = Commit(
+        decision_id=first.decision_id, user_id="ada", receipt=b"other", timeline_hash="0" * 16, timeline=b"x", contact=first.contact
+    )
     ledger.commit("onboarding", first)
     result = ledger.commit("onboarding", second)
     assert (result.committed, result.receipt) == (True, first.receipt)
@@ -166,7 +170,9 @@ def test_all_ledgers_and_the_pure_rule_agree_on_every_sequence(attempts, redis_s
         memory, in_redis = MemoryLedger(), RedisLedger(client=client)
         for channel, message_id, day, windows in attempts:
             caps = [
-                CapWindow(name=f"w{i}", channel=c, message_id=m, since_us=AT_US + s * DAY_US, until_us=AT_US + (s + d) * DAY_US, limit=limit)
+                CapWindow(
+                    name=f"w{i}", channel=c, message_id=m, since_us=AT_US + s * DAY_US, until_us=AT_US + (s + d) * DAY_US, limit=limit
+                )
                 for i, (c, m, s, d, limit) in enumerate(windows)
             ]
             made = commit(channel=channel, message_id=message_id, at_us=AT_US + day * DAY_US, caps=caps)
@@ -209,8 +215,8 @@ def test_r3_control_reading_before_counting_up_lets_two_callers_through(redis_ur
     assert len(granted) == 2
 
 
-def test_a_redis_that_is_not_there_is_a_ledger_error_at_once(subtests_of_a_dead_ledger):
-    for call in subtests_of_a_dead_ledger:
+def test_a_redis_that_is_not_there_is_a_ledger_error_at_once(calls_to_a_dead_ledger):
+    for call in calls_to_a_dead_ledger:
         started = time.monotonic()
         with pytest.raises(LedgerError, match="start Redis"):
             call()
@@ -218,7 +224,7 @@ def test_a_redis_that_is_not_there_is_a_ledger_error_at_once(subtests_of_a_dead_
 
 
 @pytest.fixture(params=["refused", "silent"])
-def subtests_of_a_dead_ledger(request):
+def calls_to_a_dead_ledger(request):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         if request.param == "silent":

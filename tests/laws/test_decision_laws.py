@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.core.event import from_us
@@ -33,7 +34,7 @@ contacts = st.lists(
     max_size=6,
 ).map(lambda items: tuple(sorted(items, key=lambda c: c.at_us)))
 
-inputs_of_all_kinds = st.builds(
+odd_inputs = st.builds(
     lambda hours, **changes: replace(BASE, as_of_us=BASE.as_of_us + hours * HOUR_US // 4, **changes),
     hours=st.integers(0, 4 * 24 * 300),
     n_events=st.integers(0, 12),
@@ -62,6 +63,19 @@ inputs_of_all_kinds = st.builds(
     degraded=st.sampled_from([(), (), (), (Degradation.FEATURES_UNAVAILABLE,), (Degradation.PROFILE_UNAVAILABLE,)]),
     refused_by=st.sampled_from([None, None, None, "cap:email_per_day"]),
 )
+likely_inputs = odd_inputs.map(
+    lambda odd: replace(
+        odd,
+        n_events=max(odd.n_events, 5),
+        risk=0.9,
+        profile={**odd.profile, "consent": True, "email_opt_in": True},
+        features=odd.features or {"count_login_failed_2m": 3.0, "seconds_since_last_use": 900.0},
+        contacts=odd.contacts or (),
+        degraded=(),
+        refused_by=None,
+    )
+)
+inputs_of_all_kinds = st.one_of(odd_inputs, likely_inputs)
 quiet = st.builds(
     lambda start, length, classes: QuietHours(start_minute=start, end_minute=(start + length) % 1440, classes=tuple(classes)),
     st.integers(0, 1439),
@@ -71,9 +85,9 @@ quiet = st.builds(
 policies = st.builds(
     lambda **changes: replace(POLICY, **changes),
     quiet_hours=st.lists(quiet, max_size=2).map(tuple),
-    caps=st.lists(
-        st.builds(Cap, name=st.just("a_cap"), limit=st.integers(0, 3), channel=st.sampled_from([None, "email", "in_app"])), max_size=3
-    ).map(tuple),
+    caps=st.lists(st.tuples(st.integers(0, 3), st.sampled_from([None, "email", "in_app"])), max_size=3).map(
+        lambda caps: tuple(Cap(name=f"cap_{i}", limit=limit, channel=channel) for i, (limit, channel) in enumerate(caps))
+    ),
     min_events=st.integers(0, 8),
     min_contribution=st.floats(0, 1),
 )
@@ -100,10 +114,13 @@ def test_exactly_one_arm_is_chosen_and_it_is_open(inputs, policy):
 @given(inputs=inputs_of_all_kinds, policy=policies)
 def test_whatever_is_sent_is_agreed_to_wanted_by_a_rule_and_within_every_limit(inputs, policy):
     decision = decide(inputs, policy)
-    assume(decision.action is Action.SEND)
+    if decision.action is Action.NONE:
+        return
     zone, send_at_us = zone_of(inputs.profile, policy), decision.send_at_us
     assert inputs.profile["consent"] is True
-    assert decision.channel != "email" or (inputs.profile["email_opt_in"] and inputs.n_events >= policy.min_events and not math.isnan(inputs.risk))
+    assert decision.channel != "email" or (
+        inputs.profile["email_opt_in"] and inputs.n_events >= policy.min_events and not math.isnan(inputs.risk)
+    )
     assert inputs.contacts is not None
     assert inputs.features
     assert send_at_us >= inputs.as_of_us
@@ -124,7 +141,11 @@ def test_every_arm_is_judged_by_every_rule_and_its_first_refusal_is_its_reason(i
     for arm in decision.arms[:-1]:
         rules = [v for v in decision.verdicts if v.arm in ("*", arm.name)]
         names = [v.rule for v in rules if not v.rule.startswith("cap:")]
-        own = ["opt_in", "trigger", "quiet_hours"] if arm.name.startswith("assist") else ["opt_in", "model", "evidence", "trigger", "quiet_hours"]
+        own = (
+            ["opt_in", "trigger", "quiet_hours"]
+            if arm.name.startswith("assist")
+            else ["opt_in", "model", "evidence", "trigger", "quiet_hours"]
+        )
         assert names == ["ledger", "features", "consent", *own, "message", "cooldown"]
         channel = arm.name.partition("/")[2]
         assert len(rules) - len(names) == sum(cap.channel in (None, channel) for cap in policy.caps)
@@ -139,7 +160,6 @@ def test_a_promise_of_when_is_kept(inputs, policy):
     for verdict in decide(inputs, policy).verdicts:
         if verdict.allowed_from_us is not None:
             assert verdict.allowed_from_us > inputs.as_of_us
-            # The clocks may change in between; a rule that then speaks of another quiet night is asked within the same one.
             again = decide(replace(inputs, as_of_us=verdict.allowed_from_us), policy)
             assert next(v for v in again.verdicts if (v.arm, v.rule) == (verdict.arm, verdict.rule)).passed
 
@@ -147,9 +167,9 @@ def test_a_promise_of_when_is_kept(inputs, policy):
 @laws
 @given(inputs=inputs_of_all_kinds, policy=policies, more=contacts)
 def test_one_more_contact_never_opens_an_arm(inputs, policy, more):
-    assume(inputs.contacts is not None)
-    after = replace(inputs, contacts=(*inputs.contacts, *more))
-    assert open_arms(decide(after, policy)) <= open_arms(decide(inputs, policy))
+    before = replace(inputs, contacts=inputs.contacts or ())
+    after = replace(inputs, contacts=(*before.contacts, *more))
+    assert open_arms(decide(after, policy)) <= open_arms(decide(before, policy))
 
 
 @laws
@@ -194,12 +214,16 @@ def test_caps_are_never_exceeded_on_any_local_day(policy, hours, zone):
     for number, step in enumerate(hours):
         at_us += step * HOUR_US // 4
         made = ledger.contacts("p", "ada", since_us=0)
-        inputs = replace(BASE, decision_id=f"d{number}", as_of_us=at_us, features=features, profile=profile, contacts=made, contributions={})
+        inputs = replace(
+            BASE, decision_id=f"d{number}", as_of_us=at_us, features=features, profile=profile, contacts=made, contributions={}
+        )
         decision = decide(inputs, policy)
         windows = cap_windows(decision, inputs, policy)
         if decision.action is Action.SEND:
             reserve = contact(decision.channel, decision.message_id, at_us=decision.send_at_us, decision_id=f"d{number}")
-            commit = Commit(decision_id=f"d{number}", user_id="ada", receipt=b"{}", timeline_hash="", timeline=b"", contact=reserve, caps=windows)
+            commit = Commit(
+                decision_id=f"d{number}", user_id="ada", receipt=b"{}", timeline_hash="", timeline=b"", contact=reserve, caps=windows
+            )
             assert ledger.commit("p", commit).committed
     made = ledger.contacts("p", "ada", since_us=0)
     user_zone = zone_of(profile, policy)
@@ -208,15 +232,18 @@ def test_caps_are_never_exceeded_on_any_local_day(policy, hours, zone):
         assert all(days.count(day) <= cap.limit for day in days)
     for message in policy.messages:
         times = [from_us(c.at_us) for c in made if c.message_id == message.id]
-        assert all(later - earlier >= message.cooldown for earlier, later in zip(times, times[1:], strict=False))
+        assert all(later - earlier >= message.cooldown for earlier, later in pairwise(times))
 
 
-@given(at_us=st.integers(BASE.as_of_us, BASE.as_of_us + 400 * DAY_US), zone=st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]))
+@given(
+    at_us=st.integers(BASE.as_of_us, BASE.as_of_us + 400 * DAY_US), zone=st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"])
+)
 def test_a_window_holds_the_contact_it_was_made_for(at_us, zone):
     inputs = replace(BASE, as_of_us=at_us, profile={**BASE.profile, "timezone": zone})
     decision = decide(inputs, POLICY)
     for window in cap_windows(decision, inputs, POLICY):
         assert counted([contact(decision.channel, decision.message_id, at_us=decision.send_at_us)], window) == 1
     assert cap_windows(decide(replace(inputs, contacts=None), POLICY), inputs, POLICY) == ()
-    length_us = (lambda w: w[1] - w[0])(day_window_us(local(at_us, zone_of(inputs.profile, POLICY)).date(), zone_of(inputs.profile, POLICY)))
-    assert timedelta(hours=23) <= timedelta(microseconds=length_us) <= timedelta(hours=25)
+    user_zone = zone_of(inputs.profile, POLICY)
+    since_us, until_us = day_window_us(local(at_us, user_zone).date(), user_zone)
+    assert timedelta(hours=23) <= timedelta(microseconds=until_us - since_us) <= timedelta(hours=25)

@@ -40,7 +40,9 @@ def test_s0_14_one_failed_form_brings_nothing(world):
     assert verdict(output, "assist/in_app", "trigger")["code"] == "no_trigger"
 
 
-@pytest.mark.parametrize(("kind", "times", "severity"), [("login_failed", 3, "critical"), ("form_failed", 2, "high"), ("step_skipped", 2, "medium")])
+@pytest.mark.parametrize(
+    ("kind", "times", "severity"), [("login_failed", 3, "critical"), ("form_failed", 2, "high"), ("step_skipped", 2, "medium")]
+)
 def test_s0_09_each_trigger_has_its_alert_class(world, kind, times, severity):
     user_id = world.person()
     world.happens(user_id, "login")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from serving.cli.steps import Steps
+from serving.cli.steps import Share, Steps
 
 if TYPE_CHECKING:
     from serving.bootstrap import Installation
+
+
+_DAYS = 63  # enough for four slices with a horizon between each two
 
 
 def build(opened: Installation, *, n_users: int, seed: int, steps: Steps) -> None:
@@ -17,8 +20,8 @@ def build(opened: Installation, *, n_users: int, seed: int, steps: Steps) -> Non
     from serving.cli.import_command import chosen_files, import_one, summary
 
     home, product = opened.settings.home, opened.product
-    with steps.step(f"simulating {n_users:,} users"):
-        _simulate(opened, n_users=n_users, seed=seed)
+    with steps.step(f"simulating {n_users:,} users") as share:
+        _simulate(opened, n_users=n_users, seed=seed, share=share)
     for file, declaration in chosen_files(home.incoming_dir(product.name), product, None):
         report = import_one(file, declaration, product, opened.import_target(), steps=steps)
         steps.console.print(f"    [dim]{summary(report)}[/]")
@@ -27,13 +30,13 @@ def build(opened: Installation, *, n_users: int, seed: int, steps: Steps) -> Non
         fetch_champion(product.name, home.bundles_dir(product.name))
 
 
-def _simulate(opened: Installation, *, n_users: int, seed: int) -> None:
+def _simulate(opened: Installation, *, n_users: int, seed: int, share: Share) -> None:
     from datetime import UTC, datetime
 
     from training.simulate import simulate
 
     folder = opened.settings.home.incoming_dir(opened.product.name)
-    simulate(opened.product, folder, n_users=n_users, seed=seed, end=datetime.now(UTC))
+    simulate(opened.product, folder, n_users=n_users, seed=seed, end=datetime.now(UTC), days=_DAYS, progress=share)
 
 
 def _train(opened: Installation, *, seed: int, steps: Steps) -> None:

@@ -205,13 +205,13 @@ def test_bytes_that_are_no_timeline_are_an_error_that_names_the_user(feature_sto
         (key,) = client.keys()
         (field,) = [name for name in client.hkeys(key) if not name.startswith(b"_ts:")]
         client.hset(key, field, Value(bytes_val=b"rubbish").SerializeToString())
-    with pytest.raises(StoreError, match="the stored timeline of user 'ada' cannot be read .*; rebuild it from the raw log"):
+    with pytest.raises(StoreError, match=r"the stored timeline of user 'ada' cannot be read .*; rebuild it from the raw log"):
         store.merge({"ada": timeline(2)})
 
 
 def test_a_redis_that_is_away_is_a_store_error(onboarding, tmp_path):
     store = timeline_store(open_store(onboarding, Home(tmp_path), "redis://127.0.0.1:1/0"))
-    with pytest.raises(StoreError, match="could not read timelines: .*; is Redis running"):
+    with pytest.raises(StoreError, match=r"could not read timelines: .*; is Redis running"):
         store.read(["ada"])
     with pytest.raises(StoreError, match="could not read timelines"):
         store.merge({"ada": timeline(1)})

@@ -117,7 +117,7 @@ def test_a_value_that_is_no_integer_in_its_unit_is_refused(amount: Any, product:
 
 
 def test_an_integer_column_says_what_it_expects() -> None:
-    with pytest.raises(RefusedError, match="n: got '1.5', expected a 64-bit integer"):
+    with pytest.raises(RefusedError, match=r"n: got '1\.5', expected a 64-bit integer"):
         as_integer("1.5", "n")
 
 

@@ -13,13 +13,22 @@ from serving.decision.moment import moment_for
 from serving.decision.policy import Channel, MessageClass, QuietHours
 from tests.serving_world import golden_policy
 
-ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Cairo", "America/Havana", "Pacific/Apia"]
+ZONES = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "Asia/Kathmandu",
+    "Africa/Cairo",
+    "America/Havana",
+    "Pacific/Apia",
+]
 MINUTE_US = 60_000_000
 INSTANTS = st.one_of(
     st.integers(to_us(datetime(2009, 1, 1, tzinfo=UTC)), to_us(datetime(2029, 1, 1, tzinfo=UTC))),
     # around changes of the clocks: Berlin 2026, Cairo 2026, the day that Apia skipped
-    st.sampled_from([datetime(2026, 3, 29), datetime(2026, 10, 25), datetime(2026, 4, 23, 22), datetime(2011, 12, 30, 10)]).flatmap(
-        lambda day: st.integers(-36 * 60, 36 * 60).map(lambda m: to_us(day.replace(tzinfo=UTC) + timedelta(minutes=m)))
+    st.sampled_from(["2026-03-29T00:00", "2026-10-25T00:00", "2026-04-23T22:00", "2011-12-30T10:00"]).flatmap(
+        lambda day: st.integers(-36 * 60, 36 * 60).map(lambda m: to_us(datetime.fromisoformat(f"{day}+00:00") + timedelta(minutes=m)))
     ),
 )
 MINUTES = st.integers(0, 1439)
@@ -83,7 +92,11 @@ def test_outreach_moves_to_the_first_minute_that_no_quiet_hours_hold(at_us, zone
     policy = replace(golden_policy(), quiet_hours=quiet)
     moment = moment_for(Channel(name="email", message_class=MessageClass.OUTREACH), at_us, zone, policy)
     expected = next(
-        (m for m in [at_us, *(at_us - at_us % MINUTE_US + k * MINUTE_US for k in range(1, 3000))] if quiet_range_at(m, quiet, zone) is None),
+        (
+            m
+            for m in [at_us, *(at_us - at_us % MINUTE_US + k * MINUTE_US for k in range(1, 3000))]
+            if quiet_range_at(m, quiet, zone) is None
+        ),
         None,
     )
     assert moment.at_us == (at_us if expected is None else expected)

@@ -104,7 +104,10 @@ FAULTS = {
         lambda p: p.update(default_timezone="Berlin"),
         'default_timezone: found "Berlin", expected an IANA time zone',
     ),
-    "consent that is not declared": (lambda p: p.update(consent_attribute="agreed"), 'consent_attribute: found "agreed", expected one of consent'),
+    "consent that is not declared": (
+        lambda p: p.update(consent_attribute="agreed"),
+        'consent_attribute: found "agreed", expected one of consent',
+    ),
     "consent that is not true or false": (lambda p: p.update(consent_attribute="plan"), 'consent_attribute: found "plan"'),
     "a time zone that is not text": (lambda p: p.update(timezone_attribute="consent"), 'timezone_attribute: found "consent"'),
     "an opt-in that is not declared": (lambda p: p["channels"]["email"].update(opt_in="mail_ok"), 'channels.email.opt_in: found "mail_ok"'),
@@ -132,7 +135,10 @@ FAULTS = {
         lambda p: p["quiet_hours"].append({"start": "08:00", "end": "21:00", "classes": ["outreach"]}),
         "quiet_hours: found every minute of the day for outreach",
     ),
-    "a time of day that is none": (lambda p: p["quiet_hours"][0].update(start="24:00"), 'quiet_hours[0].start: found "24:00", expected a time of day'),
+    "a time of day that is none": (
+        lambda p: p["quiet_hours"][0].update(start="24:00"),
+        'quiet_hours[0].start: found "24:00", expected a time of day',
+    ),
     "a cooldown that is no duration": (
         lambda p: p["messages"]["back_in"].update(cooldown="a week"),
         'messages.back_in.cooldown: found "a week", expected a duration',
@@ -168,10 +174,15 @@ def test_a_trigger_of_a_class_without_channel_can_never_send(write, onboarding):
         policy["messages"] = {name: m for name, m in policy["messages"].items() if m["channel"] != "email"}
         del policy["caps"]["email_per_day"]
 
-    with pytest.raises(DeclarationError, match='triggers.high_risk.message_class: found "outreach", expected one of assist'):
+    with pytest.raises(DeclarationError, match=r'triggers\.high_risk\.message_class: found "outreach", expected one of assist'):
         load_policy(write(unquoted(changed(edit))), onboarding)
 
 
+def test_a_channel_may_ask_for_no_opt_in_of_its_own(write, onboarding):
+    policy = load_policy(write(unquoted(changed(lambda p: p["channels"]["in_app"].pop("opt_in")))), onboarding)
+    assert [channel.opt_in for channel in policy.channels] == [None, "email_opt_in"]
+
+
 def test_a_missing_file_is_named(tmp_path, onboarding):
-    with pytest.raises(DeclarationError, match="policy.yaml"):
+    with pytest.raises(DeclarationError, match=r"policy\.yaml"):
         load_policy(tmp_path / "policy.yaml", onboarding)

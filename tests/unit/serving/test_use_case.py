@@ -174,9 +174,7 @@ def test_what_is_missing_is_flagged_and_nothing_is_sent(world, missing, flag, co
 
 
 def test_everything_missing_is_still_an_answer(world):
-    service = world.service_with(
-        world.service.policy, timelines=DeadStore(), profiles=DeadStore(), scorer=None, ledger=LedgerThatFails()
-    )
+    service = world.service_with(world.service.policy, timelines=DeadStore(), profiles=DeadStore(), scorer=None, ledger=LedgerThatFails())
     output = orjson.loads(service.decide_one("ada", now_us=to_us(NOON)).output)
     assert output["degraded"] == ["features_unavailable", "profile_unavailable", "ledger_unavailable"]
     assert (output["action"], output["reason"]["code"]) == ("none", "ledger_unavailable")

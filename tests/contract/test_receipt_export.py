@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+import redis
+
+from features.ports import StoreError
+from serving.adapters.receipt_export import ReceiptExporter, exported_ids
+from serving.adapters.redis_ledger import RedisLedger, connect
+from tests.serving_world import FixedScorer, World
+
+
+@pytest.fixture
+def client(redis_url):
+    with connect(redis_url, timeout_ms=5_000) as client:
+        yield client
+
+
+@pytest.fixture
+def world(client, onboarding):
+    from pathlib import Path
+
+    from serving.policy_file import load_policy
+    from tests.serving_world import ROOT
+
+    policy = load_policy(Path(ROOT) / "products" / "onboarding" / "policy.yaml", onboarding)
+    return World(onboarding, policy, scorer=FixedScorer(said_risk=0.9), ledger=RedisLedger(client=client))
+
+
+@pytest.fixture
+def exporter(client, tmp_path):
+    return ReceiptExporter(client=client, product="onboarding", receipts_dir=tmp_path)
+
+
+def rows(folder):
+    return [row for part in sorted(folder.glob("day=*/part-*.parquet")) for row in pq.ParquetFile(part).read().to_pylist()]
+
+
+def test_every_receipt_is_exported_once_whole_and_by_day(world, exporter, tmp_path):
+    person = world.person()
+    world.happens(person, "login", times=12)
+    first = world.answer()
+    world.later(days=1)
+    second = world.answer()
+    assert exporter.export() == 2
+    assert exporter.export() == 0
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["day=2026-03-02", "day=2026-03-03"]
+    assert {row["receipt"].encode() for row in rows(tmp_path)} == {first.receipt, second.receipt}
+
+
+def test_the_columns_say_what_the_receipt_says(world, exporter, tmp_path):
+    person = world.person()
+    world.happens(person, "login", times=12)
+    output = orjson.loads(world.answer().output)
+    exporter.export()
+    (row,) = rows(tmp_path)
+    assert (row["decision_id"], row["action"], row["risk"], row["model"]) == (output["decision_id"], "send", 0.9, "onboarding/1")
+    assert (row["message_id"], row["channel"], row["code"]) == (output["message"]["id"], "email", output["reason"]["code"])
+    assert row["as_of"].isoformat() == "2026-03-02T12:00:00+00:00"
+
+
+def test_another_exporter_goes_on_where_the_last_one_stopped(world, exporter, client, tmp_path):
+    world.answer("ada")
+    exporter.export()
+    world.answer("ben")
+    heir = ReceiptExporter(client=client, product="onboarding", receipts_dir=tmp_path)
+    assert heir.export() == 1
+    assert len(exported_ids(tmp_path)) == len(rows(tmp_path)) == 2
+
+
+def test_another_products_receipts_are_left_alone(world, client, tmp_path):
+    world.answer("ada")
+    assert ReceiptExporter(client=client, product="onboard*", receipts_dir=tmp_path).export() == 0
+
+
+def test_a_redis_that_is_away_is_a_named_error(tmp_path):
+    with redis.Redis(port=1, socket_connect_timeout=0.1) as client, pytest.raises(StoreError, match="start Redis"):
+        ReceiptExporter(client=client, product="p", receipts_dir=tmp_path).export()

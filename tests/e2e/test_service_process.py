@@ -1,0 +1,131 @@
+"""The real thing, once: `bentoml serve` and the worker as processes over the bundled Redis, spoken to over HTTP."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+import redis
+
+from serving import bootstrap
+from serving.adapters.run_file import read_run_file
+from serving.cli.demo.play import backlog
+from serving.cli.processes import free_port
+from serving.cli.stack import service_and_worker
+from tests.small_model import write_small_bundle
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def installation(redis_server, onboarding, tmp_path_factory):
+    """An installation with a small model and an empty Redis."""
+    home = tmp_path_factory.mktemp("home")
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    environment = {
+        "STILLHERE_REDIS_URL": redis_server.url,
+        "MLFLOW_TRACKING_URI": f"sqlite:///{home}/none.db",
+        "STILLHERE_LOG_DELAY_S": "0.1",
+        "STILLHERE_EXPORT_EVERY_S": "0.1",
+        "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")]),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        opened = bootstrap.installation(bootstrap.settings_from_environment(home=home), redis_server.url)
+        write_small_bundle(onboarding, opened.settings.home.bundles_dir(onboarding.name) / "1")
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def stack(installation):
+    """Service and worker, running; afterwards every process of theirs has ended."""
+    with service_and_worker(installation.settings, installation.redis_url, port=free_port()) as running:
+        yield running
+    assert all(child.process.returncode is not None for child in running.children)
+    assert read_run_file(installation.settings.home.run_file) is None
+
+
+@pytest.fixture
+def client(stack):
+    with httpx.Client(base_url=stack.api_url, timeout=30) as http:
+        yield http
+
+
+def events(user_id, kind, *ages_s):
+    now = datetime.now(UTC)
+    for number, age_s in enumerate(ages_s):
+        occurred_at = (now - timedelta(seconds=age_s)).isoformat()
+        yield {"event_id": f"{kind}-{number}-{age_s}", "user_id": user_id, "kind": kind, "occurred_at": occurred_at}
+
+
+def identify(user_id):
+    traits = {"consent": True, "in_app_opt_in": True, "email_opt_in": True, "timezone": "UTC"}
+    return {"type": "identify", "user_id": user_id, "occurred_at": datetime.now(UTC).isoformat(), "traits": traits}
+
+
+def taken_up(client):
+    """Wait for the worker: what was sent is in the timelines."""
+    deadline = time.monotonic() + 60
+    while backlog(client):
+        assert time.monotonic() < deadline
+
+
+def test_events_decision_receipt_replay_over_http(client, installation):
+    sent = client.post(
+        "/v1/events", json=[identify("ada"), *events("ada", "login", *range(300, 400, 10)), *events("ada", "login_failed", 3, 2, 1)]
+    )
+    assert (sent.status_code, sent.json()) == (202, {"accepted": 14, "rejected": []})
+    taken_up(client)
+    decided = client.post("/v1/decisions", json={"user_id": "ada"})
+    decision = decided.json()
+    assert (decision["action"], decision["message"]["id"], decision["degraded"]) == ("send", "secure_reset", [])
+    assert 0.0 <= decision["risk"] <= 1.0
+    receipt = client.get(f"/v1/decisions/{decision['decision_id']}")
+    report = installation.replayer().replay(receipt.content)
+    assert report.output == decided.content
+    assert (report.decision.outcome, report.score.outcome, report.features.outcome) == ("same", "same", "same")
+
+
+def test_public_routes_are_ours_and_not_bentomls(client):
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/livez").json() == {"status": "ok"}
+    assert client.get("/readyz").json() == {"status": "ready", "checks": {"redis": "ok", "model": "ok"}}
+    assert client.get("/openapi.json").json()["openapi"].startswith("3.1")
+    for path in ("/", "/nowhere", "/docs.json", "/schema.json"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found"), path
+    assert (status := client.get("/v1/decisions")).status_code == 405
+    assert status.json()["error"]["code"] == "method_not_allowed"
+
+
+def test_metrics_of_the_real_process(client):
+    client.post("/v1/decisions", json={"user_id": "nobody"})
+    figures = client.get("/metrics").text
+    assert 'stillhere_decisions_total{action="none",code="no_consent"}' in figures
+    assert "stillhere_request_seconds_bucket" in figures
+
+
+def test_the_raw_log_and_the_receipts_are_files(client, installation):
+    client.post("/v1/events", json=list(events("ben", "login", 5)))
+    decision_id = client.post("/v1/decisions", json={"user_id": "ben"}).json()["decision_id"]
+    taken_up(client)
+    assert "ben" in installation.raw_log.scan()["user_id"].to_pylist()
+    from serving.adapters.receipt_export import exported_ids
+
+    receipts_dir = installation.settings.home.receipts_dir(installation.product.name)
+    deadline = time.monotonic() + 60
+    while decision_id not in exported_ids(receipts_dir):
+        assert time.monotonic() < deadline
+
+
+def test_a_kept_alive_connection_serves_many_requests(client):
+    for _ in range(50):
+        assert orjson.loads(client.post("/v1/decisions", json={"user_id": "ada"}).content)["user_id"] == "ada"
