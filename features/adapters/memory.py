@@ -64,5 +64,10 @@ class MemoryProfileStore:
                     if name not in known or changed_us >= known[name][0]:
                         known[name] = (changed_us, value)
 
+    def write_history(self, history: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> None:
+        """Set attributes as of many instants, as `write` does for one."""
+        for changed_us, rows in history.items():
+            self.write(rows, changed_us=changed_us)
+
 
 _UNKNOWN = StoredTimeline(packed=b"", version_us=0)
