@@ -17,6 +17,8 @@ Matrix = npt.NDArray[np.int64]
 
 DAY_US = 86_400_000_000
 ALWAYS = int(np.iinfo(np.int64).max)
+EMPTY = int(np.iinfo(np.int64).min) + 1
+"""Marks a free slot; a text that happens to have this hash is taken for one with the hash 1."""
 
 
 class Room(NamedTuple):
@@ -31,7 +33,7 @@ class Room(NamedTuple):
     kind_place: Places  # (n,)
     kind_start: Int64s  # (n_kinds + 1,)
     kind_free: Int64s  # (n_kinds,)
-    texts: Matrix  # (2, power of two >= 2 n): open addressing of texts and their codes
+    texts: Matrix  # (2, power of two >= 2 (n + 1)): open addressing of texts and their codes
 
 
 class User(NamedTuple):
@@ -49,7 +51,7 @@ class User(NamedTuple):
 def make_room(n_events: int, n_kinds: int) -> Room:
     """Scratch for users of up to ``n_events``."""
     slots = 4
-    while slots < 2 * n_events:
+    while slots < 2 * (n_events + 1):
         slots *= 2
     return Room(
         np.empty(n_events, np.uint32),
@@ -171,20 +173,20 @@ def number_texts(user: User, room: Room, tables: Tables) -> None:
 @inlined
 def _number(texts: Int64s, n: int, table: Matrix) -> None:
     mask = 3  # the smallest table of at most half load: it is cleared for every user
-    while mask + 1 < 2 * n:
+    while mask + 1 < 2 * (n + 1):
         mask = 2 * mask + 1
     keys, codes = table[0], table[1]
     for slot in range(mask + 1):
-        keys[slot] = 0
+        keys[slot] = EMPTY
+    keys[0], codes[0] = 0, 0  # "none" is in the table from the start: one branch fewer for every event
     n_texts = 0
     for i in range(n):
-        text = texts[i]
-        if text == 0:
-            continue
-        slot = (text ^ (text >> 32)) & mask
-        while keys[slot] != 0 and keys[slot] != text:
-            slot = (slot + 1) & mask
-        if keys[slot] == 0:
-            n_texts += 1
-            keys[slot], codes[slot] = text, n_texts
+        text = texts[i] if texts[i] != EMPTY else np.int64(1)
+        slot = np.uint64((text ^ (text >> 32)) & mask)
+        while keys[slot] != text:
+            if keys[slot] == EMPTY:
+                n_texts += 1
+                keys[slot], codes[slot] = text, n_texts
+            else:
+                slot = np.uint64((np.int64(slot) + 1) & mask)
         texts[i] = codes[slot]

@@ -16,6 +16,7 @@ from serving.settings import Settings
 
 _READY_S = 90.0
 _HOST = "127.0.0.1"
+_FEASTS_OWN = {"PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR"}  # set for this process alone when Feast is imported
 
 
 class AlreadyRunningError(Exception):
@@ -104,8 +105,9 @@ def refuse_if_running(settings: Settings) -> None:
 def child_environment(settings: Settings, redis_url: str) -> dict[str, str]:
     """Make the environment of service and worker: ours, with every choice made explicit and every telemetry off."""
     home = settings.home.root.absolute()
+    ours = {name: value for name, value in os.environ.items() if name not in _FEASTS_OWN}
     return {
-        **os.environ,
+        **ours,
         "STILLHERE_HOME": str(home),
         "STILLHERE_PRODUCT": str(settings.product_folder.absolute()),
         "STILLHERE_REDIS_URL": redis_url,

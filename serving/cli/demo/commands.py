@@ -69,7 +69,8 @@ def up(
 ) -> None:
     """Serve what the demo built, with the MLflow UI, until Ctrl-C.
 
-    Builds it first where nothing has been imported and trained yet.
+    Builds it first where nothing has been imported and trained yet. The next demo replaces this state, events sent to it included; for data
+    of your own, use `stillhere serve`.
 
     Example: `stillhere up --port 3000`
     """
