@@ -81,6 +81,17 @@ def service_and_worker(
 
 
 @contextmanager
+def kernel_compiling(settings: Settings) -> Iterator[None]:
+    """Compile the kernel in another process while the context lasts; the end of the context waits for it."""
+    with ExitStack() as cleanup:
+        folder = str(settings.product_folder.absolute())
+        logs_dir = settings.home.root / "logs"
+        child = started(cleanup, "compile", "serving.cli.compile_kernel", [folder], environment=dict(os.environ), logs_dir=logs_dir)
+        yield
+        child.process.wait(timeout=_READY_S)  # a failure shows, and is told, where the kernel is used
+
+
+@contextmanager
 def mlflow_page(settings: Settings, tracking_uri: str, *, port: int) -> Iterator[str]:
     """MLflow's own page over the tracking store; its URL."""
     arguments = ["ui", "--backend-store-uri", tracking_uri, "--host", _HOST, "--port", str(port), "--workers", "1"]
