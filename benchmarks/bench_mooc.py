@@ -160,7 +160,7 @@ def choose_across_courses(task: Task, is_train: npt.NDArray[np.bool_], fitted: F
         seen, unseen = np.flatnonzero(course != left_out), np.flatnonzero(course == left_out)
         text = grow([train.at(seen)], signature, parameters=FitParameters(), seed=SEED, rounds=fitted.rounds)
         raw[unseen] = RiskModel(text, len(signature.input_names)).raw_scores(encode(train.at(unseen), signature))
-    return choose_calibration(raw, train.outcomes, train.as_of_us, course)
+    return choose_calibration(raw, train.outcomes, train.as_of_us, course, horizon_us=train.horizon // timedelta(microseconds=1))
 
 
 def rows_of(result: Result) -> list[dict[str, object]]:

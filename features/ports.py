@@ -14,6 +14,23 @@ class StoreError(Exception):
     """A store could not be reached or answered wrongly; the cause is chained."""
 
 
+class UnreadableUsersError(StoreError):
+    """What is stored of some users cannot be read; the store itself answers, so trying again does not help.
+
+    Examples
+    --------
+    >>> str(UnreadableUsersError("timeline", ["ada"]))
+    "the stored timeline of user 'ada' cannot be read; run `stillhere rebuild ada`"
+    """
+
+    def __init__(self, part: str, user_ids: Sequence[str]) -> None:
+        self.user_ids = tuple(user_ids)
+        first = self.user_ids[0]
+        users = f"user {first!r}" if len(self.user_ids) == 1 else f"{len(self.user_ids)} users, first {first!r},"
+        remedy = f"run `stillhere rebuild {first}`" if part == "timeline" else "import or send it again"
+        super().__init__(f"the stored {part} of {users} cannot be read; {remedy}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTimeline:
     """One user's timeline as the online store holds it."""
@@ -26,17 +43,38 @@ class TimelineStore(Protocol):
     """The live timelines; every write is a merge, so nothing a concurrent writer wrote is lost."""
 
     def read(self, user_ids: Sequence[str]) -> list[StoredTimeline]:
-        """Timelines in the order asked for."""
+        """Timelines in the order asked for.
+
+        Raises
+        ------
+        UnreadableUsersError
+            Naming the users whose rows cannot be read; ask again without them. Bytes that are no timeline may also come back as they are.
+        """
 
     def merge(self, updates: Mapping[str, Timeline]) -> None:
-        """Merge each user's update into the stored timeline; returns once all are stored."""
+        """Merge each user's update into the stored timeline; returns once all are stored.
+
+        Raises
+        ------
+        UnreadableUsersError
+            Naming the users whose stored timeline cannot be read and was left as it is; everybody else's update is stored.
+        """
+
+    def rebuild(self, updates: Mapping[str, Timeline]) -> None:
+        """As `merge`, but a stored timeline that cannot be read is replaced by the update."""
 
 
 class ProfileStore(Protocol):
     """The newest value of every profile attribute."""
 
     def read(self, user_ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Attributes by name, in the order asked for; unknown users and unset attributes are left out."""
+        """Attributes by name, in the order asked for; unknown users and unset attributes are left out.
+
+        Raises
+        ------
+        UnreadableUsersError
+            Naming the users whose profile cannot be read; ask again without them.
+        """
 
     def write(self, rows: Mapping[str, Mapping[str, Any]], *, changed_us: int) -> None:
         """Set attributes of users (those not named keep their value)."""

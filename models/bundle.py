@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.core.catalogue import Catalogue
+from features.core.product import Product
 from models.attribution import BASE, by_cause
 from models.calibration import Calibration
 from models.errors import CorruptBundleError, ModelError
@@ -120,27 +120,27 @@ def verify_bundle(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def load_bundle(folder: Path, catalogue: Catalogue | None = None) -> Bundle:
+def load_bundle(folder: Path, product: Product | None = None) -> Bundle:
     """Load a verified bundle, ready to score.
 
     Parameters
     ----------
     folder
         Where `write_bundle` wrote it, or a copy.
-    catalogue
-        The product's present catalogue; None only where the caller names the columns itself (the MLflow model).
+    product
+        The present product; None only where the caller names the columns itself (the MLflow model).
 
     Raises
     ------
     CorruptBundleError
         If a file is missing or changed.
     SignatureMismatchError
-        If the catalogue is not the one the model was trained on.
+        If the product's features or attributes are not those the model was trained on.
     """
     manifest = verify_bundle(folder)
     signature = Signature.from_json(_read_json(folder / "signature.json"))
-    if catalogue is not None:
-        signature.require(catalogue)
+    if product is not None:
+        signature.require(product)
     return Bundle(
         version=_version(folder, manifest),
         signature=signature,

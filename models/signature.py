@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.core.catalogue import Catalogue
-from features.core.product import AttributeType
+from features.core.product import AttributeType, Product
 from models.errors import ModelError, SignatureMismatchError
 
 FloatArray = npt.NDArray[np.float64]
@@ -82,14 +81,29 @@ class Signature:
             rows[:, i] = [attribute.encode(profile.get(attribute.name)) for profile in profiles]
         return rows
 
-    def require(self, catalogue: Catalogue) -> None:
-        """Refuse a catalogue other than the one this model was trained on.
+    def require(self, product: Product) -> None:
+        """Refuse a product that measures or knows something else than what this model was trained on.
+
+        Attributes that the product has gained since are no obstacle: the model does without them.
 
         Raises
         ------
         SignatureMismatchError
-            Naming both fingerprints and the features that only one side has.
+            Naming both fingerprints and the features that only one side has, or both sides' attributes and their types.
         """
+        self._require_features(product)
+        declared = {attribute.name: attribute.type.value for attribute in product.model_attributes}
+        expected = {attribute.name: attribute.type.value for attribute in self.attributes}
+        if not expected.items() <= declared.items():
+            changed = {name: kind for name, kind in expected.items() if declared.get(name) != kind}
+            raise SignatureMismatchError(
+                f"the model was trained on profile attributes of which the product lacks {_listed(changed)};"
+                f" the product lets the model see {_listed(declared)}; train a model on the present product.yaml,"
+                " or put back the profile that the model was trained on"
+            )
+
+    def _require_features(self, product: Product) -> None:
+        catalogue = product.catalogue
         same_names = self.feature_names == catalogue.feature_names
         if self.feature_fingerprint == catalogue.fingerprint and same_names:
             return
@@ -127,6 +141,10 @@ def profiles_from_columns(columns: Mapping[str, Sequence[object]], *, n_rows: in
     if not columns:
         return [{} for _ in range(n_rows)]
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _listed(types: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in types.items()) or "none"
 
 
 def _attribute(content: Mapping[str, Any]) -> ModelAttribute:

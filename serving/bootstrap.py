@@ -1,4 +1,7 @@
-"""The composition root: the one place that knows every adapter, and the only reader of the environment."""
+"""The composition root: the one place that knows every adapter, and the one reader of our own settings (STILLHERE_*).
+
+Variables of the tools underneath (MLFLOW_*, what child processes inherit) are read and set where the tool is used.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,7 @@ class Installation:
         """Contacts, receipts and outbox."""
         from serving.adapters.redis_ledger import RedisLedger
 
-        return RedisLedger(client=self.client)
+        return RedisLedger(client=self.client, require_durable=self._require_durable_ledger)
 
     @cached_property
     def stream(self) -> Any:
@@ -203,6 +206,34 @@ class Installation:
 
         check_durable(self.client)
 
+    def refuse_forgetful_redis(self) -> None:
+        """As `require_durable_redis`, but a Redis that is away for the moment passes: the ledger asks again before it is used.
+
+        Raises
+        ------
+        NotDurableError
+            Naming what is wrong with it.
+        """
+        from features.adapters.embedded_redis import NotDurableError
+        from features.ports import StoreError
+
+        try:
+            self.require_durable_redis()
+        except NotDurableError:
+            self.close()
+            raise
+        except StoreError as exc:
+            _log.warning("deciding nothing until Redis answers: %s", exc)
+
+    def _require_durable_ledger(self) -> None:
+        from features.ports import StoreError
+        from serving.ports import LedgerError
+
+        try:
+            self.require_durable_redis()
+        except StoreError as exc:
+            raise LedgerError(str(exc)) from exc
+
     def close(self) -> None:
         """Close connections."""
         self.client.close()
@@ -217,7 +248,7 @@ class Installation:
             )
             return None
         try:
-            return load_bundle(folder, self.product.catalogue)
+            return load_bundle(folder, self.product)
         except ModelError:
             _log.exception("the model in %s cannot be used; deciding without a risk", folder)
             return None
@@ -242,13 +273,14 @@ def start_api() -> RunningApi:
     Raises
     ------
     SettingsError, DeclarationError, StoreError
-        If it could never serve. A Redis that is away for the moment is not such a case.
+        If it could never serve, a Redis that may lose caps included. A Redis that is away for the moment is not such a case.
     """
     # Feast keeps its own metrics in a directory that it makes, and leaves behind, unless this names one.
     if _MULTIPROCESS_DIR in os.environ:
         os.environ.setdefault(_FEASTS_MULTIPROCESS_DIR, os.environ[_MULTIPROCESS_DIR])
     settings = settings_from_environment()
     opened = installation(settings, required_redis_url(settings), timeout_s=settings.redis_timeout_s)
+    opened.refuse_forgetful_redis()
     return RunningApi(app=build_api(opened, shared_by_processes=_MULTIPROCESS_DIR in os.environ), close=opened.close)
 
 
@@ -308,13 +340,14 @@ def required_redis_url(settings: Settings) -> str:
 
 
 def _checks(opened: Installation) -> dict[str, str]:
-    import redis
+    from features.adapters.embedded_redis import durability_problems
+    from features.ports import StoreError
 
     try:
-        opened.client.ping()
-        state = "ok"
-    except redis.RedisError as exc:
-        state = f"unreachable ({type(exc).__name__})"
+        problems = durability_problems(opened.client)
+        state = f"not durable: {', '.join(problems)}" if problems else "ok"
+    except StoreError as exc:
+        state = f"unreachable ({type(exc.__cause__).__name__})"
     return {"redis": state, "model": "missing" if opened.scorer is None else "ok"}
 
 

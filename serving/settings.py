@@ -1,4 +1,4 @@
-"""Runtime settings, read once from the environment by `serving.bootstrap`; nobody else looks at the environment."""
+"""Runtime settings, read once from the environment by `serving.bootstrap`; nobody else reads STILLHERE_* variables."""
 
 from __future__ import annotations
 

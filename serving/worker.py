@@ -16,12 +16,13 @@ from typing import Protocol
 import orjson
 
 from features.adapters.memory import MemoryTimelineStore
-from features.core.event import Event, from_us, to_us
+from features.core.event import Event, from_us
 from features.core.product import Product
 from features.ingest.admission import ProfileChange, admit_item
 from features.ingest.merge_batch import merge_events
 from features.ingest.rejection import Rejection
-from features.ports import ProfileStore, RawLog, StoreError, TimelineStore
+from features.ingest.sinks import changes_by_instant
+from features.ports import ProfileStore, RawLog, StoreError, TimelineStore, UnreadableUsersError
 from serving import bootstrap
 from serving.ports import EventStream, EventStreamError, StreamEntry
 
@@ -118,27 +119,42 @@ class Worker:
             return
         events: list[Event] = []
         changes: list[ProfileChange] = []
-        good: list[StreamEntry] = []
+        good: list[tuple[StreamEntry, str | None]] = []  # with the user of an event
         for entry in entries:
             admitted = read_entry(entry, self.product)
             if isinstance(admitted, Rejection):
                 self._bury(entry, admitted)
                 continue
-            good.append(entry)
             if isinstance(admitted, Event):
                 events.append(admitted)
+                good.append((entry, admitted.user_id))
             else:
                 changes.append(admitted)
-        self._write(events, changes)
+                good.append((entry, None))
+        if changes:
+            self.profiles.write_history(changes_by_instant(changes))
+        unreadable = self._merge(events)
+        if unreadable:
+            # Events that are in the raw log are what a rebuild brings back; so they are logged before they are buried.
+            self.raw_log.append([event for event in events if event.user_id in unreadable])
+            self._bury_all([(entry, user_id) for entry, user_id in good if user_id in unreadable])
         self._oldest_us = self._oldest_us if self._unacknowledged else self.now_us()
-        self._unlogged += events
-        self._unacknowledged += good
+        self._unlogged += [event for event in events if event.user_id not in unreadable]
+        self._unacknowledged += [entry for entry, user_id in good if user_id not in unreadable]
 
-    def _write(self, events: Sequence[Event], changes: Sequence[ProfileChange]) -> None:
-        if events:
-            merge_events(events, self.product, self.timelines)
-        for change in changes:
-            self.profiles.write({change.user_id: change.attributes}, changed_us=to_us(change.changed_at))
+    def _merge(self, events: Sequence[Event]) -> frozenset[str]:
+        """Users whose stored timeline cannot be read; the events of all others are merged."""
+        try:
+            if events:
+                merge_events(events, self.product, self.timelines)
+        except UnreadableUsersError as exc:
+            return frozenset(exc.user_ids)
+        return frozenset()
+
+    def _bury_all(self, entries: Sequence[tuple[StreamEntry, str | None]]) -> None:
+        for entry, user_id in entries:
+            message = f"the stored timeline of user {user_id!r} cannot be read; the event is in the raw log: run `stillhere rebuild`"
+            self._bury(entry, Rejection(code="unreadable_timeline", field="", message=message))
 
     def _bury(self, entry: StreamEntry, rejection: Rejection) -> None:
         _log.warning("dead letter %s of partition %d: %s", entry.entry_id, entry.partition, rejection.message)

@@ -15,35 +15,42 @@ IntArray = npt.NDArray[np.int64]
 
 _TINY = 1e-12
 _MAX_STEPS = 50
+_MIN_ROWS = 100  # fewest rows that a candidate is fitted on before it is compared
 _CANDIDATES = (CalibrationMethod.PLATT, CalibrationMethod.ISOTONIC)  # from simple to flexible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationChoice:
-    """The chosen map, and the log loss of every candidate on rows that none was fitted on."""
+    """The chosen map, and the log loss on the later half of every candidate that could be fitted before it: at least of none."""
 
     calibration: Calibration
     log_loss: dict[str, float]
 
 
-def choose_calibration(raw: FloatArray, outcomes: BoolArray, as_of_us: IntArray, users: npt.ArrayLike) -> CalibrationChoice:
+def choose_calibration(
+    raw: FloatArray, outcomes: BoolArray, as_of_us: IntArray, users: npt.ArrayLike, *, horizon_us: int
+) -> CalibrationChoice:
     """Choose between none, Platt and isotonic on the later half of the slice; refit the winner on all of it.
 
-    Each candidate is fitted on the earlier half (by as_of) and measured on the later half. A more flexible one wins only if its mean log
-    loss is lower by more than one standard error of the paired difference, users taken as the independent units: what cannot be told apart
-    stays simple.
+    Each candidate is fitted on rows of the earlier half (by as_of) whose outcomes were known when the later half begins, and measured on
+    the later half: otherwise one user's outcome, seen from both halves, would be judged by itself. A more flexible one wins only if its
+    mean log loss is lower by more than one standard error of the paired difference, users taken as the independent units: what cannot be
+    told apart stays simple, and so does a slice that leaves fewer than 100 rows, or one outcome alone, to fit on.
 
     Parameters
     ----------
     raw, outcomes, as_of_us, users
         Raw scores in log-odds, outcomes, instants and user ids of the calibration slice, each of shape (n_rows,).
+    horizon_us
+        An outcome is known this long after its as_of.
     """
     later = _later_half(as_of_us)
+    earlier = ~later & (as_of_us + horizon_us <= as_of_us[later].min())
     user = np.unique(np.asarray(users)[later], return_inverse=True)[1]
     best, best_losses = NO_CALIBRATION, log_losses(NO_CALIBRATION.apply(raw[later]), outcomes[later])
     losses = {CalibrationMethod.NONE.value: float(best_losses.mean())}
-    for method in _CANDIDATES if _has_both(outcomes[~later]) and later.any() else ():
-        candidate = fit_calibration(method, raw[~later], outcomes[~later])
+    for method in _CANDIDATES if earlier.sum() >= _MIN_ROWS and _has_both(outcomes[earlier]) else ():
+        candidate = fit_calibration(method, raw[earlier], outcomes[earlier])
         candidate_losses = log_losses(candidate.apply(raw[later]), outcomes[later])
         losses[method.value] = float(candidate_losses.mean())
         gain_by_user = np.bincount(user, best_losses - candidate_losses)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.backfill.columns import RawColumns, read_columns
+from features.backfill.columns import RawColumns, read_fingerprinted
 from features.backfill.snapshots import snapshots_of
 from features.backfill.spine import log_spine, read_labels
 from features.core.product import Product
 from features.declarations.log import LabelsLog
 from features.home import Home
 from training.errors import EmptyLogError, LeakError, NoMatureLabelsError, UnknownLabelsError
-from training.frame import AS_OF, OUTCOME, USER, TrainingFrame, model_attributes
+from training.frame import AS_OF, OUTCOME, USER, TrainingFrame
 from training.pipeline import Report, say_nothing
 
 Join = Callable[[Product, Home, pa.Table, pa.Table], pd.DataFrame]
@@ -61,7 +62,7 @@ def build_frame(
     """
     given = label_source(product, labels)
     report("reading the raw log", 0.0)
-    raw = read_columns(home.raw_dir(product.name), product)
+    raw, data_fingerprint = read_fingerprinted(home.raw_dir(product.name), product)
     if len(raw.columns) == 0:
         raise EmptyLogError(
             f"the raw log of product {product.name} in {home.raw_dir(product.name)} has no events, expected some;"
@@ -75,7 +76,7 @@ def build_frame(
     report("joining through Feast", 0.0)
     rows = (join or feast_join)(product, home, spine, snapshots)
     report("joining through Feast", 1.0)
-    return frame_of(product, rows, horizon=horizon_of(product, given))
+    return replace(frame_of(product, rows, horizon=horizon_of(product, given)), data_fingerprint=data_fingerprint)
 
 
 def feast_join(product: Product, home: Home, spine: pa.Table, snapshots: pa.Table) -> pd.DataFrame:
@@ -106,7 +107,7 @@ def features_join(product: Product, home: Home, spine: pa.Table, snapshots: pa.T
 
 def frame_of(product: Product, rows: pd.DataFrame, *, horizon: timedelta) -> TrainingFrame:
     """Keep what a model may see, ordered by as_of and user."""
-    attributes = [attribute.name for attribute in model_attributes(product) if attribute.name in rows.columns]
+    attributes = [attribute.name for attribute in product.model_attributes if attribute.name in rows.columns]
     columns = [USER, AS_OF, OUTCOME, *product.catalogue.feature_names, *attributes]
     ordered = rows[columns].sort_values([AS_OF, USER], kind="stable", ignore_index=True)
     return TrainingFrame(product=product, rows=ordered.astype({OUTCOME: bool}), horizon=horizon)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.core.product import Attribute, AttributeType, Product
+from features.core.product import AttributeType, Product
 from models.signature import ModelAttribute, Signature, profiles_from_columns
 
 FloatArray = npt.NDArray[np.float64]
@@ -35,6 +35,7 @@ class TrainingFrame:
     product: Product
     rows: pd.DataFrame
     horizon: timedelta  # the label's own time: outcomes are known at as_of + horizon
+    data_fingerprint: str = ""  # of the raw log that the rows were built from; "" where they come from elsewhere
 
     @property
     def outcomes(self) -> BoolArray:
@@ -53,12 +54,12 @@ class TrainingFrame:
 
     def profiles(self) -> list[dict[str, object]]:
         """Profile attributes by name, one dict per row."""
-        names = [attribute.name for attribute in model_attributes(self.product) if attribute.name in self.rows.columns]
+        names = [attribute.name for attribute in self.product.model_attributes if attribute.name in self.rows.columns]
         return profiles_from_columns({name: self.rows[name].tolist() for name in names}, n_rows=len(self.rows))
 
     def at(self, positions: npt.NDArray[np.int64]) -> TrainingFrame:
         """Take the rows at these positions."""
-        return TrainingFrame(product=self.product, rows=self.rows.iloc[positions], horizon=self.horizon)
+        return replace(self, rows=self.rows.iloc[positions])
 
     def fingerprint(self) -> str:
         """16 hex digits over the whole content of the rows."""
@@ -78,11 +79,6 @@ def to_us_array(instants: pd.Series) -> npt.NDArray[np.int64]:
     return values
 
 
-def model_attributes(product: Product) -> list[Attribute]:
-    """Profile attributes that the model sees: those not hidden from it, and no text."""
-    return [attribute for attribute in product.profile if attribute.model and attribute.type is not AttributeType.TEXT]
-
-
 def learn_signature(train: TrainingFrame) -> Signature:
     """Describe the model's input: the catalogue's features, and the attributes with the categories that the training rows have."""
     catalogue = train.product.catalogue
@@ -91,7 +87,7 @@ def learn_signature(train: TrainingFrame) -> Signature:
         feature_fingerprint=catalogue.fingerprint,
         attributes=tuple(
             ModelAttribute(name=a.name, type=a.type, categories=_categories(train.rows, a.name) if a.type is AttributeType.CATEGORY else ())
-            for a in model_attributes(train.product)
+            for a in train.product.model_attributes
         ),
     )
 
@@ -99,7 +95,7 @@ def learn_signature(train: TrainingFrame) -> Signature:
 def causes_of(product: Product) -> Mapping[str, str]:
     """Cause of every model input: what the feature declares; `PROFILE_CAUSE` for attributes."""
     causes = {feature.name: feature.cause for feature in product.catalogue.features}
-    return causes | {attribute.name: PROFILE_CAUSE for attribute in model_attributes(product)}
+    return causes | {attribute.name: PROFILE_CAUSE for attribute in product.model_attributes}
 
 
 def _categories(rows: pd.DataFrame, name: str) -> tuple[str, ...]:

@@ -37,9 +37,21 @@ def _intended_use(trained: TrainedModel, product: Product) -> str:
         f"P(no activity within {horizon.days} days | the user's timeline and profile at an instant), for choosing whom to offer help, by a"
         f" policy with caps, consent and quiet hours. Activity: {activity}.\n\n"
         f"LightGBM, {trained.fitted.rounds} trees of depth <= {trained.parameters.max_depth}; calibration:"
-        f" {trained.calibration.calibration.method.value} (log loss of the candidates on rows none was fitted on:"
-        f" {', '.join(f'{name} {loss:.4f}' for name, loss in trained.calibration.log_loss.items())}).\n"
+        f" {trained.calibration.calibration.method.value}. {_calibration(trained.calibration.log_loss)}\n"
         f"One explanation takes {trained.review.causes.one_row_ms:.2f} ms (median)."
+    )
+
+
+def _calibration(log_loss: Mapping[str, float]) -> str:
+    losses = ", ".join(f"{name} {loss:.4f}" for name, loss in log_loss.items())
+    if len(log_loss) == 1:
+        return (
+            f"Log loss on the later half of the calibration slice: {losses}; too few outcomes were known before that half began to"
+            " compare it with any map."
+        )
+    return (
+        f"Log loss on the later half of the calibration slice, each map fitted on rows of the earlier half whose outcomes were known"
+        f" before it began: {losses}. The chosen map was then fitted on the whole slice."
     )
 
 

@@ -19,6 +19,8 @@ from training.frame import USER, TrainingFrame, causes_of, learn_signature
 from training.review import Review, review, slice_summary
 from training.split import Slices, require_gaps, split_by_time
 
+_US = timedelta(microseconds=1)
+
 FloatArray = npt.NDArray[np.float64]
 Report = Callable[[str, float], None]
 """Called with a stage's name and its share done, 0 to 1."""
@@ -106,7 +108,9 @@ def with_about(trained: TrainedModel, **facts: Any) -> TrainedModel:
 
 def _calibrate(model: RiskModel, signature: Signature, calibration: TrainingFrame) -> CalibrationChoice:
     raw = model.raw_scores(encode(calibration, signature))
-    return choose_calibration(raw, calibration.outcomes, calibration.as_of_us, calibration.rows[USER].to_numpy())
+    return choose_calibration(
+        raw, calibration.outcomes, calibration.as_of_us, calibration.rows[USER].to_numpy(), horizon_us=calibration.horizon // _US
+    )
 
 
 def _about(slices: Slices) -> dict[str, Any]:

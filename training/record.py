@@ -50,7 +50,7 @@ def record(trained: TrainedModel, facts: Mapping[str, str], *, source: Path) -> 
     mlflow.log_metrics(metrics(trained))
     _log_plots(trained)
     mlflow.log_text(model_card(trained, facts), "model_card.md")
-    for context, frame in (("training", trained.slices.train), ("testing", trained.slices.test)):
+    for context, frame in (("training", trained.slices.fitted), ("testing", trained.slices.test)):
         _log_data(frame, context, source)
     return _log_model(trained)
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from features.backfill.raw_scan import data_fingerprint
 from features.core.product import Product
 from features.home import Home
 from training.dataset import build_frame
@@ -70,7 +69,7 @@ def train_product(
         frame = build_frame(product, home, labels=options.labels, report=report)
         trained = with_about(train_model(frame, parameters=options.fit, seed=seed, report=report), run_id=run_id)
         report("recording the run", 0.0)
-        facts = _facts(product, home, trained, seed=seed, product_dir=product_dir)
+        facts = _facts(product, trained, seed=seed, product_dir=product_dir)
         model_uri = record(trained, facts, source=home.raw_dir(product.name))
         report("recording the run", 1.0)
         report("registering", 0.0)
@@ -95,13 +94,13 @@ def _mlflow_run(product: Product) -> Iterator[str]:
             raise
 
 
-def _facts(product: Product, home: Home, trained: TrainedModel, *, seed: int, product_dir: Path | None) -> dict[str, str]:
+def _facts(product: Product, trained: TrainedModel, *, seed: int, product_dir: Path | None) -> dict[str, str]:
     facts = {
         "product": product.name,
         "seed": str(seed),
         "feature_fingerprint": product.catalogue.fingerprint,
-        "data_fingerprint": data_fingerprint(home.raw_dir(product.name)),
-        "rows_fingerprint": trained.slices.train.fingerprint(),
+        "data_fingerprint": trained.slices.train.data_fingerprint,
+        "rows_fingerprint": trained.slices.fitted.fingerprint(),
     }
     policy_hash = _policy_hash(product, product_dir)
     return facts if policy_hash is None else facts | {"policy_hash": policy_hash}

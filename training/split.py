@@ -8,11 +8,12 @@ rows of one user are not independent, hence every interval is bootstrapped by us
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from training.errors import LeakError, OneClassError, TooLittleDataError
 from training.frame import TrainingFrame
@@ -36,10 +37,15 @@ class Shares:
 class Slices:
     """The four slices, oldest first."""
 
-    train: TrainingFrame  # fitted on
-    stop: TrainingFrame  # when to stop adding trees
+    train: TrainingFrame  # fitted on to find the number of trees, and finally
+    stop: TrainingFrame  # when to stop adding trees; the final trees are grown on it too
     calibration: TrainingFrame  # raw score to probability
     test: TrainingFrame  # measured on, once
+
+    @property
+    def fitted(self) -> TrainingFrame:
+        """The rows that the final trees are grown on: train and stop."""
+        return replace(self.train, rows=pd.concat([self.train.rows, self.stop.rows]))
 
     def named(self) -> dict[str, TrainingFrame]:
         """Slices by name, oldest first."""

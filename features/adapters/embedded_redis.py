@@ -31,6 +31,10 @@ class EmbeddedRedisError(StoreError):
     """The bundled Redis could not be started or stopped; the message says why and where its log is."""
 
 
+class NotDurableError(StoreError):
+    """A Redis that may lose caps, receipts or timelines; the message names every setting that is wrong."""
+
+
 class EmbeddedRedis:
     """One redis-server over one directory, durable (AOF, fsync every second, no eviction), on a free loopback port.
 
@@ -278,11 +282,13 @@ def check_durable(client: redis.Redis) -> None:
 
     Raises
     ------
-    StoreError
+    NotDurableError
         Naming every setting that is wrong and what to set.
+    StoreError
+        If it cannot be asked.
     """
     if problems := durability_problems(client):
-        raise StoreError(
+        raise NotDurableError(
             f"Redis at {_address(client)} is not durable: {'; '.join(problems)}; change its configuration or use another server"
         )
 

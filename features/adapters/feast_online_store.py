@@ -15,6 +15,7 @@ from feast import FeatureView, RepoConfig, utils
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
+from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
@@ -87,13 +88,16 @@ class TimelineOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
 class VersionedBytes:
     """A user's packed timeline with the version it was read at."""
 
-    packed: bytes  # b"" when there is none
+    packed: bytes | None  # b"" when there is none, None when it is not one of Feast's values
     version: bytes  # Feast's row timestamp as stored; b"" when there is none
 
     @property
     def version_us(self) -> int:
-        """The version in microseconds; 0 when there is none."""
-        return Timestamp.FromString(self.version).ToMicroseconds() if self.version else 0
+        """The version in microseconds; 0 when there is none that can be read."""
+        try:
+            return Timestamp.FromString(self.version).ToMicroseconds() if self.version else 0
+        except DecodeError:
+            return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +125,7 @@ class TimelineOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         _, fields = self._generate_hset_keys_for_features(table, [PACKED])
         keys = self._generate_redis_keys_for_entities(config, list(entity_keys))
         rows = self._read_hash_fields(config, [(key, fields) for key in keys])
-        return [VersionedBytes(packed=Value.FromString(value or b"").bytes_val, version=version or b"") for value, version in rows]
+        return [VersionedBytes(packed=_packed(value or b""), version=version or b"") for value, version in rows]
 
     def compare_and_set(
         self, config: RepoConfig, table: FeatureView, entity_keys: Sequence[EntityKey], writes: Sequence[ConditionalWrite]
@@ -201,7 +205,9 @@ def _address(config: RedisOnlineStoreConfig) -> str | None:
 def _connection(config: RedisOnlineStoreConfig, *, asynchronous: bool = False) -> dict[str, Any]:
     timeout_s = config.timeout_s if isinstance(config, TimelineOnlineStoreConfig) else None
     # One immediate retry covers a pooled connection that the server has closed; redis-py's default would wait up to 10 s in a request.
-    retry = redis.asyncio.retry.Retry(NoBackoff(), 1) if asynchronous else Retry(NoBackoff(), 1)
+    # A timeout is not retried: who stalls would be waited for twice.
+    retry_of = redis.asyncio.retry.Retry if asynchronous else Retry
+    retry = retry_of(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
     return {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "retry": retry}
 
 
@@ -221,6 +227,14 @@ def _timestamp(instant_us: int) -> bytes:
     timestamp.FromMicroseconds(instant_us)
     serialised: bytes = timestamp.SerializeToString()
     return serialised
+
+
+def _packed(value: bytes) -> bytes | None:
+    try:
+        packed: bytes = Value.FromString(value).bytes_val
+    except DecodeError:
+        return None
+    return packed
 
 
 def _bytes_value(packed: bytes) -> bytes:

@@ -6,12 +6,13 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 from feast import FeatureStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
+from google.protobuf.message import DecodeError
 
 from features.adapters.feast_history import SnapshotMissingError, historical, history_of, materialize_profiles
 from features.adapters.feast_objects import USER_ID
@@ -29,7 +30,9 @@ from features.core.catalogue import Kind
 from features.core.event import from_us, to_us
 from features.core.product import AttributeType, Product
 from features.core.timeline import Timeline, TimelineFormatError, merge, pack, unpack
-from features.ports import StoredTimeline, StoreError
+from features.ports import StoredTimeline, StoreError, UnreadableUsersError
+
+T = TypeVar("T")
 
 __all__ = [
     "FeastProfileStore",
@@ -82,9 +85,13 @@ class FeastTimelineStore:
         ------
         StoreError
             If Redis does not answer.
+        UnreadableUsersError
+            Naming the users whose rows are not Feast's.
         """
         with _as_store_error("read timelines"):
-            rows = self._online.online_read(self._store.config, self._view, [entity_key(user_id) for user_id in user_ids], [PACKED])
+            rows = _read_rows(
+                lambda users: self._online.online_read(self._store.config, self._view, _keys(users), [PACKED]), user_ids, TIMELINE_VIEW
+            )
         return [_stored(instant_us=0 if at is None else to_us(at), values=values or {}) for at, values in rows]
 
     def merge(self, updates: Mapping[str, Timeline]) -> None:
@@ -93,16 +100,36 @@ class FeastTimelineStore:
         Raises
         ------
         StoreError
-            If Redis does not answer, a stored timeline cannot be read, or other writers always came first.
+            If Redis does not answer, or other writers always came first.
+        UnreadableUsersError
+            Naming the users whose stored timeline cannot be read; everybody else's update is stored.
         """
-        user_ids = list(updates)
-        for start in range(0, len(user_ids), _USERS_PER_ROUND_TRIP):
-            self._merge_chunk({user_id: updates[user_id] for user_id in user_ids[start : start + _USERS_PER_ROUND_TRIP]})
+        unreadable = self._merge(updates, replaces=False)
+        if unreadable:
+            raise UnreadableUsersError(TIMELINE_VIEW, unreadable)
 
-    def _merge_chunk(self, updates: Mapping[str, Timeline]) -> None:
+    def rebuild(self, updates: Mapping[str, Timeline]) -> None:
+        """As `merge`, but a stored timeline that cannot be read is replaced by the update.
+
+        Raises
+        ------
+        StoreError
+            If Redis does not answer, or other writers always came first.
+        """
+        self._merge(updates, replaces=True)
+
+    def _merge(self, updates: Mapping[str, Timeline], *, replaces: bool) -> list[str]:
+        """Users whose stored timeline cannot be read and was not replaced."""
+        user_ids, unreadable = list(updates), set[str]()
+        for start in range(0, len(user_ids), _USERS_PER_ROUND_TRIP):
+            chunk = {user_id: updates[user_id] for user_id in user_ids[start : start + _USERS_PER_ROUND_TRIP]}
+            self._merge_chunk(chunk, None if replaces else unreadable)
+        return sorted(unreadable)
+
+    def _merge_chunk(self, updates: Mapping[str, Timeline], unreadable: set[str] | None) -> None:
         pending = updates
         for attempt in range(_ATTEMPTS):
-            lost = self._attempt(pending)
+            lost = self._attempt(pending, unreadable)
             if not lost:
                 return
             pending = {user_id: updates[user_id] for user_id in lost}
@@ -111,32 +138,29 @@ class FeastTimelineStore:
             f"{len(pending)} timelines not stored, first {next(iter(pending))!r}: lost against other writers {_ATTEMPTS} times; retry"
         )
 
-    def _attempt(self, updates: Mapping[str, Timeline]) -> list[str]:
-        """Users whose write lost against another writer."""
+    def _attempt(self, updates: Mapping[str, Timeline], unreadable: set[str] | None) -> list[str]:
+        """Users whose write lost against another writer; those who cannot be read go into ``unreadable``, or are replaced without it."""
         user_ids = list(updates)
-        stored = self._read_versioned(user_ids)
-        writes = {
-            user_id: ConditionalWrite(packed=packed, expected=row.version, version_us=max(row.version_us + 1, self._clock_us()))
-            for user_id, row in zip(user_ids, stored, strict=True)
-            if (packed := self._merged(user_id, row, updates[user_id])) != row.packed
-        }
+        writes: dict[str, ConditionalWrite] = {}
+        for user_id, row in zip(user_ids, self._read_versioned(user_ids), strict=True):
+            stored = _timeline(row)
+            if stored is None and unreadable is not None:
+                unreadable.add(user_id)
+                continue
+            packed = pack(merge(stored or Timeline(), updates[user_id], self._kinds))
+            if packed != row.packed:
+                version_us = max(row.version_us + 1, self._clock_us())
+                writes[user_id] = ConditionalWrite(packed=packed, expected=row.version, version_us=version_us)
         done = self._write(list(writes), list(writes.values()))
         return [user_id for user_id, was_done in zip(writes, done, strict=True) if not was_done]
 
-    def _merged(self, user_id: str, row: VersionedBytes, update: Timeline) -> bytes:
-        try:
-            return pack(merge(unpack(row.packed), update, self._kinds))
-        except TimelineFormatError as exc:
-            raise StoreError(f"the stored timeline of user {user_id!r} cannot be read ({exc}); rebuild it from the raw log") from exc
-
     def _read_versioned(self, user_ids: Sequence[str]) -> list[VersionedBytes]:
         with _as_store_error("read timelines"):
-            return self._online.read_versioned(self._store.config, self._view, [entity_key(user_id) for user_id in user_ids])
+            return self._online.read_versioned(self._store.config, self._view, _keys(user_ids))
 
     def _write(self, user_ids: Sequence[str], writes: Sequence[ConditionalWrite]) -> list[bool]:
         with _as_store_error("write timelines"):
-            keys = [entity_key(user_id) for user_id in user_ids]
-            return self._online.compare_and_set(self._store.config, self._view, keys, writes)
+            return self._online.compare_and_set(self._store.config, self._view, _keys(user_ids), writes)
 
 
 class FeastProfileStore:
@@ -154,13 +178,20 @@ class FeastProfileStore:
         self._history = history_of(store) if product.profile else None
 
     def read(self, user_ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Attributes by name, in the order asked for; unknown users and unset attributes are left out. One round trip."""
+        """Attributes by name, in the order asked for; unknown users and unset attributes are left out. One round trip.
+
+        Raises
+        ------
+        StoreError
+            If Redis does not answer.
+        UnreadableUsersError
+            Naming the users whose rows are not Feast's.
+        """
         if self._view is None:
             return [{} for _ in user_ids]
+        view, names = self._view, list(self._types)
         with _as_store_error("read profiles"):
-            rows = self._online.online_read(
-                self._store.config, self._view, [entity_key(user_id) for user_id in user_ids], list(self._types)
-            )
+            rows = _read_rows(lambda users: self._online.online_read(self._store.config, view, _keys(users), names), user_ids, PROFILE_VIEW)
         return [{name: value for name, proto in (values or {}).items() if (value := _python(proto)) is not None} for _, values in rows]
 
     def write(self, rows: Mapping[str, Mapping[str, Any]], *, changed_us: int) -> None:
@@ -218,6 +249,36 @@ class FeastProfileStore:
 def entity_key(user_id: str) -> EntityKey:
     """Feast's key of a user."""
     return EntityKey(join_keys=[USER_ID], entity_values=[Value(string_val=user_id)])
+
+
+def _keys(user_ids: Sequence[str]) -> list[EntityKey]:
+    return [entity_key(user_id) for user_id in user_ids]
+
+
+def _read_rows(read: Callable[[Sequence[str]], list[T]], user_ids: Sequence[str], view: str) -> list[T]:
+    """Feast fails the whole read for one row it cannot decode: then each user is read alone, to name those that are to blame."""
+    try:
+        return read(user_ids)
+    except DecodeError as exc:
+        if len(user_ids) == 1:
+            raise UnreadableUsersError(view, user_ids) from exc
+    rows, unreadable = [], []
+    for user_id in user_ids:
+        try:
+            rows += read([user_id])
+        except DecodeError:
+            unreadable.append(user_id)
+    if unreadable:
+        raise UnreadableUsersError(view, unreadable)
+    return rows
+
+
+def _timeline(row: VersionedBytes) -> Timeline | None:
+    """The stored timeline; None if it cannot be read."""
+    try:
+        return None if row.packed is None else unpack(row.packed)
+    except TimelineFormatError:
+        return None
 
 
 def _online_store(store: FeatureStore) -> TimelineOnlineStore:

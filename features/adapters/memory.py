@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from features.core.catalogue import Kind
-from features.core.timeline import Timeline, merge, pack, unpack
-from features.ports import StoredTimeline
+from features.core.timeline import Timeline, TimelineFormatError, merge, pack, unpack
+from features.ports import StoredTimeline, UnreadableUsersError
 
 
 class MemoryTimelineStore:
@@ -32,13 +32,35 @@ class MemoryTimelineStore:
             return [self._rows.get(user_id, _UNKNOWN) for user_id in user_ids]
 
     def merge(self, updates: Mapping[str, Timeline]) -> None:
-        """Merge each user's update into the stored timeline; returns once all are stored."""
+        """Merge each user's update into the stored timeline; returns once all that can be read are stored."""
+        unreadable = self._merge(updates)
+        if unreadable:
+            raise UnreadableUsersError("timeline", unreadable)
+
+    def rebuild(self, updates: Mapping[str, Timeline]) -> None:
+        """As `merge`, but a stored timeline that cannot be read is replaced by the update."""
+        unreadable = self._merge(updates)
+        with self._lock:
+            for user_id in unreadable:
+                self._store(user_id, pack(merge(Timeline(), updates[user_id], self._kinds)))
+
+    def _merge(self, updates: Mapping[str, Timeline]) -> list[str]:
+        """Users whose stored timeline cannot be read."""
+        unreadable = []
         with self._lock:
             for user_id, update in updates.items():
-                stored = self._rows.get(user_id, _UNKNOWN)
-                packed = pack(merge(unpack(stored.packed), update, self._kinds))
-                if packed != stored.packed:
-                    self._rows[user_id] = StoredTimeline(packed=packed, version_us=max(stored.version_us + 1, self._clock_us()))
+                try:
+                    stored = unpack(self._rows.get(user_id, _UNKNOWN).packed)
+                except TimelineFormatError:
+                    unreadable.append(user_id)
+                else:
+                    self._store(user_id, pack(merge(stored, update, self._kinds)))
+        return unreadable
+
+    def _store(self, user_id: str, packed: bytes) -> None:
+        stored = self._rows.get(user_id, _UNKNOWN)
+        if packed != stored.packed:
+            self._rows[user_id] = StoredTimeline(packed=packed, version_us=max(stored.version_us + 1, self._clock_us()))
 
 
 class MemoryProfileStore:

@@ -14,6 +14,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.adapters.raw_log import flush_folder
+
 _CHANGES = pa.schema([("user_id", pa.string()), ("attribute", pa.string()), ("value", pa.string()), ("changed_us", pa.int64())])
 _INSTANT = pa.timestamp("us", tz="UTC")
 _PARTS = b"stillhere:parts"
@@ -50,7 +52,9 @@ class ProfileHistory:
         ]
         if not changes:
             return
-        self._parts.mkdir(parents=True, exist_ok=True)
+        if not self._parts.is_dir():
+            self._parts.mkdir(parents=True, exist_ok=True)
+            flush_folder(self._parts.parent)
         # Of two changes at the same instant the one that arrives later counts, so part names sort by arrival.
         part = self._parts / f"part-{time.time_ns():020d}-{os.getpid()}-{threading.get_ident()}.parquet"
         write_parquet(pa.Table.from_pylist(changes, schema=_CHANGES), part)
@@ -77,10 +81,14 @@ class ProfileHistory:
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
-    """Write a Parquet file so that a reader sees all of it or, before that, what was there."""
+    """Write a Parquet file so that a reader sees all of it or, before that, what was there; durable once this returns."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
-    pq.write_table(table, temporary)
+    with temporary.open("wb") as file:
+        pq.write_table(table, file)
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)
+    flush_folder(path.parent)
 
 
 def _text(value: Any) -> str:

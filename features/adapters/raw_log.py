@@ -105,17 +105,18 @@ def _write_part(folder: Path, rows: pa.Table) -> None:
     part = folder / f"part-{xxhash.xxh3_128_hexdigest(content)}.parquet"
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
-        _flush_folder(folder.parent)
+        flush_folder(folder.parent)
     temporary = folder / f".{part.name}.{os.getpid()}"
     with temporary.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(part)
-    _flush_folder(folder)
+    flush_folder(folder)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Make a folder's entries survive a power cut: what was created or renamed in it before this call."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

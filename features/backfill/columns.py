@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.backfill.raw_scan import open_raw_log
+from features.backfill.raw_scan import fingerprint_of, open_raw_log
 from features.core.catalogue import Kind
 from features.core.columns import EventColumns, Int64s
 from features.core.product import Product
@@ -27,13 +27,22 @@ class RawColumns:
     user_ids: npt.NDArray[np.object_]  # (n_users,) text, ascending by code point
 
 
-def read_columns(raw_dir: Path, product: Product) -> RawColumns:
-    """Read every event of the raw log once; kinds that the product no longer declares are left out.
+def read_columns(raw_dir: Path, product: Product, user_ids: Sequence[str] = ()) -> RawColumns:
+    """Read every event of the raw log once, of the users named or of all; kinds that the product no longer declares are left out.
 
     Users are coded in the order of their ids, so that the same log gives the same codes however it is split into files.
     """
     with open_raw_log(raw_dir) as connection:
-        return columns_from_table(connection.sql(f"SELECT {_NEEDED} FROM events").to_arrow_table(), product.catalogue.kinds)  # noqa: S608 - names of ours
+        query = f"SELECT {_NEEDED} FROM events" + (" WHERE list_contains($users, user_id)" if user_ids else "")  # noqa: S608 - names of ours
+        found = connection.sql(query, params={"users": list(user_ids)} if user_ids else None)
+        return columns_from_table(found.to_arrow_table(), product.catalogue.kinds)
+
+
+def read_fingerprinted(raw_dir: Path, product: Product) -> tuple[RawColumns, str]:
+    """As `read_columns`, with the fingerprint of what was read; events that arrive meanwhile are in neither."""
+    with open_raw_log(raw_dir) as connection:
+        table = connection.sql(f"SELECT {_NEEDED} FROM events").to_arrow_table()  # noqa: S608 - names of ours
+        return columns_from_table(table, product.catalogue.kinds), fingerprint_of(connection)
 
 
 def columns_from_table(table: pa.Table, kinds: Sequence[Kind]) -> RawColumns:

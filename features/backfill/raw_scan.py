@@ -52,9 +52,14 @@ def data_fingerprint(raw_dir: Path) -> str:
     sum and the number of events are hashed with SHA-256.
     """
     with open_raw_log(raw_dir) as connection:
-        row = connection.execute(
-            "SELECT count(*), coalesce(sum(('0x' || sha256(concat_ws(chr(0), event_hash, epoch_us(received_at), kind, user_id))[:16])"
-            "::UBIGINT), 0) FROM events"
-        ).fetchone()
+        return fingerprint_of(connection)
+
+
+def fingerprint_of(connection: duckdb.DuckDBPyConnection) -> str:
+    """`data_fingerprint` of a raw log that is open: of the very files that its other queries read."""
+    row = connection.execute(
+        "SELECT count(*), coalesce(sum(('0x' || sha256(concat_ws(chr(0), event_hash, epoch_us(received_at), kind, user_id))[:16])"
+        "::UBIGINT), 0) FROM events"
+    ).fetchone()
     assert row is not None
     return hashlib.sha256(f"{row[0]}:{row[1]}".encode()).hexdigest()

@@ -86,13 +86,13 @@ class Catalogue:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits over everything that can change a vector: keeps, definitions, order, kernel version.
+        """16 hex digits over everything that can change a vector: keeps, units of values, definitions, order, kernel version.
 
         Descriptions, causes and directions are left out: they change no number.
         """
         content = [
             KERNEL_VERSION,
-            [[kind.name, kind.keep, kind.keep_first] for kind in self.kinds],
+            [[kind.name, kind.keep, kind.keep_first, kind.value_unit] for kind in self.kinds],
             [
                 [f.aggregation.value, f.of, sorted(f.kinds), None if f.window is None else f.window // timedelta(microseconds=1)]
                 for f in self.features

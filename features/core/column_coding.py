@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.columns import Int64s
-from features.core.compiled import borrowing
+from features.core.compiled import borrowing, shared
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -31,7 +31,7 @@ def load(buffer: Bytes, at: int) -> int:
     return loaded  # type: ignore[return-value]
 
 
-@borrowing
+@shared
 def read_column(buffer: Bytes, at: int, stop: int, values: Int64s) -> int:
     """Fill ``values``; the position after the column, or -1 if it cannot be one (also if ``at`` already was -1)."""
     if at < 0 or at + 2 > stop:
@@ -59,7 +59,7 @@ def _sign_extended(loaded: int, width: int) -> int:
     return 0 if width == 0 else (loaded << unused) >> unused
 
 
-@borrowing
+@shared
 def write_column(out: Bytes, at: int, values: Int64s) -> int:
     """Write the column at ``at``; the position after it."""
     least, width, scale = _frame(values)

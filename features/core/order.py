@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.columns import Int64s, Places
-from features.core.compiled import borrowing, compiled
+from features.core.compiled import borrowing, compiled, shared
 
 
 @compiled
@@ -35,7 +35,7 @@ def _less(major: Int64s, minor: Int64s, i: int, j: int) -> bool:
     return less
 
 
-@borrowing
+@shared
 def key_order(major: Int64s, minor: Int64s, n: int, scratch: Places) -> int:
     """Stable ascending order of the first ``n`` elements by (major, minor).
 

@@ -78,3 +78,8 @@ class Product:
     profile: tuple[Attribute, ...] = ()
     segments: tuple[Segment, ...] = ()
     logs: tuple[object, ...] = ()  # how to read external files; `features.declarations.log` defines them
+
+    @property
+    def model_attributes(self) -> tuple[Attribute, ...]:
+        """Profile attributes that the model may see: those not hidden from it, and no text."""
+        return tuple(attribute for attribute in self.profile if attribute.model and attribute.type is not AttributeType.TEXT)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.catalogue import Aggregation
-from features.core.compiled import borrowing
+from features.core.compiled import borrowing, shared
 from features.core.layout import EFFECTIVE, KIND, KNOWN
 from features.core.program import AGGREGATIONS, Tables
 from features.core.statistics import DAYS, SESSIONS, SUBJECTS, SUM_HIGH, SUM_LOW, Desk, exact_float, fill_suffixes, streak_days
@@ -27,7 +27,7 @@ _STREAK_DAYS = AGGREGATIONS.index(Aggregation.STREAK_DAYS)
 MICROSECONDS = 1_000_000.0
 
 
-@borrowing
+@shared
 def evaluate(as_of_us: int, user: User, tables: Tables, desk: Desk, vector: Float64s) -> None:
     """Fill ``vector`` with the features of ``user`` at ``as_of_us``."""
     desk.stamp[0] += 1

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.columns import Int64s, Places
-from features.core.compiled import borrowing, compiled
+from features.core.compiled import borrowing, compiled, shared
 from features.core.layout import DAY, EFFECTIVE, HASH, KIND, KIND_MASK, KNOWN, N_PROPERTIES, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
 from features.core.order import key_order
 from features.core.program import NEEDS_SESSIONS, NEEDS_SUBJECTS, Tables
@@ -67,7 +67,7 @@ def make_room(n_events: int, n_kinds: int) -> Room:
     )
 
 
-@borrowing
+@shared
 def arrange(records: Matrix, n_places: int, room: Room, tables: Tables) -> User:
     """The records at ``room.places[:n_places]`` in effective order, each event once, known times and skews united."""
     n = _unite(records, n_places, room)
@@ -163,7 +163,7 @@ def _by_kind(n: int, room: Room, tables: Tables) -> bool:
     return overflows
 
 
-@borrowing
+@shared
 def number_texts(user: User, room: Room, tables: Tables) -> None:
     """Replace the hashes of subjects and sessions by codes 1, 2, ... where the program needs them; 0 stays 0."""
     if tables.needs[0] & NEEDS_SUBJECTS:

@@ -86,7 +86,7 @@ class ProfilesLog:
     syntax: FileSyntax
     user_id: str  # column
     attribute_columns: Mapping[str, str]  # column -> attribute of the product's profile
-    changed_at: TimeColumn | None = None  # None: known from the beginning of time (1970-01-01T00:00Z)
+    changed_at: TimeColumn | None = None  # each change was known then; None: declared `known_since: beginning`, 1970-01-01T00:00Z
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,6 +77,14 @@ def _profiles_faults(schema: ProfilesSchema, product: ProductSchema, name: str) 
     for column, attribute in schema.attributes.items():
         if attribute not in product.profile:
             yield unknown(place("logs", name, "attributes", column), attribute, list(product.profile), section="profile")
+    if (schema.changed_at is None) == (schema.known_since is None):
+        yield Fault(
+            path=place("logs", name),
+            found="neither changed_at nor known_since" if schema.changed_at is None else "changed_at and known_since",
+            expected="exactly one of changed_at, known_since",
+            advice="name the column of when each value became known; only if no value ever changes, write known_since: beginning,"
+            " which shows today's values to every past training row",
+        )
 
 
 def _labels_faults(schema: LabelsSchema, name: str) -> Iterator[Fault]:

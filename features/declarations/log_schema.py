@@ -95,6 +95,7 @@ class ProfilesSchema(FileSchema):
     shape: Literal["profiles"]
     attributes: Annotated[dict[Text, Name], Field(min_length=1)]
     changed_at: Time | None = None
+    known_since: Literal["beginning"] | None = None  # must be said where rows have no changed_at
 
 
 class LabelsSchema(FileSchema):

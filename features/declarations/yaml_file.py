@@ -76,22 +76,28 @@ def read_yaml(file: Path) -> Any:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise DeclarationError(file, [Fault(path="", found=str(exc), expected="a readable UTF-8 file", advice="check the path")]) from exc
-    loader = _PlainLoader(text)
+    try:
+        return _constructed(_PlainLoader(text), file)
+    except DeclarationError:
+        raise
+    except (yaml.YAMLError, RecursionError, ValueError) as exc:  # ValueError: a number of thousands of digits
+        raise DeclarationError(file, [_syntax_fault(exc)]) from exc
+
+
+def _constructed(loader: _PlainLoader, file: Path) -> Any:
     try:
         node = loader.get_single_node()
         if repeated := list(_repeated_keys(node, (), set())):
             raise DeclarationError(file, repeated)
         return None if node is None else loader.construct_document(node)
-    except yaml.YAMLError as exc:
-        raise DeclarationError(file, [_syntax_fault(exc)]) from exc
     finally:
         loader.dispose()
 
 
-def _syntax_fault(error: yaml.YAMLError) -> Fault:
+def _syntax_fault(error: Exception) -> Fault:
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    problem = getattr(error, "problem", None) or str(error)
+    problem = (getattr(error, "problem", None) or str(error)).removeprefix("found ")
     return Fault(path=where, found=problem, expected="valid YAML", advice="check indentation, colons and quotes there")
 
 

@@ -52,11 +52,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileChange:
-    """Attributes that one user has from an instant on; attributes not named keep their value."""
+    """Attributes of one user that became known at an instant; attributes not named keep their value.
+
+    ``known_at`` orders changes online and places them in the history: a training row sees what was known at its as_of, and a sender's
+    slow clock cannot make a withdrawn consent look older than the consent.
+    """
 
     user_id: str
     attributes: Mapping[str, str | float | bool]
-    changed_at: datetime  # aware
+    known_at: datetime  # aware; when it was received
 
 
 def admit_item(raw: object, product: Product, received_at: datetime) -> Event | ProfileChange | Rejection:
@@ -106,13 +110,13 @@ def admit(raw: object, product: Product, received_at: datetime) -> Event | Rejec
 def admit_identify(raw: object, product: Product, received_at: datetime) -> ProfileChange | Rejection:
     """Admit what ``{"type": "identify", "user_id", "traits", "occurred_at"}`` states, or say why it is refused.
 
-    One wrong trait refuses the whole item. A change dated up to 5 minutes ahead takes effect when it was received.
+    One wrong trait refuses the whole item. ``occurred_at`` is judged as an event's is, but a change counts from ``received_at`` on.
     """
     try:
         item = _object(raw)
         user_id = checked_id(item.get("user_id"), "user_id", name="user")
-        changed_at = min(_instant(item, received_at), received_at)
-        return ProfileChange(user_id=user_id, attributes=_traits(item.get("traits"), product), changed_at=changed_at)
+        _instant(item, received_at)
+        return ProfileChange(user_id=user_id, attributes=_traits(item.get("traits"), product), known_at=received_at)
     except RefusedError as refused:
         return refused.rejection
 

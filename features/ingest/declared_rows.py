@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from typing import Any
 
@@ -54,7 +54,10 @@ def event_judge(log: EventsLog, product: Product, imported_at: datetime) -> Judg
 
 
 def daily_judge(log: DailyCountsLog, product: Product, imported_at: datetime) -> Judge:
-    """Build the judge of a wide table: every count that is not 0 becomes one event at noon of its UTC day, whose value is the count."""
+    """Build the judge of a wide table: every count that is not 0 becomes one event at noon of its UTC day, whose value is the count.
+
+    A day's count is known once the day is over: at the next midnight, or at ``imported_at`` if that is earlier.
+    """
     date = instant_reader(log.date)
 
     def judge(values: Mapping[str, Any]) -> list[Judged]:
@@ -68,7 +71,7 @@ def daily_judge(log: DailyCountsLog, product: Product, imported_at: datetime) ->
             item: Judged | int = _count(values.get(column), column)
             if isinstance(item, int) and item:
                 wire = {"event_id": f"{log.name}/{kind}/{day_text}", "user_id": user_id, "kind": kind, "occurred_at": noon, "value": item}
-                item = admit(wire, product, min(noon, imported_at))
+                item = admit(wire, product, min(noon + timedelta(hours=12), imported_at))
             if isinstance(item, Event) or (isinstance(item, Rejection) and item not in judged):  # a bad user is said once, not per column
                 judged.append(item)
         return judged
@@ -77,7 +80,10 @@ def daily_judge(log: DailyCountsLog, product: Product, imported_at: datetime) ->
 
 
 def profile_judge(log: ProfilesLog, product: Product, imported_at: datetime) -> Judge:
-    """Build the judge of a profile table; a row whose attributes are all empty says nothing."""
+    """Build the judge of a profile table; a row whose attributes are all empty says nothing.
+
+    A change was known at its changed_at, never after ``imported_at``; in a log that declares ``known_since: beginning``, since 1970.
+    """
     changed_at = None if log.changed_at is None else instant_reader(log.changed_at)
     types = {attribute.name: attribute.type for attribute in product.profile}
 
@@ -86,7 +92,7 @@ def profile_judge(log: ProfilesLog, product: Product, imported_at: datetime) -> 
         traits = {name: _as_attribute(value, types.get(name)) for name, value in given.items() if value is not None}
         changed = _BEGINNING if changed_at is None else changed_at(values)
         item = {"user_id": as_text(values.get(log.user_id)), "traits": traits, "occurred_at": changed}
-        return [admit_identify(item, product, imported_at)] if traits else []
+        return [admit_identify(item, product, min(changed or imported_at, imported_at))] if traits else []
 
     return _refusals_as_values(judge)
 

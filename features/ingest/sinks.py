@@ -117,9 +117,9 @@ class ProfileSink:
     def finish(self, on_stored: OnStored) -> Totals:
         """Write everything."""
         for start in range(0, len(self._changes), CHANGES_PER_WRITE):
-            self._profiles.write_history(_by_instant(self._changes[start : start + CHANGES_PER_WRITE]))
+            self._profiles.write_history(changes_by_instant(self._changes[start : start + CHANGES_PER_WRITE]))
             on_stored(min(start + CHANGES_PER_WRITE, len(self._changes)), len(self._changes))
-        return _totals([(change.user_id, change.changed_at) for change in self._changes])
+        return _totals([(change.user_id, change.known_at) for change in self._changes])
 
 
 class LabelSink:
@@ -149,11 +149,11 @@ def _content_keys(table: pa.Table) -> npt.NDArray[np.int64]:
     return np.unique(table["event_hash"].to_numpy() ^ (by_row * _MIX))
 
 
-def _by_instant(changes: Iterable[ProfileChange]) -> dict[int, dict[str, dict[str, Any]]]:
+def changes_by_instant(changes: Iterable[ProfileChange]) -> dict[int, dict[str, dict[str, Any]]]:
     """changed_us -> user -> attributes; of two values at one instant the one that comes later in the file counts."""
     history: defaultdict[int, defaultdict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
     for change in changes:
-        history[to_us(change.changed_at)][change.user_id].update(change.attributes)
+        history[to_us(change.known_at)][change.user_id].update(change.attributes)
     return {changed_us: dict(rows) for changed_us, rows in history.items()}
 
 

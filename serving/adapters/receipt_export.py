@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -71,7 +71,8 @@ class ReceiptExporter:
             key_of_id = self._keys()
             new = sorted(key_of_id.keys() - self._known)
             for start in range(0, len(new), _BATCH):
-                self._export_batch([key_of_id[decision_id] for decision_id in new[start : start + _BATCH]])
+                for ids in self._export_batch([key_of_id[decision_id] for decision_id in new[start : start + _BATCH]]):
+                    self._known |= ids  # file by file: what is written stays written, though the next file fails
             self._known = set(key_of_id)  # forget what has expired: its key cannot come back
             return len(new)
         except redis.RedisError as exc:
@@ -84,7 +85,8 @@ class ReceiptExporter:
         keys = self.client.scan_iter(match=pattern, count=_SCAN_COUNT)
         return {key.rsplit(b":", 1)[1].decode(): key for key in keys}
 
-    def _export_batch(self, keys: Sequence[bytes]) -> None:
+    def _export_batch(self, keys: Sequence[bytes]) -> Iterator[set[str]]:
+        """The decision ids of each file, once it is written."""
         with self.client.pipeline(transaction=False) as pipeline:
             for key in keys:
                 pipeline.get(key)
@@ -95,6 +97,7 @@ class ReceiptExporter:
             rows_of_day[row["as_of"].date().isoformat()].append(row)
         for day, rows in rows_of_day.items():
             _write(self.receipts_dir / f"day={day}", pa.Table.from_pylist(rows, schema=SCHEMA))
+            yield {row["decision_id"] for row in rows}
 
 
 def exported_ids(receipts_dir: Path) -> set[str]:

@@ -38,21 +38,25 @@ def connect(url: str, *, timeout_ms: int = 250) -> redis.Redis:
 class RedisLedger:
     """Contacts, receipts, timelines and outbox under ``stillhere:{<product>:<user tag>}:``, one cluster slot per user.
 
-    Use it only on a Redis that neither evicts nor forgets (`features.adapters.embedded_redis.check_durable`).
+    Use it only on a Redis that neither evicts nor forgets: ``require_durable`` raises `LedgerError` on any other. It is asked before the
+    ledger is first used, until it does not raise.
     """
 
     client: redis.Redis
+    require_durable: Callable[[], None] = lambda: None
     keep_receipts: timedelta = timedelta(days=90)
     keep_contacts: timedelta = timedelta(days=90)
 
     def contacts(self, product: str, user_id: str, *, since_us: int) -> tuple[Contact, ...]:
         """Contacts with at_us >= since_us, oldest first."""
+        self._prove_durable()
         key = f"{_prefix(product, user_tag(user_id))}:contacts"
         rows = self._ask(lambda: self.client.zrangebyscore(key, since_us, "+inf", withscores=True))
         return tuple(_contact(member, at_us) for member, at_us in rows)
 
     def commit(self, product: str, commit: Commit) -> CommitResult:
         """Check every window, reserve, store and hand over: all or nothing, atomically. The same decision id twice is once."""
+        self._prove_durable()
         prefix = _prefix(product, tag := user_tag(commit.user_id))
         if commit.contact is not None:
             # Before the script, not in it: the index lies in another slot. Naming a user whose outbox stays empty does no harm.
@@ -77,6 +81,14 @@ class RedisLedger:
 
     def _orders(self, product: str, tag: str) -> list[bytes]:
         return list(self._ask(lambda: self.client.lrange(f"{_prefix(product, tag)}:outbox", 0, -1)))
+
+    def _prove_durable(self) -> None:
+        _ = self._is_durable
+
+    @cached_property
+    def _is_durable(self) -> bool:
+        self.require_durable()  # what raises is not remembered: it is asked again
+        return True
 
     @cached_property
     def _script(self) -> Any:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.staticfiles import StaticFiles
 
 from serving.api.body import read_body
 from serving.api.context import ApiContext
@@ -31,6 +35,8 @@ def build_app(context: ApiContext) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         redirect_slashes=False,
         separate_input_output_schemas=False,
+        docs_url=None,
+        redoc_url=None,
     )
     pool = ThreadPoolExecutor(max_workers=context.threads, thread_name_prefix="decide")
     add_error_handlers(app)
@@ -40,7 +46,27 @@ def build_app(context: ApiContext) -> FastAPI:
     if context.empty_route:
         _add_empty_route(app, context)
     complete_document(app)
+    _add_page(app)
     return app
+
+
+def _add_page(app: FastAPI) -> None:
+    """Add ``/docs`` with the Swagger UI that BentoML ships: FastAPI's own page loads it from the internet."""
+    bentoml = find_spec("bentoml")
+    assert bentoml is not None  # a dependency
+    assert bentoml.origin is not None  # a package with a file
+    app.mount("/docs/assets", StaticFiles(directory=Path(bentoml.origin).parent / "_internal" / "server" / "static_content"))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        assets = "/docs/assets"
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="Stillhere",
+            swagger_js_url=f"{assets}/swagger-ui-bundle.js",
+            swagger_css_url=f"{assets}/swagger-ui.css",
+            swagger_favicon_url="data:,",
+        )
 
 
 def _add_empty_route(app: FastAPI, context: ApiContext) -> None:

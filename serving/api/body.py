@@ -37,8 +37,8 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
 def parse_json(body: bytes) -> Any:
     """Parse the value that the body states.
 
-    ``NaN`` and ``Infinity``, which are not JSON but come out of many writers, are read as floats, so that one such number costs its own
-    item and not the whole batch.
+    ``NaN``, ``Infinity``, numbers past the range of a float and lone surrogates, which are not JSON but come out of many writers, are
+    read as Python reads them, so that one of them costs its own item and not the whole batch.
 
     Raises
     ------
@@ -53,18 +53,14 @@ def parse_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as exc:
-        if b"NaN" in body or b"Infinity" in body:
-            return _parse_lenient(body)
-        raise _malformed(str(exc)) from None
+        return _parse_lenient(body, str(exc))
 
 
-def _parse_lenient(body: bytes) -> Any:
+def _parse_lenient(body: bytes, reason: str) -> Any:
     try:
-        value = json.loads(body)
-        orjson.dumps(value)  # refuses lone surrogates, which no store can hold
-    except (ValueError, RecursionError, orjson.JSONEncodeError) as exc:
-        raise _malformed(str(exc)) from None
-    return value
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise _malformed(reason) from None
 
 
 def _malformed(reason: str) -> ApiError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from typing import Annotated, Any
 
@@ -19,7 +20,6 @@ from serving.api.schemas import DecisionIn, DecisionOut, ErrorAnswer, ReceiptOut
 from serving.ports import LedgerError
 
 _ONE = TypeAdapter(DecisionIn)
-_MANY = TypeAdapter(list[DecisionIn])
 
 
 def add_decision_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None:
@@ -30,13 +30,14 @@ def add_decision_routes(app: FastAPI, context: ApiContext, pool: Executor) -> No
         summary="Decide about one user, or about several",
         description=(
             "Decided at the moment of the call, within the caps, and remembered. The answer to one user is a decision; to a list it is a "
-            "list in its order. Never fails for want of Redis or a model: `degraded` says what was missing."
+            "list in its order, in which an item that is no user is answered by an error in its place. Never fails for want of Redis or a "
+            "model: `degraded` says what was missing."
         ),
         responses={
-            200: {"model": DecisionOut | list[DecisionOut]},
+            200: {"model": DecisionOut | list[DecisionOut | ErrorAnswer]},
             400: {"model": ErrorAnswer, "description": "The body is not JSON."},
             413: {"model": ErrorAnswer, "description": "Too many bytes or items."},
-            422: {"model": ErrorAnswer, "description": "Not a user, or a user id that cannot be one."},
+            422: {"model": ErrorAnswer, "description": "Not a user, or a user id that cannot be one; of a list, every item."},
         },
         openapi_extra=request_body(DecisionIn, max_items=context.max_decisions),
     )
@@ -70,45 +71,53 @@ def add_decision_routes(app: FastAPI, context: ApiContext, pool: Executor) -> No
 
 
 def _decide_one(context: ApiContext, payload: Any) -> bytes:
-    asked = _validated(_ONE, payload)
+    asked = _asked(payload)
+    if isinstance(asked, ApiError):
+        raise asked
     answer = context.decider.decide_one(asked.user_id, now_us=context.now_us())
     _count(context, answer)
     return answer.output
 
 
 def _decide_many(context: ApiContext, payload: list[Any]) -> bytes:
+    """Answer each item in its place: the bad ones by an error, the good ones by their decision."""
     if len(payload) > context.max_decisions:
         raise ApiError(
             "too_many_items", f"got {len(payload)} users, expected at most {context.max_decisions}", what_to_do="send smaller batches"
         )
-    asked = _validated(_MANY, payload)
-    answers = context.decider.decide_many([one.user_id for one in asked], now_us=context.now_us())
-    for answer in answers:
-        _count(context, answer)
-    return b"[" + b",".join(answer.output for answer in answers) + b"]"
+    asked = [_asked(item, at=f"[{index}]") for index, item in enumerate(payload)]
+    errors = [item for item in asked if isinstance(item, ApiError)]
+    if errors and len(errors) == len(asked):
+        raise errors[0]
+    answers = iter(context.decider.decide_many([item.user_id for item in asked if isinstance(item, DecisionIn)], now_us=context.now_us()))
+    return b"[" + b",".join(_item_answer(context, item, answers) for item in asked) + b"]"
 
 
-def _validated(adapter: TypeAdapter[Any], payload: Any) -> Any:
+def _item_answer(context: ApiContext, asked: DecisionIn | ApiError, answers: Iterator[Answer]) -> bytes:
+    if isinstance(asked, ApiError):
+        return orjson.dumps(asked.content())
+    answer = next(answers)
+    _count(context, answer)
+    return answer.output
+
+
+def _asked(item: Any, *, at: str = "") -> DecisionIn | ApiError:
+    """Whom one item asks about, or what is wrong with it; ``at`` is its place in the body."""
     try:
-        value = adapter.validate_python(payload)
+        asked = _ONE.validate_python(item)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_context=False)[0]
-        field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+        field = ".".join([*([at] if at else []), *(str(part) for part in first["loc"])])
         message = f"{field or 'body'}: {first['msg']}"
-        raise ApiError("invalid_request", message, field=field, what_to_do='send {"user_id": "..."} or a list of them') from None
-    _refuse_unstorable(value if isinstance(value, list) else [value])
-    return value
-
-
-def _refuse_unstorable(asked: list[DecisionIn]) -> None:
-    for index, one in enumerate(asked):
-        if "\0" in one.user_id or one.user_id.isspace():
-            raise ApiError(
-                "invalid_request",
-                f"user_id: got {one.user_id!r}, expected text that is not blank and holds no NUL",
-                field=f"[{index}].user_id" if len(asked) > 1 else "user_id",
-                what_to_do="send the id that the events carry",
-            )
+        return ApiError("invalid_request", message, field=field, what_to_do='send {"user_id": "..."} or a list of them')
+    if "\0" in asked.user_id or asked.user_id.isspace():
+        return ApiError(
+            "invalid_request",
+            f"user_id: got {asked.user_id!r}, expected text that is not blank and holds no NUL",
+            field=f"{at}.user_id" if at else "user_id",
+            what_to_do="send the id that the events carry",
+        )
+    return asked
 
 
 def _count(context: ApiContext, answer: Answer) -> None:

@@ -56,10 +56,14 @@ class ApiError(Exception):
 
     def answer(self) -> Response:
         """Make the HTTP answer."""
+        return json_answer(self.content(), status=STATUS_OF_CODE[self.code])
+
+    def content(self) -> dict[str, Any]:
+        """Make the answer's body; also what stands for one bad item in a list of answers."""
         error = {"code": self.code, "message": self.message, "what_to_do": self.what_to_do}
         if self.field is not None:
             error["field"] = self.field
-        return json_answer({"error": error, **self.more}, status=STATUS_OF_CODE[self.code])
+        return {"error": error, **self.more}
 
 
 def json_answer(content: Any, *, status: int = HTTPStatus.OK) -> Response:

@@ -83,8 +83,22 @@ def _admit_all(items: list[Any], context: ApiContext, received_us: int) -> tuple
 
 
 def stream_body(item: Mapping[str, Any], received_us: int) -> bytes:
-    """Make what the stream carries: the item as it was sent, and when it was received."""
-    return orjson.dumps({"received_us": received_us, "item": item})
+    """Make what the stream carries: the admitted item as it was sent, and when it was received.
+
+    Fields that nobody admitted are left out where they are no JSON (a lone surrogate, an integer past 64 bits).
+    """
+    try:
+        return orjson.dumps({"received_us": received_us, "item": item})
+    except orjson.JSONEncodeError:
+        return orjson.dumps({"received_us": received_us, "item": {key: value for key, value in item.items() if _is_json({key: value})}})
+
+
+def _is_json(value: Mapping[str, Any]) -> bool:
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return False
+    return True
 
 
 def _publish(context: ApiContext, messages: list[tuple[str, bytes]]) -> None:

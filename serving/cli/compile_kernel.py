@@ -25,8 +25,9 @@ def main() -> None:
     program = compile_program(catalogue)
     vector(b"", 0, program)
     merge(Timeline(), timeline_from_events([], catalogue.kinds), catalogue.kinds)
-    columns = {field.name: np.zeros(1, np.int16 if field.name == "kind" else np.int64) for field in fields(EventColumns)}
-    batch_vectors(EventColumns(**columns), 1, np.zeros(1, np.int64), np.zeros(1, np.int64), program)
+    numbers = {field.name: np.zeros(1, np.int64) for field in fields(EventColumns) if field.name != "kind"}
+    columns = EventColumns(**numbers, kind=np.zeros(1, np.int16))
+    batch_vectors(columns, 1, np.zeros(1, np.int64), np.zeros(1, np.int64), program)
 
 
 if __name__ == "__main__":

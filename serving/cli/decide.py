@@ -34,6 +34,7 @@ def decide(user_id: str, /, *, place: Place = HERE) -> None:
 
     _check_user_id(user_id)
     with opened(place) as installation:
+        installation.refuse_forgetful_redis()
         answer = installation.decisions().decide_one(user_id, now_us=bootstrap.now_us())
     _print_bytes(answer.output)
 

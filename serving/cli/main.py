@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import cyclopts
 
-from serving.cli import decide, demo, import_command, serve, train
+from serving.cli import decide, demo, import_command, rebuild_command, serve, train
 from serving.cli.faults import expected_failures, one_line
 
 BAD_INPUT = 2
@@ -28,6 +28,7 @@ def build_app() -> cyclopts.App:
     app.command(demo.demo)
     app.command(demo.up)
     app.command(import_command.import_logs, name="import")
+    app.command(rebuild_command.rebuild)
     app.command(train.train)
     app.command(serve.serve)
     app.command(decide.decide)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,7 +22,7 @@ _FEASTS_OWN = {"PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR"}  # set
 
 
 class AlreadyRunningError(Exception):
-    """Something runs on this state directory already."""
+    """Something runs on this state directory, or listens on this port, already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ def service_and_worker(
     settings: Settings, redis_url: str, *, port: int, host: str = _HOST, log_delay_s: float | None = None
 ) -> Iterator[Stack]:
     """Service and worker, ready; ended when the context ends. ``run.json`` says where they are for as long as they run."""
+    _require_durable(settings, redis_url)
     environment = child_environment(settings, redis_url)
     if log_delay_s is not None:
         environment["STILLHERE_LOG_DELAY_S"] = str(log_delay_s)
@@ -79,6 +81,15 @@ def service_and_worker(
         write_run_file(settings.home.run_file, Running(pid=os.getpid(), redis_url=redis_url, api_url=stack.api_url))
         cleanup.callback(settings.home.run_file.unlink, missing_ok=True)
         yield stack
+
+
+def _require_durable(settings: Settings, redis_url: str) -> None:
+    """Refuse here, in words: the children would refuse too, but into their logs."""
+    from serving import bootstrap
+
+    opened = bootstrap.installation(settings, redis_url)
+    opened.require_durable_redis()
+    opened.close()
 
 
 @contextmanager
@@ -113,6 +124,17 @@ def refuse_if_running(settings: Settings) -> None:
             f"{settings.home.root} is in use by process {running.pid} ({running.api_url}); end that one (Ctrl-C in its terminal), "
             "or choose another state directory with --home"
         )
+
+
+def refuse_if_taken(host: str, *ports: int) -> None:
+    """Raise `AlreadyRunningError` if something listens on one of the ports: said here, not in a log a minute later."""
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as exc:
+                raise AlreadyRunningError(f"port {port} of {host} cannot be listened on: {exc.strerror}; choose another port") from exc
 
 
 def child_environment(settings: Settings, redis_url: str) -> dict[str, str]:

@@ -15,10 +15,6 @@ class MessageClass(StrEnum):
     OUTREACH = "outreach"  # brings somebody back: e-mail, push, SMS
 
 
-SEVERITIES = ("critical", "high", "medium", "low")
-"""Alert classes, the gravest first. They name how grave a trigger is; which trigger speaks is the policy's order."""
-
-
 class Comparison(StrEnum):
     """How a condition compares; a missing feature (NaN) satisfies none."""
 
@@ -43,7 +39,7 @@ class Trigger:
 
     name: str
     message_class: MessageClass
-    severity: str  # alert class, one of SEVERITIES
+    severity: str  # alert class: critical, high, medium or low; names how grave it is, the order is the policy's
     conditions: tuple[Condition, ...] = ()  # all must hold
     risk_above_threshold: bool = False
     cause: str | None = None  # what the rule itself is about; `serving.decision.messages` says when it picks the message

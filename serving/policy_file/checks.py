@@ -24,9 +24,7 @@ def policy_faults(schema: PolicySchema, product: Product) -> Iterator[Fault]:
     for name, message in schema.messages.items():
         yield from _message_faults(name, message, schema, product)
     yield from _fallback_faults(schema)
-    for name, cap in schema.caps.items():
-        if cap.channel is not None:
-            yield from _unless_known(cap.channel, schema.channels, place("caps", name, "channel"), "channels")
+    yield from _cap_faults(schema)
     yield from _quiet_faults(schema)
 
 
@@ -99,6 +97,21 @@ def _fallback_faults(schema: PolicySchema) -> Iterator[Fault]:
             found = f"{len(fallbacks)} messages without causes on {name}" + (f" ({', '.join(fallbacks)})" if fallbacks else "")
             advice = "it is what is said when no cause stands out; give the others causes" if fallbacks else "add one without causes"
             yield Fault(path="messages", found=found, expected="one, the channel's fallback", advice=advice)
+
+
+def _cap_faults(schema: PolicySchema) -> Iterator[Fault]:
+    """Every channel has a cap, and all of them together: what was forgotten must not mean without end."""
+    for name, cap in schema.caps.items():
+        if cap.channel is not None:
+            yield from _unless_known(cap.channel, schema.channels, place("caps", name, "channel"), "channels")
+    capped = {cap.channel for cap in schema.caps.values()}
+    for channel in schema.channels:
+        if channel not in capped:
+            advice = f"add one, for example {channel}_per_day: {{channel: {channel}, limit: 1}}"
+            yield Fault(path="caps", found=f"no cap for the channel {channel}", expected="a cap for every channel", advice=advice)
+    if None not in capped:
+        found, advice = "no cap for all channels together", "add one, for example all_per_day: {limit: 2}"
+        yield Fault(path="caps", found=found, expected="a cap without channel", advice=advice)
 
 
 def _quiet_faults(schema: PolicySchema) -> Iterator[Fault]:

@@ -6,11 +6,14 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from features.declarations.fields import Duration, Name, Text, TimeZone, refuse
 from features.declarations.yaml_file import Declared
 from serving.decision.policy import Comparison, Condition, MessageClass
+
+LONGEST_COOLDOWN = timedelta(days=90)
+"""For as long the ledger keeps contacts (`keep_contacts` of serving.adapters.redis_ledger); a longer cooldown would be cut short."""
 
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 _CONDITION = re.compile(r"([a-z][a-z0-9_]*) *(>=|<=|>|<) *([-+]?[0-9]+(?:\.[0-9]+)?)", re.ASCII)
@@ -30,7 +33,14 @@ def _condition(value: Any) -> Condition:
     return Condition(feature=match[1], comparison=Comparison(match[2]), value=float(match[3]))
 
 
+def _cooldown(duration: timedelta) -> timedelta:
+    if not timedelta(0) < duration <= LONGEST_COOLDOWN:
+        raise refuse(f"a duration longer than nothing and at most {LONGEST_COOLDOWN.days}d", "the ledger forgets older contacts")
+    return duration
+
+
 Class = Annotated[MessageClass, Field(strict=False)]
+Cooldown = Annotated[Duration, AfterValidator(_cooldown)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Clock = Annotated[int, BeforeValidator(_minute_of_day)]
 ConditionText = Annotated[Condition, BeforeValidator(_condition)]
@@ -62,13 +72,13 @@ class MessageSchema(Declared):
     title: Text
     body: Text
     causes: list[Name] = Field(default_factory=list)
-    cooldown: Duration = timedelta(days=1)
+    cooldown: Cooldown = timedelta(days=1)
 
 
 class CapSchema(Declared):
     """At most so many contacts a local calendar day."""
 
-    limit: Annotated[int, Field(ge=0)]
+    limit: Annotated[int, Field(ge=0, le=10_000)]
     channel: Name | None = None
 
 

@@ -14,7 +14,7 @@ from features.core.kernel import vectors
 from features.core.product import Product
 from features.core.program import Program
 from features.core.timeline import TimelineFormatError, unpack
-from features.ports import ProfileStore, StoreError, TimelineStore
+from features.ports import ProfileStore, StoreError, TimelineStore, UnreadableUsersError
 from serving.decision.values import Degradation
 from serving.ports import FloatArray, Scorer
 
@@ -51,11 +51,10 @@ class Reader:
 
     def read(self, user_ids: Sequence[str], now_us: int) -> list[Known]:
         """What is known of each, in the order asked for; one unreadable user never costs another their answer."""
-        stored = _attempt(lambda: self.timelines.read(user_ids), StoreError)
-        profiles = _attempt(lambda: self.profiles.read(user_ids), StoreError)
+        timelines, profiles = _read_each(self.timelines.read, user_ids), _read_each(self.profiles.read, user_ids)
         known = [
-            _known(user_id, now_us, None if stored is None else stored[i].packed, None if profiles is None else profiles[i])
-            for i, user_id in enumerate(user_ids)
+            _known(user_id, now_us, None if stored is None else stored.packed, profile)
+            for user_id, stored, profile in zip(user_ids, timelines, profiles, strict=True)
         ]
         return self._scored(self._with_vectors(known))
 
@@ -119,6 +118,21 @@ def _known(user_id: str, now_us: int, packed: bytes | None, profile: Mapping[str
         profile=_plain(profile or {}),
         degraded=tuple(degradation for degradation, part in missing if part is None),
     )
+
+
+def _read_each(read: Callable[[Sequence[str]], Sequence[T]], user_ids: Sequence[str]) -> Sequence[T | None]:
+    """What is stored of each user; None where it could not be read. A row that cannot be decoded costs nobody else theirs."""
+    try:
+        return read(user_ids)
+    except UnreadableUsersError as exc:
+        _log.warning("degraded: %s", exc)
+        readable = [user_id for user_id in user_ids if user_id not in exc.user_ids]
+    except StoreError as exc:
+        _log.warning("degraded: %s: %s", type(exc).__name__, exc)
+        return [None] * len(user_ids)
+    # Each round leaves somebody out, so this ends; nobody is left to ask when all were to blame.
+    rows = dict(zip(readable, _read_each(read, readable) if readable else (), strict=True))
+    return [rows.get(user_id) for user_id in user_ids]
 
 
 def _flagged(known: Known, degradation: Degradation) -> Known:

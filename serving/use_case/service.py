@@ -48,7 +48,8 @@ class DecisionService:
     def decide_one(self, user_id: str, *, now_us: int, decision_id: str | None = None) -> DecisionAnswer:
         """Decide about one user at max(now, newest known event), within the caps, and remember it.
 
-        The same ``decision_id`` again gives the first answer again. An unknown user is an ordinary one about whom nothing is known.
+        The same ``decision_id`` again gives the first answer again. Where the ledger fails while it commits, the answer ("none") has an id
+        of its own. An unknown user is an ordinary one about whom nothing is known.
 
         Raises
         ------
@@ -66,8 +67,11 @@ class DecisionService:
     def _decide(self, user_ids: Sequence[str], now_us: int, ids: Sequence[str | None]) -> list[DecisionAnswer]:
         reader = Reader(product=self.product, program=self.program, scorer=self.scorer, timelines=self.timelines, profiles=self.profiles)
         ledger = LedgerOfOneCall(ledger=self.ledger, product=self.product.name)
-        settlement = Settlement(policy=self.policy, reader=reader, ledger=ledger, versions=self.versions)
+
+        def new_id(user_id: str) -> str:
+            return decision_id(user_id, now_us, self.entropy(ENTROPY_BYTES))
+
+        settlement = Settlement(policy=self.policy, reader=reader, ledger=ledger, versions=self.versions, new_id=new_id)
         return [
-            settlement.settle(known, id_ or decision_id(known.user_id, now_us, self.entropy(ENTROPY_BYTES)))
-            for known, id_ in zip(reader.read(user_ids, now_us), ids, strict=True)
+            settlement.settle(known, id_ or new_id(known.user_id)) for known, id_ in zip(reader.read(user_ids, now_us), ids, strict=True)
         ]

@@ -49,6 +49,14 @@ class LedgerOfOneCall:
         """What the ledger did; None when it is down."""
         return self._ask(lambda: self.ledger.commit(self.product, commit))
 
+    def receipt_of_uncertain(self, decision_id: str) -> bytes | None:
+        """The receipt under the id of a commit that got no reply, asked once although the ledger failed; None when nothing is found out."""
+        try:
+            return self.ledger.receipt(self.product, decision_id)
+        except LedgerError as exc:
+            _log.warning("whether %s was committed is unknown: %s", decision_id, exc)
+            return None
+
     def _ask(self, question: Callable[[], T]) -> T | None:
         if self.is_down:
             return None
@@ -68,12 +76,14 @@ class Settlement:
     reader: Reader
     ledger: LedgerOfOneCall
     versions: Mapping[str, str | None]
+    new_id: Callable[[str], str]  # a fresh decision id, by user id
 
     def settle(self, known: Known, decision_id: str) -> DecisionAnswer:
         """Decide within the caps, whatever other callers do at the same time.
 
-        A commit whose answer is lost counts as not made: the caller is told "none". Was it made after all, the stored receipt says so and
-        the contact is counted: the error is on the side of fewer contacts.
+        After a commit whose reply is lost the ledger is asked for the receipt, once: what it holds is the answer. Otherwise the caller is
+        told "none" under a new decision id that is not stored: should the commit have been made after all, or be made yet, its contact
+        counts and its receipt contradicts no answer.
         """
         inputs, refusals = self._inputs(known, decision_id), 0
         while inputs.contacts is not None:
@@ -83,12 +93,21 @@ class Settlement:
                 decision = decide(inputs, self.policy)
             answer = self._answer(known, inputs, decision, stored=True)
             result = self.ledger.commit(self._commit(known, inputs, decision, answer))
-            if result is not None and result.committed:
+            if result is None:
+                return self._after_lost_reply(known, inputs, answer)
+            if result.committed:
                 return answer if result.receipt == answer.receipt else _remembered(result.receipt)
             refusals += 1
-            if result is not None and refusals == MAX_REFUSALS:
+            if refusals == MAX_REFUSALS:
                 inputs = replace(inputs, refused_by=result.refused_by)  # closes every arm, so that the next commit cannot be refused
             inputs = self._with_contacts(inputs)
+        return self._answer(known, inputs, decide(inputs, self.policy), stored=False)
+
+    def _after_lost_reply(self, known: Known, inputs: Inputs, answer: DecisionAnswer) -> DecisionAnswer:
+        receipt = self.ledger.receipt_of_uncertain(inputs.decision_id)
+        if receipt is not None:
+            return answer if receipt == answer.receipt else _remembered(receipt)
+        inputs = self._with_contacts(replace(inputs, decision_id=self.new_id(known.user_id)))
         return self._answer(known, inputs, decide(inputs, self.policy), stored=False)
 
     def _inputs(self, known: Known, decision_id: str) -> Inputs:

@@ -13,12 +13,12 @@ HOUR_US = 3_600_000_000
 ATTEMPTS = 2_000
 
 
-def granted_by_one_process(redis_url: str, k: int, number: int) -> int:
+def granted_by_one_process(redis_url: str, k: int, number: int, attempts: int = ATTEMPTS) -> int:
     """How many of its attempts on one user's cap of ``k`` this process is granted."""
     window = CapWindow(name="cap:daily", channel=None, since_us=AT_US - HOUR_US, until_us=AT_US + HOUR_US, limit=k)
     with connect(redis_url, timeout_ms=30_000) as client:
         ledger = RedisLedger(client=client)
-        return sum(ledger.commit("onboarding", _commit(number * ATTEMPTS + attempt, window)).committed for attempt in range(ATTEMPTS))
+        return sum(ledger.commit("onboarding", _commit(number * ATTEMPTS + attempt, window)).committed for attempt in range(attempts))
 
 
 def _commit(number: int, window: CapWindow) -> Commit:

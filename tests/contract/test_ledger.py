@@ -199,6 +199,12 @@ def test_sixteen_threads_together_never_get_more_than_the_cap(ledger, k):
     assert len(ledger.contacts("onboarding", "ada", since_us=0)) == len(ledger.outbox("onboarding")) == k
 
 
+def test_r1_four_processes_together_never_get_more_than_the_cap(redis_url):
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
+        granted = list(pool.map(granted_by_one_process, [redis_url] * 4, [3] * 4, range(4), [200] * 4))
+    assert sum(granted) == 3
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("k", [1, 3, 100])
 def test_r1_sixteen_processes_together_never_get_more_than_the_cap(redis_url, k):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from features.adapters.feast_store import FeastProfileStore
 from features.adapters.memory import MemoryProfileStore
+from features.ingest.admission import ProfileChange, admit_identify
+from features.ingest.sinks import changes_by_instant
 from features.ports import ProfileStore
 
 T0 = 1_772_000_000_000_000
@@ -56,6 +59,21 @@ def test_an_older_change_fills_gaps_and_overwrites_nothing_newer(store):
     store.write({"ada": {"plan": "pro"}}, changed_us=T0 + 10)
     store.write({"ada": {"plan": "free", "timezone": "UTC"}}, changed_us=T0)
     assert store.read(["ada"]) == [{"plan": "pro", "timezone": "UTC"}]
+
+
+@pytest.mark.parametrize("in_one_batch", [False, True])
+def test_a_withdrawal_counts_though_the_clock_that_sent_it_is_slow(store, onboarding, in_one_batch):
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    changes = []
+    for consent, sent_minute, received_minute in ((True, 0, 0), (False, -2, 5)):
+        occurred_at = (noon + timedelta(minutes=sent_minute)).isoformat()
+        item = {"type": "identify", "user_id": "ada", "occurred_at": occurred_at, "traits": {"consent": consent}}
+        change = admit_identify(item, onboarding, noon + timedelta(minutes=received_minute))
+        assert isinstance(change, ProfileChange)
+        changes.append(change)
+    for batch in [changes] if in_one_batch else [[change] for change in changes]:
+        store.write_history(changes_by_instant(batch))
+    assert store.read(["ada"]) == [{"consent": False}]
 
 
 def test_of_two_changes_at_the_same_instant_the_later_arrival_counts(store):

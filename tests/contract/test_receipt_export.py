@@ -68,6 +68,22 @@ def test_another_exporter_goes_on_where_the_last_one_stopped(world, exporter, cl
     assert len(exported_ids(tmp_path)) == len(rows(tmp_path)) == 2
 
 
+def test_a_file_that_fails_after_another_was_written_makes_no_duplicates(world, exporter, tmp_path):
+    blocked = tmp_path / "day=2026-03-03"
+    blocked.write_text("a file where the folder of the second day should be")
+    world.answer("ada")
+    world.later(days=1)
+    world.answer("ada")
+    with pytest.raises(StoreError, match="check space and permissions"):
+        exporter.export()
+    world.later(days=-1)
+    world.answer("ben")  # one more of the first day, so that its next file is another
+    blocked.unlink()
+    exporter.export()
+    ids = [row["decision_id"] for row in rows(tmp_path)]
+    assert len(ids) == len(set(ids)) == 3
+
+
 def test_another_products_receipts_are_left_alone(world, client, tmp_path):
     world.answer("ada")
     assert ReceiptExporter(client=client, product="onboard*", receipts_dir=tmp_path).export() == 0

@@ -7,13 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import redis
+from feast.protos.feast.types.Value_pb2 import Value
 
-from features.adapters.feast_store import FeastTimelineStore
+from features.adapters.feast_store import FeastProfileStore, FeastTimelineStore, entity_key
 from features.adapters.memory import MemoryTimelineStore
 from features.core.catalogue import Kind
 from features.core.event import Event
 from features.core.timeline import pack, timeline_from_events, unpack
-from features.ports import TimelineStore
+from features.ports import StoredTimeline, StoreError, TimelineStore, UnreadableUsersError
 
 KINDS = (Kind(name="login", keep=1000), Kind(name="click", keep=3, keep_first=1))
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -116,3 +118,60 @@ def test_eight_writers_of_one_user_lose_nothing(store):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(8)))
     assert store.read(["ada"])[0].packed == pack(timeline(*range(400)))
+
+
+def spoil(store, url, user_id, field_value):
+    """Put bytes that are no timeline where the store keeps the user's."""
+    if isinstance(store, MemoryTimelineStore):
+        store._rows[user_id] = StoredTimeline(packed=field_value, version_us=store._rows[user_id].version_us)
+        return
+    (key,) = store._online._generate_redis_keys_for_entities(store._store.config, [entity_key(user_id)])
+    with redis.Redis.from_url(url) as client:
+        (field,) = [name for name in client.hkeys(key) if not name.startswith(b"_ts:")]
+        client.hset(key, field, field_value)
+
+
+SPOILT = [Value(bytes_val=b"rubbish").SerializeToString(), b"\xff\xff\xff"]  # no timeline in Feast's value; no value of Feast's
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_one_timeline_that_cannot_be_read_costs_nobody_else_their_events(store, redis_url, spoilt):
+    users = [f"user-{n}" for n in range(20)]
+    store.merge({"ada": timeline(1), **{user_id: timeline(1) for user_id in users}})
+    spoil(store, redis_url, "ada", spoilt)
+    with pytest.raises(UnreadableUsersError, match="user 'ada' cannot be read; run `stillhere rebuild ada`") as caught:
+        store.merge({"ada": timeline(2), **{user_id: timeline(2) for user_id in users}})
+    assert isinstance(caught.value, StoreError)
+    assert caught.value.user_ids == ("ada",)
+    assert [row.packed for row in store.read(users)] == [pack(timeline(1, 2))] * 20
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_a_rebuild_replaces_what_cannot_be_read_and_merges_all_else(store, redis_url, spoilt):
+    store.merge({"ada": timeline(1), "bob": timeline(1)})
+    spoil(store, redis_url, "ada", spoilt)
+    for _ in range(2):
+        store.rebuild({"ada": timeline(2), "bob": timeline(2)})
+    assert [row.packed for row in store.read(["ada", "bob"])] == [pack(timeline(2)), pack(timeline(1, 2))]
+
+
+def test_rows_that_are_not_feasts_are_named_by_the_read(feature_store, redis_url, clock):
+    store = FeastTimelineStore(feature_store, kinds=KINDS, clock_us=clock)
+    store.merge({user_id: timeline(1) for user_id in ("ada", "bob", "eve")})
+    spoil(store, redis_url, "bob", b"\xff\xff\xff")
+    with pytest.raises(UnreadableUsersError) as caught:
+        store.read(["ada", "bob", "eve", "nobody"])
+    assert caught.value.user_ids == ("bob",)
+
+
+def test_a_profile_that_is_not_feasts_is_named_by_the_read(feature_store, onboarding, redis_url):
+    profiles = FeastProfileStore(feature_store, onboarding)
+    profiles.write({user_id: {"plan": "free"} for user_id in ("ada", "bob")}, changed_us=1)
+    (key,) = profiles._online._generate_redis_keys_for_entities(feature_store.config, [entity_key("bob")])
+    with redis.Redis.from_url(redis_url) as client:
+        for field in client.hkeys(key):
+            if not field.startswith(b"_"):
+                client.hset(key, field, b"\xff\xff\xff")
+    with pytest.raises(UnreadableUsersError, match="the stored profile of user 'bob'") as caught:
+        profiles.read(["ada", "bob"])
+    assert caught.value.user_ids == ("bob",)

@@ -15,7 +15,7 @@ from serving.cli.demo.state import is_demo, keep, reset
 from serving.cli.faults import BadInputError
 from tests.small_model import write_small_bundle
 
-COMMANDS = ("demo", "up", "import", "train", "serve", "decide", "explain", "replay")
+COMMANDS = ("demo", "up", "import", "rebuild", "train", "serve", "decide", "explain", "replay")
 EVENTS = """\
 {"event_id": "1", "user_id": "ada", "kind": "login", "occurred_at": "2026-03-01T12:00:00Z"}
 {"event_id": "2", "user_id": "ada", "kind": "login", "occurred_at": "2026-03-01T12:00:00"}
@@ -96,6 +96,18 @@ def test_explaining_a_user_remembers_nothing(run):
     code, _, err = run("replay", decision_id)
     assert code == 2
     assert "no decision" in err
+
+
+def test_rebuild_brings_timelines_back_from_the_raw_log(run, tmp_path):
+    log = tmp_path / "events.jsonl"
+    log.write_text(EVENTS)
+    assert run("import", log, "--log", "events")[0] == 0
+    code, _, err = run("rebuild", "ada")
+    assert code == 0
+    assert "1 events of 1 users" in err
+    code, _, err = run("rebuild", "ada", "stranger")
+    assert code == 2
+    assert "is of stranger; correct the name" in err
 
 
 def test_import_sets_bad_rows_aside_and_goes_on(run, tmp_path):

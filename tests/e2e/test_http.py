@@ -15,6 +15,7 @@ from serving.adapters.memory_event_stream import MemoryEventStream
 from serving.api.app import build_app
 from serving.api.context import ApiContext
 from serving.api.metrics import Metrics
+from serving.api.schemas import ErrorAnswer
 from serving.policy_file import load_policy
 from serving.ports import EventStreamError, LedgerError
 from serving.worker import Worker
@@ -141,7 +142,7 @@ def test_bad_input_costs_itself_and_nothing_else(site, bad, code, field):
 
 
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/decisions"])
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[NaN", b'{"user_id": "\\ud800"}', b'{"user_id": "\\ud800", "x": NaN}'])
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[NaN"])
 def test_what_is_not_json_is_refused_as_a_whole(site, path, body):
     error_of(site.http.post(path, content=body), 400, "malformed_json")
 
@@ -150,6 +151,16 @@ def test_what_is_not_json_is_refused_as_a_whole(site, path, body):
 def test_json_that_is_too_deep_is_refused_and_the_service_goes_on(site, body):
     error_of(site.http.post("/v1/events", content=body), 400, "malformed_json")
     assert site.http.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("odd", [b'"\\ud800"', b"1e999", b"99999999999999999999", b"NaN"])
+def test_what_json_writers_get_wrong_costs_its_own_item(site, odd):
+    good = orjson.dumps(login_failed())
+    bad = good[:-1] + b', "session_id": ' + odd + b"}"
+    ignored = good[:-1] + b', "unheard_of": ' + odd + b"}"
+    answer = site.http.post("/v1/events", content=b"[" + b",".join((good, bad, ignored)) + b"]")
+    assert answer.status_code == 202
+    assert (answer.json()["accepted"], [row["index"] for row in answer.json()["rejected"]]) == (2, [1])
 
 
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/decisions"])
@@ -182,12 +193,24 @@ def test_too_many_items_are_refused(onboarding):
         ({"user_id": " "}, "user_id"),
         ({"user_id": "a\0b"}, "user_id"),
         ({"user_id": "x" * 129}, "user_id"),
-        ([{"user_id": "ada"}, {"user_id": None}], "[1].user_id"),
-        ([{"user_id": "ada"}, {"user_id": "a\0b"}], "[1].user_id"),
+        ([{"user_id": None}, {"user_id": ""}], "[0].user_id"),
+        ([{"user_id": "a\0b"}, 3], "[0].user_id"),
+        ([3], "[0]"),
     ],
 )
 def test_a_decision_needs_a_user(site, body, field):
     assert error_of(site.http.post("/v1/decisions", content=json.dumps(body)), 422, "invalid_request")["field"] == field
+
+
+@pytest.mark.parametrize(("bad", "field"), [({"user_id": ""}, "[1].user_id"), ({"user_id": "a\0b"}, "[1].user_id"), (3, "[1]")])
+def test_one_bad_item_costs_no_other_its_decision(site, bad, field):
+    response = site.http.post("/v1/decisions", [{"user_id": "zed"}, bad, {"user_id": "ada"}])
+    assert response.status_code == 200
+    zed, refused, ada = response.json()
+    assert (zed["user_id"], ada["user_id"]) == ("zed", "ada")
+    assert (refused.keys(), refused["error"]["code"], refused["error"]["field"]) == ({"error"}, "invalid_request", field)
+    assert 'stillhere_decisions_total{action="none",code="no_consent"} 2.0' in site.http.get("/metrics").text
+    ErrorAnswer.model_validate(refused)
 
 
 def test_several_users_are_answered_in_their_order(site):

@@ -72,6 +72,26 @@ def one_event(draw: st.DrawFn) -> Event:
     )
 
 
+def crowded_histories() -> st.SearchStrategy[list[Event]]:
+    """More events of one kind than `full_catalogue(keep=2)` keeps, at few instants, many of them late."""
+    events = st.builds(
+        lambda name, hours, delay, session: Event(
+            event_id=name,
+            user_id="ada",
+            kind="login",
+            occurred_at=STARTS[1] + timedelta(hours=hours),
+            received_at=STARTS[1] + timedelta(hours=hours) + delay,
+            subject=name,
+            session_id=session,
+        ),
+        st.sampled_from("abc"),
+        st.integers(0, 30),
+        st.sampled_from((timedelta(0), timedelta(hours=5), timedelta(days=1), -FUTURE_TOLERANCE)),
+        st.sampled_from((None, "s1", "s2")),
+    )
+    return st.lists(events, min_size=7, max_size=20)
+
+
 @st.composite
 def histories(draw: st.DrawFn, max_size: int = 30) -> list[Event]:
     """One user's events with late, early, reordered and repeated ones."""

@@ -18,11 +18,13 @@ from features.core.event import Event, from_us, to_us
 from features.core.kernel import batch_vectors, vector, vectors
 from features.core.program import compile_program
 from features.core.timeline import TimelineFormatError, pack, timeline_from_events, unpack
-from tests.laws.histories import GROUPS, catalogues, flood, full_catalogue, histories, instants
+from tests.laws.histories import GROUPS, STARTS, catalogues, crowded_histories, flood, full_catalogue, histories, instants
 from tests.oracle import DEFINITIONS, oracle_vector
 
 FULL = full_catalogue()
 FULL_PROGRAM = compile_program(FULL)
+SMALL = full_catalogue(keep=2)
+SMALL_PROGRAM = compile_program(SMALL)
 
 
 def same(left: object, right: object) -> bool:
@@ -54,6 +56,14 @@ def test_batch_equals_the_oracle_at_past_instants(users: list[list[Event]], cata
     found = batch_vectors(columns, len(user_ids), spine_user, as_of_us, compile_program(catalogue), threads=threads)
     expected = [oracle_vector(users[user], at_us, catalogue) for _, user, at_us in rows]
     assert same(found, np.array(expected, np.float64).reshape(found.shape))
+
+
+@given(crowded_histories(), st.lists(st.integers(0, 60), min_size=1, max_size=5))
+def test_batch_keeps_the_newest_and_oldest_of_what_was_known_then(events: list[Event], hours: list[int]) -> None:
+    columns, _ = columns_from_events(events, SMALL.kinds)
+    as_of_us = np.array([to_us(STARTS[1]) + hour * 3_600_000_000 for hour in hours])
+    found = batch_vectors(columns, 1, np.zeros(len(hours), np.int64), as_of_us, SMALL_PROGRAM)
+    assert same(found, [oracle_vector(events, at_us, SMALL) for at_us in as_of_us.tolist()])
 
 
 @given(histories(), instants())

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
 
+from features.backfill.raw_scan import data_fingerprint
 from features.core.product import Product
 from features.home import Home
-from models.bundle import load_bundle
+from models.bundle import REGISTRATION, load_bundle
 from serving.adapters.model_registry import CURRENT, RegistryError, fetch_champion, newest_local, resolve_champion
 from tests.unit.training import synthetic
 from training.errors import EmptyLogError
@@ -56,7 +57,7 @@ def test_the_run_has_figures_plots_card_data_and_fingerprints(place: Place) -> N
     assert run.info.status == "FINISHED"
     assert run.data.metrics["model.auc"] == pytest.approx(place.outcome.trained.review.evaluations[MODEL].figures["auc"].value)
     assert run.data.tags["stillhere.feature_fingerprint"] == place.product.catalogue.fingerprint
-    assert len(run.data.tags["stillhere.data_fingerprint"]) == 64
+    assert run.data.tags["stillhere.data_fingerprint"] == data_fingerprint(place.home.raw_dir(place.product.name))
     assert {each.path for each in client.list_artifacts(run.info.run_id)} == {"model_card.md", "plots"}
     assert {each.path for each in client.list_artifacts(run.info.run_id, "plots")} == {
         "plots/reliability.png",
@@ -64,12 +65,15 @@ def test_the_run_has_figures_plots_card_data_and_fingerprints(place: Place) -> N
         "plots/shap_by_cause.png",
     }
     assert [each.dataset.name for each in run.inputs.dataset_inputs] == ["tiny-training", "tiny-testing"]
+    slices = place.outcome.trained.slices
+    assert len(slices.fitted.rows) == len(slices.train.rows) + len(slices.stop.rows)
+    assert run.inputs.dataset_inputs[0].dataset.digest == slices.fitted.fingerprint() == run.data.tags["stillhere.rows_fingerprint"]
 
 
 def test_the_champion_is_fetched_verified_and_remembered(place: Place, tmp_path: Path) -> None:
     folder = fetch_champion("tiny", tmp_path)
     assert folder is not None
-    bundle = load_bundle(folder, place.product.catalogue)
+    bundle = load_bundle(folder, place.product)
     assert bundle.version == f"tiny/{place.outcome.registration.version}"
     assert json.loads((tmp_path / CURRENT).read_text()) == {"version": bundle.version, "folder": folder.name}
     test = place.outcome.trained.slices.test
@@ -82,7 +86,7 @@ def test_a_corrupt_copy_is_fetched_again(place: Place, tmp_path: Path) -> None:
     (folder / "model.txt").write_text("broken")
     assert newest_local(tmp_path) is None
     assert fetch_champion("tiny", tmp_path) == folder
-    load_bundle(folder, place.product.catalogue)
+    load_bundle(folder, place.product)
 
 
 def test_without_mlflow_the_last_verified_bundle_serves(place: Place, tmp_path: Path) -> None:
@@ -100,6 +104,31 @@ def test_without_mlflow_the_last_verified_bundle_serves(place: Place, tmp_path: 
         assert not (tmp_path / "nowhere.db").exists()
     finally:
         mlflow.set_tracking_uri(f"sqlite:///{place.folder}/mlflow.db")
+
+
+def test_a_garbage_database_is_a_registry_that_is_away(place: Place, tmp_path: Path) -> None:
+    folder = fetch_champion("tiny", tmp_path)
+    (tmp_path / "garbage.db").write_bytes(b"this is no database" * 500)
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/garbage.db")
+    try:
+        assert fetch_champion("tiny", tmp_path) == folder
+        with pytest.raises(RegistryError, match="could not name the champion"):
+            resolve_champion("tiny")
+    finally:
+        mlflow.set_tracking_uri(f"sqlite:///{place.folder}/mlflow.db")
+
+
+def test_a_cached_version_of_another_database_is_fetched_anew(place: Place, tmp_path: Path) -> None:
+    folder = fetch_champion("tiny", tmp_path)
+    assert folder is not None
+    file = folder / REGISTRATION
+    registration = json.loads(file.read_text())
+    assert registration["run_id"] == place.outcome.run_id
+    file.write_text(json.dumps({**registration, "run_id": "of another database"}))
+    (folder / "left_over.txt").touch()
+    assert fetch_champion("tiny", tmp_path) == folder
+    assert json.loads(file.read_text()) == registration
+    assert not (folder / "left_over.txt").exists()
 
 
 def test_a_product_never_trained_has_no_champion(place: Place, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from features.adapters.feast_store import FeastProfileStore, SnapshotMissingErro
 from features.adapters.profile_history import ProfileHistory
 from features.core.event import to_us
 from features.home import Home
+from features.ingest.admission import ProfileChange, admit_identify
+from features.ingest.sinks import changes_by_instant
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -82,6 +84,20 @@ def test_a_row_sees_the_profile_of_its_instant_and_no_later_change(store, home, 
     assert [None if pd.isna(value) else value for value in rows["plan"]] == [None, "free", "free", "pro", "pro"]
     assert [None if pd.isna(value) else value for value in rows["timezone"]] == [None, "UTC", "UTC", None, None]
     assert [None if pd.isna(value) else bool(value) for value in rows["consent"]] == [None, True, True, True, True]
+
+
+def test_an_identify_that_is_dated_back_is_not_seen_by_rows_before_it_was_received(store, home, onboarding):
+    received_at = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    item = {"type": "identify", "user_id": "ada", "occurred_at": "2026-02-23T09:00:00Z", "traits": {"plan": "pro"}}
+    change = admit_identify(item, onboarding, received_at)
+    assert isinstance(change, ProfileChange)
+    profiles = FeastProfileStore(store, onboarding)
+    profiles.write_history(changes_by_instant([change]))
+    instants = [datetime(2026, 2, 25, tzinfo=UTC), received_at - timedelta(microseconds=1), received_at]
+    write_snapshots(home, onboarding, [("ada", at, at) for at in instants])
+    rows = historical(store, spine_of(*[("ada", at) for at in instants]))
+    assert [None if pd.isna(value) else value for value in rows["plan"]] == [None, None, "pro"]
+    assert profiles.read(["ada"]) == [{"plan": "pro"}]
 
 
 @pytest.mark.parametrize("late_by", [DAY, timedelta(milliseconds=500), timedelta(microseconds=1)], ids=str)

@@ -79,11 +79,12 @@ def up(
     from serving import bootstrap
     from serving.cli.demo.state import is_trained, reset
     from serving.cli.serve import watch
-    from serving.cli.stack import mlflow_page, redis_server, refuse_if_running, service_and_worker
+    from serving.cli.stack import mlflow_page, redis_server, refuse_if_running, refuse_if_taken, service_and_worker
     from serving.cli.steps import Steps
 
     settings, steps, console = place.settings(), Steps(), Console(highlight=False)
     refuse_if_running(settings)
+    refuse_if_taken("127.0.0.1", port, mlflow_port)
     with redis_server(settings) as redis_url:
         opened = bootstrap.installation(settings, redis_url)
         if not is_trained(settings.home, opened.product.name):

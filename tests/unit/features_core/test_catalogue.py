@@ -14,6 +14,7 @@ CATALOGUE = Catalogue(kinds=(Kind(name="login"), Kind(name="click")), features=(
     [
         replace(CATALOGUE, kinds=(Kind(name="login", keep=65), Kind(name="click"))),
         replace(CATALOGUE, kinds=(Kind(name="login", keep_first=3), Kind(name="click"))),
+        replace(CATALOGUE, kinds=(Kind(name="login", value_unit="cents"), Kind(name="click"))),
         replace(CATALOGUE, features=(replace(LOGINS, window=timedelta(days=8)),)),
         replace(CATALOGUE, features=(replace(LOGINS, kinds=("click",)),)),
         replace(CATALOGUE, features=(replace(LOGINS, aggregation=Aggregation.SUM),)),

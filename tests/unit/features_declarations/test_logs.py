@@ -40,6 +40,7 @@ logs:
     format: csv
     user_id: user
     attributes: {tariff: plan}
+    known_since: beginning
   outcome:
     shape: labels
     format: csv
@@ -155,6 +156,17 @@ def test_every_shape_becomes_its_declaration(folder, smallest):
             "tariff: plans",
             'logs.people.attributes.tariff: found "plans", expected one of plan, age, vip, zone; declare it under',
         ),
+        (
+            "    known_since: beginning\n",
+            "",
+            "logs.people: found neither changed_at nor known_since, expected exactly one of changed_at, known_since; name the column",
+        ),
+        (
+            "known_since: beginning",
+            "known_since: beginning\n    changed_at: at",
+            "logs.people: found changed_at and known_since, expected exactly one of changed_at, known_since",
+        ),
+        ("known_since: beginning", "known_since: ever", "logs.people.known_since: found \"ever\", expected 'beginning'"),
         (
             "known_after: 40d",
             "known_after: 20d",

@@ -121,14 +121,20 @@ def test_an_integer_column_says_what_it_expects() -> None:
         as_integer("1.5", "n")
 
 
-def test_each_count_of_a_wide_row_is_one_event_at_noon(product: Product) -> None:
+def test_each_count_of_a_wide_row_is_one_event_at_noon_that_is_known_when_the_day_is_over(product: Product) -> None:
     judged = daily_judge(DAILY, product, NOW)({"who": "ada", "day": "2024-05-01", "n": "3", "m": 2.0})
     events = [item for item in judged if isinstance(item, Event)]
     assert [(item.kind, item.value, item.event_id) for item in events] == [
         ("purchase", 3, "daily/purchase/2024-05-01"),
         ("purchase", 2, "daily/purchase/2024-05-01"),
     ]
-    assert {item.occurred_at for item in events} == {item.received_at for item in events} == {datetime(2024, 5, 1, 12, tzinfo=UTC)}
+    assert {item.occurred_at for item in events} == {datetime(2024, 5, 1, 12, tzinfo=UTC)}
+    assert {item.received_at for item in events} == {datetime(2024, 5, 2, tzinfo=UTC)}
+
+
+def test_a_count_of_the_day_of_the_import_is_known_at_the_import(product: Product) -> None:
+    evening = datetime(2024, 5, 1, 20, tzinfo=UTC)
+    assert event(daily_judge(DAILY, product, evening)({"who": "ada", "day": "2024-05-01", "n": "3"})).received_at == evening
 
 
 @pytest.mark.parametrize("nothing", [None, "0", 0, "0.0", 0.0])
@@ -153,7 +159,7 @@ def test_a_profile_row_sets_what_it_states(product: Product) -> None:
     judged = profile_judge(PROFILES, product, NOW)(row(Plan="pro", Seats="7", OK="True"))
     assert judged == [
         ProfileChange(
-            user_id="ada", attributes={"plan": "pro", "seats": 7.0, "consent": True}, changed_at=datetime(2024, 5, 1, 10, tzinfo=UTC)
+            user_id="ada", attributes={"plan": "pro", "seats": 7.0, "consent": True}, known_at=datetime(2024, 5, 1, 10, tzinfo=UTC)
         )
     ]
     typed = profile_judge(PROFILES, product, NOW)(row(Plan=3, Seats=7, OK=False))
@@ -169,11 +175,11 @@ def test_empty_attributes_of_a_profile_row_say_nothing(product: Product) -> None
     assert judge(row()) == []
 
 
-def test_a_profile_without_dates_holds_from_the_beginning(product: Product) -> None:
+def test_a_profile_that_is_declared_known_since_the_beginning_is(product: Product) -> None:
     undated = ProfilesLog(name="people", syntax=CSV, user_id="who", attribute_columns={"Plan": "plan"})
     judged = profile_judge(undated, product, NOW)({"who": "ada", "Plan": "pro"})
     assert isinstance(judged[0], ProfileChange)
-    assert judged[0].changed_at == datetime(1970, 1, 1, tzinfo=UTC)
+    assert judged[0].known_at == datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

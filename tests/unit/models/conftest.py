@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from features.core.catalogue import Aggregation, Catalogue, Feature, Kind
-from features.core.product import AttributeType
+from features.core.product import Attribute, AttributeType, Label, Product
 from models.bundle import BundleContent
 from models.calibration import Calibration, CalibrationMethod
 from models.signature import ModelAttribute, Signature
@@ -27,6 +27,23 @@ def catalogue() -> Catalogue:
         for days in (1, 7, 30)
     )
     return Catalogue(kinds=kinds, features=features)
+
+
+@pytest.fixture(scope="session")
+def product(catalogue: Catalogue) -> Product:
+    """The catalogue's product, with three attributes that the model may see and two that it may not."""
+    types = {"plan": AttributeType.CATEGORY, "seats": AttributeType.NUMBER, "invited": AttributeType.BOOLEAN, "email": AttributeType.TEXT}
+    return Product(
+        name="shop",
+        description="",
+        catalogue=catalogue,
+        causes=(),
+        label=Label(activity=("login",), horizon=timedelta(days=5)),
+        profile=(
+            *(Attribute(name=name, type=type_) for name, type_ in types.items()),
+            Attribute(name="consent", type=AttributeType.BOOLEAN, model=False),
+        ),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import lightgbm
 import numpy as np
 import pytest
 
-from features.core.catalogue import Catalogue
+from features.core.product import Product
 from models.bundle import REGISTRATION, BundleContent, load_bundle, verify_bundle, write_bundle
 from models.calibration import sigmoid
 from models.errors import CorruptBundleError, ModelError, SignatureMismatchError
@@ -25,8 +25,8 @@ def folder(tmp_path: Path, content: BundleContent) -> Path:
     return write_bundle(tmp_path / "bundle", content)
 
 
-def test_a_bundle_scores_as_the_booster_does(folder: Path, catalogue: Catalogue, booster: lightgbm.Booster, rows: np.ndarray) -> None:
-    bundle = load_bundle(folder, catalogue)
+def test_a_bundle_scores_as_the_booster_does(folder: Path, product: Product, booster: lightgbm.Booster, rows: np.ndarray) -> None:
+    bundle = load_bundle(folder, product)
     profiles = [{"plan": "pro", "seats": 2.0, "invited": True}] * 50
     encoded = rows[:50].copy()
     encoded[:, 6:] = [1.0, 2.0, 1.0]
@@ -35,26 +35,26 @@ def test_a_bundle_scores_as_the_booster_does(folder: Path, catalogue: Catalogue,
     np.testing.assert_allclose(bundle.risk(rows[:50, :6], profiles), sigmoid(0.9 * np.asarray(expected) + 0.1), rtol=0, atol=1e-15)
 
 
-def test_contributions_sum_to_the_raw_score(folder: Path, catalogue: Catalogue, rows: np.ndarray) -> None:
-    bundle = load_bundle(folder, catalogue)
+def test_contributions_sum_to_the_raw_score(folder: Path, product: Product, rows: np.ndarray) -> None:
+    bundle = load_bundle(folder, product)
     parts = bundle.contributions(rows[0, :6], {"plan": "free"})
     assert set(parts) == {"silence", "shallow", "profile", "base"}
     assert sum(parts.values()) == pytest.approx(bundle.raw_scores(rows[:1, :6], [{"plan": "free"}])[0], abs=1e-9)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_changed_file_is_refused_by_name(folder: Path, catalogue: Catalogue, name: str) -> None:
+def test_a_changed_file_is_refused_by_name(folder: Path, product: Product, name: str) -> None:
     with (folder / name).open("a") as file:
         file.write(" ")
     with pytest.raises(CorruptBundleError, match=f"{name} has SHA-256"):
-        load_bundle(folder, catalogue)
+        load_bundle(folder, product)
 
 
 @pytest.mark.parametrize("name", [*FILES, "manifest.json"])
-def test_a_missing_file_is_refused_by_name(folder: Path, catalogue: Catalogue, name: str) -> None:
+def test_a_missing_file_is_refused_by_name(folder: Path, product: Product, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(CorruptBundleError, match=f"{name} is missing"):
-        load_bundle(folder, catalogue)
+        load_bundle(folder, product)
 
 
 @pytest.mark.parametrize(
@@ -67,20 +67,20 @@ def test_a_bad_manifest_is_refused(folder: Path, text: str, reason: str) -> None
         verify_bundle(folder)
 
 
-def test_another_catalogue_is_refused(folder: Path, catalogue: Catalogue) -> None:
-    with pytest.raises(SignatureMismatchError, match=catalogue.fingerprint):
-        load_bundle(folder, replace(catalogue, features=catalogue.features[:-1]))
+def test_another_catalogue_is_refused(folder: Path, product: Product) -> None:
+    with pytest.raises(SignatureMismatchError, match=product.catalogue.fingerprint):
+        load_bundle(folder, replace(product, catalogue=replace(product.catalogue, features=product.catalogue.features[:-1])))
 
 
-def test_the_version_is_the_registered_one_where_there_is_one(folder: Path, catalogue: Catalogue) -> None:
-    assert load_bundle(folder, catalogue).version.startswith("shop/")
+def test_the_version_is_the_registered_one_where_there_is_one(folder: Path, product: Product) -> None:
+    assert load_bundle(folder, product).version.startswith("shop/")
     (folder / REGISTRATION).write_text(json.dumps({"version": "shop/3"}))
-    assert load_bundle(folder, catalogue).version == "shop/3"
+    assert load_bundle(folder, product).version == "shop/3"
 
 
-def test_a_copy_is_the_same_bundle(folder: Path, catalogue: Catalogue, tmp_path: Path) -> None:
+def test_a_copy_is_the_same_bundle(folder: Path, product: Product, tmp_path: Path) -> None:
     copied = Path(shutil.copytree(folder, tmp_path / "copy"))
-    assert load_bundle(copied, catalogue).version == load_bundle(folder, catalogue).version
+    assert load_bundle(copied, product).version == load_bundle(folder, product).version
 
 
 def test_every_input_needs_a_cause(tmp_path: Path, content: BundleContent) -> None:

@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from features.core.catalogue import Catalogue
-from features.core.product import AttributeType
+from features.core.product import Attribute, AttributeType, Product
 from models.errors import ModelError, SignatureMismatchError
 from models.signature import ModelAttribute, Signature
 
@@ -44,23 +43,46 @@ def test_rows_and_profiles_must_fit(signature: Signature) -> None:
         signature.encode(np.zeros((2, 5)), [{}, {}])
 
 
-def test_its_own_catalogue_is_accepted(signature: Signature, catalogue: Catalogue) -> None:
-    signature.require(catalogue)
+def test_its_own_product_is_accepted(signature: Signature, product: Product) -> None:
+    signature.require(product)
 
 
-def test_another_catalogue_is_refused_with_both_fingerprints(signature: Signature, catalogue: Catalogue) -> None:
+def test_an_attribute_that_the_product_gained_is_no_obstacle(signature: Signature, product: Product) -> None:
+    signature.require(replace(product, profile=(Attribute(name="device", type=AttributeType.CATEGORY), *product.profile)))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (Attribute(name="tariff", type=AttributeType.CATEGORY), ("lacks plan (category);", "see tariff (category), seats (number)")),
+        (Attribute(name="plan", type=AttributeType.NUMBER), ("lacks plan (category);", "see plan (number), seats (number)")),
+        (Attribute(name="plan", type=AttributeType.CATEGORY, model=False), ("lacks plan (category);", "see seats (number)")),
+    ],
+    ids=["renamed", "of another type", "hidden from the model"],
+)
+def test_a_product_without_the_attributes_of_the_model_is_refused(
+    signature: Signature, product: Product, changed: Attribute, said: tuple[str, str]
+) -> None:
+    with pytest.raises(SignatureMismatchError) as caught:
+        signature.require(replace(product, profile=(changed, *product.profile[1:])))
+    assert [part for part in said if part not in str(caught.value)] == []
+
+
+def test_another_catalogue_is_refused_with_both_fingerprints(signature: Signature, product: Product) -> None:
+    catalogue = product.catalogue
     other = replace(catalogue, features=catalogue.features[1:])
     with pytest.raises(SignatureMismatchError) as caught:
-        signature.require(other)
+        signature.require(replace(product, catalogue=other))
     message = str(caught.value)
     assert catalogue.fingerprint in message
     assert other.fingerprint in message
     assert "count_login_1d" in message
 
 
-def test_a_reordered_catalogue_is_refused(signature: Signature, catalogue: Catalogue) -> None:
+def test_a_reordered_catalogue_is_refused(signature: Signature, product: Product) -> None:
+    reordered = replace(product.catalogue, features=product.catalogue.features[::-1])
     with pytest.raises(SignatureMismatchError):
-        signature.require(replace(catalogue, features=catalogue.features[::-1]))
+        signature.require(replace(product, catalogue=reordered))
 
 
 def test_json_round_trip(signature: Signature) -> None:

@@ -8,8 +8,10 @@ import yaml
 
 from features.declarations.product_file import load_product
 from features.declarations.yaml_file import DeclarationError
+from serving.adapters.redis_ledger import RedisLedger
 from serving.decision.policy import MessageClass
 from serving.policy_file import load_policy, policy_document, policy_from_document
+from serving.policy_file.schema import LONGEST_COOLDOWN
 from tests.serving_world import ROOT
 
 TEXT = (ROOT / "products" / "onboarding" / "policy.yaml").read_text()
@@ -99,6 +101,23 @@ FAULTS = {
         lambda p: p["caps"]["email_per_day"].update(limit="-1"),
         "caps.email_per_day.limit: found -1, expected a number >= 0",
     ),
+    "no caps at all": (lambda p: p.pop("caps"), "caps: found no cap for the channel in_app, expected a cap for every channel"),
+    "a channel without a cap": (
+        lambda p: p["caps"].pop("email_per_day"),
+        "caps: found no cap for the channel email, expected a cap for every channel; add one, for example email_per_day: {channel: email",
+    ),
+    "no cap for all channels together": (
+        lambda p: p["caps"].pop("all_per_day"),
+        "caps: found no cap for all channels together, expected a cap without channel; add one, for example all_per_day: {limit: 2}",
+    ),
+    "a cooldown of nothing": (
+        lambda p: p["messages"]["back_in"].update(cooldown="0s"),
+        "messages.back_in.cooldown: found",
+    ),
+    "a cooldown that the ledger forgets": (
+        lambda p: p["messages"]["back_in"].update(cooldown="91d"),
+        "expected a duration longer than nothing and at most 90d; the ledger forgets older contacts",
+    ),
     "a cap on no channel": (lambda p: p["caps"]["email_per_day"].update(channel="fax"), 'caps.email_per_day.channel: found "fax"'),
     "a zone that is none": (
         lambda p: p.update(default_timezone="Berlin"),
@@ -165,7 +184,7 @@ def test_all_faults_are_named_at_once(write, onboarding):
 
     with pytest.raises(DeclarationError) as caught:
         load_policy(write(unquoted(changed(edit))), onboarding)
-    assert len(caught.value.faults) == 3
+    assert len(caught.value.faults) == 4  # the cap on no channel leaves email without one
 
 
 def test_a_trigger_of_a_class_without_channel_can_never_send(write, onboarding):
@@ -181,6 +200,12 @@ def test_a_trigger_of_a_class_without_channel_can_never_send(write, onboarding):
 def test_a_channel_may_ask_for_no_opt_in_of_its_own(write, onboarding):
     policy = load_policy(write(unquoted(changed(lambda p: p["channels"]["in_app"].pop("opt_in")))), onboarding)
     assert [channel.opt_in for channel in policy.channels] == [None, "email_opt_in"]
+
+
+def test_the_longest_cooldown_is_what_the_ledger_remembers(write, onboarding):
+    policy = load_policy(write(unquoted(changed(lambda p: p["messages"]["back_in"].update(cooldown="90d")))), onboarding)
+    longest = next(message.cooldown for message in policy.messages if message.id == "back_in")
+    assert longest == LONGEST_COOLDOWN == RedisLedger(client=None).keep_contacts
 
 
 def test_a_missing_file_is_named(tmp_path, onboarding):

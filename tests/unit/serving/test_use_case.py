@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from features.core.event import to_us
-from features.ports import StoredTimeline, StoreError
+from features.ports import StoredTimeline, StoreError, UnreadableUsersError
 from serving.adapters.memory_ledger import MemoryLedger
 from serving.decision.ids import decision_id, tag_of, user_tag
 from serving.decision.policy import Cap
@@ -52,6 +52,23 @@ class LedgerThatFails(MemoryLedger):
         self.calls.append(call)
         if call in self.at:
             raise LedgerError("the ledger is away")
+
+
+class LedgerThatLosesReplies(MemoryLedger):
+    """Commits, and then fails; fails too when asked for the receipt, if told to."""
+
+    def __init__(self, *, answers_receipts):
+        super().__init__()
+        object.__setattr__(self, "answers_receipts", answers_receipts)
+
+    def commit(self, product, commit):
+        super().commit(product, commit)
+        raise LedgerError("the reply is lost")
+
+    def receipt(self, product, decision_id):
+        if not self.answers_receipts:
+            raise LedgerError("the ledger is away")
+        return super().receipt(product, decision_id)
 
 
 class LedgerInDemand(MemoryLedger):
@@ -201,6 +218,28 @@ def test_a_commit_without_an_answer_counts_as_not_made(world):
     assert (answer.stored, output["action"], output["degraded"]) == (False, "none", ["ledger_unavailable"])
 
 
+def test_a_commit_whose_reply_is_lost_is_answered_by_its_receipt(world):
+    quiet_for_ten_days(world)
+    ledger = LedgerThatLosesReplies(answers_receipts=True)
+    answer = world.service_with(world.service.policy, ledger=ledger).decide_one("ada", now_us=to_us(NOON))
+    output = orjson.loads(answer.output)
+    assert (answer.stored, output["action"], output["degraded"]) == (True, "send", [])
+    assert ledger.receipt("onboarding", output["decision_id"]) == answer.receipt
+
+
+def test_a_commit_that_nobody_can_tell_of_is_never_contradicted_under_its_id(world):
+    quiet_for_ten_days(world)
+    ledger = LedgerThatLosesReplies(answers_receipts=False)
+    asked = decision_id("ada", to_us(NOON), bytes(10))
+    service = world.service_with(world.service.policy, ledger=ledger)
+    answer = service.decide_one("ada", now_us=to_us(NOON), decision_id=asked)
+    output = orjson.loads(answer.output)
+    assert (answer.stored, output["action"], output["degraded"]) == (False, "none", ["ledger_unavailable"])
+    assert output["decision_id"] != asked
+    assert orjson.loads(MemoryLedger.receipt(ledger, "onboarding", asked))["output"]["action"] == "send"
+    assert MemoryLedger.receipt(ledger, "onboarding", output["decision_id"]) is None
+
+
 def test_a_ledger_that_keeps_refusing_ends_in_none_with_its_cap_named(world):
     quiet_for_ten_days(world)
     answer = world.service_with(world.service.policy, ledger=LedgerInDemand()).decide_one("ada", now_us=to_us(NOON))
@@ -220,6 +259,31 @@ def test_one_bad_user_never_costs_another_their_answer(world):
     assert [output["degraded"] for output in outputs] == [[], ["model_missing"], ["features_unavailable"], []]
     assert [output["action"] for output in outputs] == ["send", "none", "none", "none"]
     assert all(answer.stored for answer in answers)
+
+
+class StoreWithBadRows:
+    """A store some of whose rows cannot be decoded."""
+
+    def __init__(self, inner, part, *bad):
+        self.inner, self.part, self.bad = inner, part, set(bad)
+
+    def read(self, user_ids):
+        if found := [user_id for user_id in user_ids if user_id in self.bad]:
+            raise UnreadableUsersError(self.part, found)
+        return self.inner.read(user_ids)
+
+
+def test_rows_that_cannot_be_decoded_degrade_their_users_alone(world):
+    for user_id in ("ada", "bob", "cyd"):
+        quiet_for_ten_days(world, user_id)
+    stores = {
+        "timelines": StoreWithBadRows(world.timelines, "timeline", "bob"),
+        "profiles": StoreWithBadRows(world.profiles, "profile", "cyd"),
+    }
+    service = world.service_with(world.service.policy, **stores)
+    outputs = [orjson.loads(answer.output) for answer in service.decide_many(["ada", "bob", "cyd", "bob"], now_us=to_us(NOON))]
+    assert [output["degraded"] for output in outputs] == [[], ["features_unavailable"], ["profile_unavailable"], ["features_unavailable"]]
+    assert [output["action"] for output in outputs] == ["send", "none", "none", "none"]
 
 
 def test_a_model_that_cannot_explain_still_lets_the_message_out(world):

@@ -9,7 +9,7 @@ from features.adapters.memory import MemoryProfileStore, MemoryTimelineStore
 from features.adapters.raw_log import MemoryRawLog
 from features.core.event import to_us
 from features.core.timeline import unpack
-from features.ports import StoreError
+from features.ports import StoredTimeline, StoreError
 from serving.adapters.memory_event_stream import MemoryEventStream
 from serving.api.events import stream_body
 from serving.worker import Worker, read_entry
@@ -188,3 +188,35 @@ def test_an_event_keeps_the_instant_it_was_accepted(onboarding, stream):
     (entry,) = stream.read(limit=1, block_ms=0)
     assert read_entry(entry, onboarding).known_us == NOW_US
     assert orjson.loads(entry.body)["received_us"] == NOW_US
+
+
+def test_one_timeline_that_cannot_be_read_stops_nobody_elses_events(parts, stream):
+    users = [f"user-{n}" for n in range(20)]
+    parts["timelines"]._rows["ada"] = StoredTimeline(packed=b"rubbish", version_us=1)
+    sent(stream, login(1), *(login(1, user_id) for user_id in users), login(2))
+    worker = Worker(**parts)
+    worker.step(block_ms=0)
+    worker.finish()
+    assert [n_events(parts, user_id) for user_id in users] == [1] * 20
+    assert stream.backlog() == 0
+    reasons = [reason for _, reason in stream.dead_letters()]
+    assert len(reasons) == 2
+    assert reasons[0].startswith("unreadable_timeline: the stored timeline of user 'ada' cannot be read")
+    assert parts["raw_log"].scan()["user_id"].to_pylist().count("ada") == 2  # what a rebuild brings back
+
+
+def test_the_profile_changes_of_one_batch_are_one_write(parts, stream):
+    class Counts(MemoryProfileStore):
+        n_writes = 0
+
+        def write_history(self, history):
+            self.n_writes += 1
+            super().write_history(history)
+
+    profiles = Counts()
+    identify = {"type": "identify", "occurred_at": NOON.isoformat()}
+    sent(stream, *({**identify, "user_id": user_id, "traits": {"plan": plan}} for user_id, plan in (("ada", "free"), ("ben", "team"))))
+    sent(stream, {**identify, "user_id": "ada", "traits": {"plan": "team", "consent": True}})
+    Worker(**{**parts, "profiles": profiles}).step(block_ms=0)
+    assert profiles.n_writes == 1
+    assert profiles.read(["ada", "ben"]) == [{"plan": "team", "consent": True}, {"plan": "team"}]

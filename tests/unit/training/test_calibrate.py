@@ -21,14 +21,14 @@ def slice_of(true_of_raw, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def test_a_calibrated_score_is_left_alone() -> None:
-    chosen = choose_calibration(*slice_of(sigmoid, seed=11))
+    chosen = choose_calibration(*slice_of(sigmoid, seed=11), horizon_us=0)
     assert chosen.calibration.method is CalibrationMethod.NONE
     assert set(chosen.log_loss) == {"none", "platt", "isotonic"}
 
 
 def test_a_shifted_score_gets_platt() -> None:
     raw, outcomes, as_of_us, users = slice_of(lambda raw: sigmoid(0.6 * raw + 1.0))
-    chosen = choose_calibration(raw, outcomes, as_of_us, users)
+    chosen = choose_calibration(raw, outcomes, as_of_us, users, horizon_us=0)
     assert chosen.calibration.method is CalibrationMethod.PLATT
     assert ece(chosen.calibration.apply(raw), outcomes) < 0.02
     assert ece(sigmoid(raw), outcomes) > 0.1
@@ -36,25 +36,52 @@ def test_a_shifted_score_gets_platt() -> None:
 
 def test_a_step_gets_isotonic() -> None:
     raw, outcomes, as_of_us, users = slice_of(lambda raw: np.where(raw > 1, 0.9, np.where(raw > 0, 0.15, 0.05)))
-    chosen = choose_calibration(raw, outcomes, as_of_us, users)
+    chosen = choose_calibration(raw, outcomes, as_of_us, users, horizon_us=0)
     assert chosen.calibration.method is CalibrationMethod.ISOTONIC
     assert ece(chosen.calibration.apply(raw), outcomes) < 0.02
 
 
 def test_a_gain_that_a_handful_of_users_makes_is_not_believed() -> None:
     raw, outcomes, as_of_us, _ = slice_of(lambda raw: sigmoid(raw + 0.06), seed=1)
-    by_row = choose_calibration(raw, outcomes, as_of_us, np.arange(N))
-    by_cluster = choose_calibration(raw, outcomes, as_of_us, np.arange(N) % 2)
+    by_row = choose_calibration(raw, outcomes, as_of_us, np.arange(N), horizon_us=0)
+    by_cluster = choose_calibration(raw, outcomes, as_of_us, np.arange(N) % 2, horizon_us=0)
     assert by_row.log_loss == by_cluster.log_loss
     assert by_cluster.calibration.method in {CalibrationMethod.NONE, by_row.calibration.method}
 
 
 def test_one_instant_and_one_outcome_leave_the_score_alone() -> None:
-    raw = np.linspace(-1, 1, 50)
-    assert (
-        choose_calibration(raw, np.arange(50) % 2 == 0, np.zeros(50, np.int64), np.arange(50)).calibration.method is CalibrationMethod.NONE
-    )
-    assert choose_calibration(raw, np.ones(50, bool), np.arange(50), np.arange(50)).calibration.method is CalibrationMethod.NONE
+    raw, rows = np.linspace(-1, 1, 500), np.arange(500)
+    one_instant = choose_calibration(raw, rows % 2 == 0, np.zeros(500, np.int64), rows, horizon_us=0)
+    one_outcome = choose_calibration(raw, np.ones(500, bool), rows, rows, horizon_us=0)
+    assert one_instant.calibration.method is CalibrationMethod.NONE
+    assert one_outcome.calibration.method is CalibrationMethod.NONE
+
+
+def shared_outcomes(seed: int, *, n_early: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Users of 20 rows on 20 days, a well calibrated score and one outcome each: 200 begin on day 40, ``n_early`` on day 0."""
+    rng = np.random.default_rng(seed)
+    n = 200 + n_early
+    score = rng.normal(size=n)
+    outcome = rng.random(n) < sigmoid(score)
+    users = np.repeat(np.arange(n), 20)
+    days = np.where(users < 200, 40, 0) + np.tile(np.arange(20), n)
+    return score[users], outcome[users], days, users
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_map_is_not_judged_on_outcomes_that_it_was_fitted_on(seed: int) -> None:
+    slice_ = shared_outcomes(seed, n_early=30)
+    leaking = choose_calibration(*slice_, horizon_us=0)
+    chosen = choose_calibration(*slice_, horizon_us=20)
+    assert leaking.calibration.method is CalibrationMethod.ISOTONIC
+    assert chosen.calibration.method is CalibrationMethod.NONE
+    assert set(chosen.log_loss) == {"none", "platt", "isotonic"}
+
+
+def test_a_slice_shorter_than_two_horizons_leaves_the_score_alone() -> None:
+    chosen = choose_calibration(*shared_outcomes(2, n_early=0), horizon_us=20)
+    assert chosen.calibration.method is CalibrationMethod.NONE
+    assert set(chosen.log_loss) == {"none"}
 
 
 def test_the_logistic_fit_equals_scikit_learn() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tests.unit.training import synthetic
-from training.frame import AS_OF, OUTCOME, PROFILE_CAUSE, USER, TrainingFrame, causes_of, learn_signature, model_attributes
+from training.frame import AS_OF, OUTCOME, PROFILE_CAUSE, USER, TrainingFrame, causes_of, learn_signature
 
 
 def frame_with_profile() -> TrainingFrame:
@@ -24,7 +24,7 @@ def frame_with_profile() -> TrainingFrame:
 
 
 def test_text_and_hidden_attributes_are_no_model_inputs() -> None:
-    assert [attribute.name for attribute in model_attributes(synthetic.product())] == ["plan", "invited"]
+    assert [attribute.name for attribute in synthetic.product().model_attributes] == ["plan", "invited"]
     assert frame_with_profile().profiles() == [{"plan": "pro", "invited": True}, {"plan": None, "invited": None}]
 
 

@@ -25,7 +25,7 @@ def test_the_model_beats_recency_and_the_base_rate(trained: TrainedModel) -> Non
 
 
 def test_causes_of_the_sample_sum_to_the_raw_scores(trained: TrainedModel, tmp_path: Path) -> None:
-    bundle = load_bundle(write_bundle(tmp_path / "bundle", trained.content), trained.slices.test.product.catalogue)
+    bundle = load_bundle(write_bundle(tmp_path / "bundle", trained.content), trained.slices.test.product)
     test = trained.slices.test
     picked = np.linspace(0, len(test.rows) - 1, len(trained.review.causes.sums)).astype(int)
     vectors, profiles = test.vectors[picked], [test.profiles()[i] for i in picked]
