@@ -43,7 +43,7 @@ def main() -> int:
         with service(settings, redis_url) as port, naive(settings, redis_url, users) as naive_port:
             figures = measure(port, naive_port, users)
     rows, notes = rows_of(figures)
-    return 0 if report.write("bench_decide", rows, notes=notes) else 1
+    return 0 if report.write("decide", rows, notes=notes) else 1
 
 
 def prepare(settings: Settings, redis_url: str) -> list[str]:
@@ -149,9 +149,7 @@ def rows_of(figures: dict[str, list[dict[str, float]]]) -> tuple[list[dict[str, 
     alone, naive_alone, empty_alone = (figures[name][0] for name in ("alone", "naive_alone", "empty_alone"))
     rows = [
         report.row("empty route ratio", empty_ratio, "", reference="decisions/s over an empty route's requests/s"),
-        report.row(
-            "naive ratio", naive_ratio, "times", reference="a naive service: flat Feast features, DataFrame, TreeExplainer built once"
-        ),
+        report.row("naive ratio", naive_ratio, "times", reference="naive: flat Feast features, DataFrame, TreeExplainer built once"),
         report.row(
             "decide p50 ms", alone["p50_ms"], "ms", reference=f"empty {empty_alone['p50_ms']:.2f}, naive {naive_alone['p50_ms']:.1f}"
         ),
@@ -163,7 +161,7 @@ def rows_of(figures: dict[str, list[dict[str, float]]]) -> tuple[list[dict[str, 
     counts = figures["what"][0]
     sent = counts.get("send", 0.0) / max(1.0, sum(counts.values()))
     notes = [
-        f"{CONNECTIONS} connections for the ratios (median of {ROUNDS} alternating rounds), 1 connection for p50 and p99; one service process.",
+        f"{CONNECTIONS} connections for the ratios (median of {ROUNDS} alternating rounds), 1 for p50 and p99; one service process.",
         f"{sent:.1%} of the decisions sent a message: who was written to once is at rest, by cooldown and caps, when asked about again.",
     ]
     return rows, notes

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.columns import Int64s, Places
-from features.core.compiled import compiled, inlined
-from features.core.layout import DAY, EFFECTIVE, HASH, KIND, KNOWN, N_PROPERTIES, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
+from features.core.compiled import borrowing, compiled
+from features.core.layout import DAY, EFFECTIVE, HASH, KIND, KIND_MASK, KNOWN, N_PROPERTIES, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
 from features.core.order import key_order
 from features.core.program import NEEDS_SESSIONS, NEEDS_SUBJECTS, Tables
 
@@ -67,7 +67,7 @@ def make_room(n_events: int, n_kinds: int) -> Room:
     )
 
 
-@inlined
+@borrowing
 def arrange(records: Matrix, n_places: int, room: Room, tables: Tables) -> User:
     """The records at ``room.places[:n_places]`` in effective order, each event once, known times and skews united."""
     n = _unite(records, n_places, room)
@@ -87,13 +87,13 @@ def arrange(records: Matrix, n_places: int, room: Room, tables: Tables) -> User:
     return User(n, events, room.chosen, room.kind_place, room.kind_start, overflows)
 
 
-@inlined
+@borrowing
 def _unite(records: Matrix, n_places: int, room: Room) -> int:
     """Fill ``room.events`` by sent key and unite duplicates there. Number of events."""
     places, events, major, minor = room.places, room.events, room.keys[0], room.keys[1]
     for i in range(n_places):
         major[i], minor[i] = records[places[i], OCCURRED], records[places[i], HASH]
-    order = key_order(major, minor, n_places, room.order)
+    order = room.order[key_order(major, minor, n_places, room.order)]
     n = 0
     for position in range(n_places):
         place = places[order[position]]
@@ -101,22 +101,24 @@ def _unite(records: Matrix, n_places: int, room: Room) -> int:
             events[KNOWN, n - 1] = min(events[KNOWN, n - 1], records[place, KNOWN])
             events[SKEW, n - 1] = max(events[SKEW, n - 1], records[place, SKEW])
         else:
-            for row in (KIND, OCCURRED, HASH, KNOWN, SKEW, SUBJECT, VALUE, SESSION):
+            events[KIND, n] = records[place, KIND] & KIND_MASK
+            for row in (OCCURRED, HASH, KNOWN, SKEW, SUBJECT, VALUE, SESSION):
                 events[row, n] = records[place, row]
             n += 1
     return n
 
 
-@inlined
+@borrowing
 def _same_event(events: Matrix, i: int, records: Matrix, place: int) -> bool:
-    return (
+    same: bool = (
         events[HASH, i] == records[place, HASH]
         and events[OCCURRED, i] == records[place, OCCURRED]
-        and events[KIND, i] == records[place, KIND]
+        and events[KIND, i] == records[place, KIND] & KIND_MASK
     )
+    return same
 
 
-@inlined
+@borrowing
 def _apply_skew(n: int, events: Matrix) -> bool:
     """Turn sent times into effective ones; True if that changed any, so that the order may have changed."""
     skewed = False
@@ -126,11 +128,11 @@ def _apply_skew(n: int, events: Matrix) -> bool:
     return skewed
 
 
-@inlined
+@borrowing
 def _by_effective_time(n: int, room: Room) -> None:
     """Move ``events`` to ``spare`` in effective order; ``room.order[1]`` then tells where each event went."""
     events, spare = room.events, room.spare
-    order = key_order(events[EFFECTIVE], events[HASH], n, room.order)
+    order = room.order[key_order(events[EFFECTIVE], events[HASH], n, room.order)]
     places = room.places  # used up
     for position in range(n):
         places[order[position]] = position
@@ -141,7 +143,7 @@ def _by_effective_time(n: int, room: Room) -> None:
         room.order[1, i] = places[i]
 
 
-@inlined
+@borrowing
 def _by_kind(n: int, room: Room, tables: Tables) -> bool:
     """Fill the kind ranges; True if some kind has more events than are kept, and then ``kind_place`` is filled, too."""
     kinds, place, start, free = room.events[KIND], room.order[1], room.kind_start, room.kind_free
@@ -161,7 +163,7 @@ def _by_kind(n: int, room: Room, tables: Tables) -> bool:
     return overflows
 
 
-@inlined
+@borrowing
 def number_texts(user: User, room: Room, tables: Tables) -> None:
     """Replace the hashes of subjects and sessions by codes 1, 2, ... where the program needs them; 0 stays 0."""
     if tables.needs[0] & NEEDS_SUBJECTS:
@@ -170,14 +172,14 @@ def number_texts(user: User, room: Room, tables: Tables) -> None:
         _number(user.events[SESSION], user.n, room.texts)
 
 
-@inlined
+@borrowing
 def _number(texts: Int64s, n: int, table: Matrix) -> None:
     mask = 3  # the smallest table of at most half load: it is cleared for every user
     while mask + 1 < 2 * (n + 1):
         mask = 2 * mask + 1
     keys, codes = table[0], table[1]
-    for slot in range(mask + 1):
-        keys[slot] = EMPTY
+    for i in range(mask + 1):
+        keys[i] = EMPTY
     keys[0], codes[0] = 0, 0  # "none" is in the table from the start: one branch fewer for every event
     n_texts = 0
     for i in range(n):

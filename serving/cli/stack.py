@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +79,18 @@ def service_and_worker(
         write_run_file(settings.home.run_file, Running(pid=os.getpid(), redis_url=redis_url, api_url=stack.api_url))
         cleanup.callback(settings.home.run_file.unlink, missing_ok=True)
         yield stack
+
+
+@contextmanager
+def kernel_compiling(settings: Settings) -> Iterator[None]:
+    """Compile the kernel in another process while the context lasts; the end of the context waits for it."""
+    with ExitStack() as cleanup:
+        folder = str(settings.product_folder.absolute())
+        logs_dir = settings.home.root / "logs"
+        child = started(cleanup, "compile", "serving.cli.compile_kernel", [folder], environment=dict(os.environ), logs_dir=logs_dir)
+        yield
+        with suppress(subprocess.TimeoutExpired):  # a failure shows, and is told, where the kernel is used
+            child.process.wait(timeout=_READY_S)
 
 
 @contextmanager

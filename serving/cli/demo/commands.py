@@ -103,9 +103,11 @@ def up(
 
 def _build(opened: Installation, *, users: int, seed: int, steps: Steps) -> None:
     from serving.cli.demo.build import build
+    from serving.cli.stack import kernel_compiling
 
     steps.console.print(f"State: {opened.settings.home.root}   Product: {opened.settings.product_folder}")
-    build(opened, n_users=users, seed=seed, steps=steps)
+    with kernel_compiling(opened.settings):
+        build(opened, n_users=users, seed=seed, steps=steps)
 
 
 def _play(settings: Settings, redis_url: str, *, steps: Steps) -> list[Played]:
