@@ -10,7 +10,7 @@ export FEAST_USAGE := False
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help setup lock demo up test test-faults check fmt lint type imports bench-features bench-mooc bench-decide clean
+.PHONY: help setup setup-spark lock demo up test test-faults test-spark check fmt lint type imports bench-features bench-mooc bench-decide bench-spark clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -21,9 +21,15 @@ $(STAMP): requirements.lock pyproject.toml
 	@bash scripts/setup.sh $(VENV) "$(UV)"
 	@touch $(STAMP)
 
-lock: $(STAMP) ## Resolve requirements.lock again, for all supported Pythons and platforms
+setup-spark: $(STAMP) ## Add pyspark to .venv (about 400 MB; needs Java 17)
+	@$(or $(UV),$(BIN)/python -m uv) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --require-hashes -r requirements-spark.lock
+
+lock: $(STAMP) ## Resolve both lock files again, for all supported Pythons and platforms
 	$(or $(UV),$(BIN)/uv) pip compile --universal --generate-hashes --no-emit-index-url --group dev --python-version 3.11 \
 	  --custom-compile-command "make lock" --quiet pyproject.toml -o requirements.lock
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['spark'], sep='\n')" | \
+	  $(or $(UV),$(BIN)/uv) pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 -c requirements.lock \
+	  --custom-compile-command "make lock" --quiet --no-annotate - -o requirements-spark.lock
 
 demo: $(STAMP) ## Simulate, import, train, serve and decide, in one go; ends by itself
 	@$(BIN)/stillhere demo
@@ -32,10 +38,13 @@ up: $(STAMP) ## The same, kept up with the MLflow UI until Ctrl-C
 	@$(BIN)/stillhere up
 
 test: $(STAMP) ## Run the tests (under 6 minutes on 2 cores)
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not faults"
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not faults and not spark"
 
 test-faults: $(STAMP) ## Run the long fault and concurrency tests
 	@$(BIN)/python -m pytest -q -m faults
+
+test-spark: $(STAMP) ## Run the tests of the Spark executor (after make setup-spark)
+	@$(BIN)/python -m pytest -q -rs -m spark tests/spark
 
 check: fmt-check lint type imports test ## Format, lint, types, import rules, tests: what CI runs
 
@@ -64,6 +73,9 @@ bench-mooc: $(STAMP) ## Risk on KDD Cup 2015 beside recency alone (data in STILL
 
 bench-decide: $(STAMP) ## Decisions per second beside an empty route and a naive service
 	@$(BIN)/python -m benchmarks.bench_decide
+
+bench-spark: $(STAMP) ## The Spark executor beside batch: equal, and what it costs (after make setup-spark)
+	@$(BIN)/python -m benchmarks.bench_spark
 
 clean: ## Remove generated state (not .venv)
 	rm -rf .stillhere mlflow.db* mlruns mlartifacts feature_repo/data benchmarks/out

@@ -13,6 +13,7 @@ class BadInputError(ValueError):
 
 _WHERE = (
     ("features.declarations.yaml_file", "DeclarationError"),
+    ("features.draft.columns", "DraftError"),
     ("features.ports", "StoreError"),
     ("features.ingest.rows", "LogFileError"),
     ("models.errors", "ModelError"),

@@ -9,7 +9,17 @@ from typing import NoReturn
 
 import cyclopts
 
-from serving.cli import decide, demo, import_command, rebuild_command, serve, train
+from serving.cli import (
+    compact_command,
+    consistency_command,
+    decide,
+    demo,
+    import_command,
+    init_command,
+    rebuild_command,
+    serve,
+    train,
+)
 from serving.cli.faults import expected_failures, one_line
 
 BAD_INPUT = 2
@@ -27,6 +37,7 @@ def build_app() -> cyclopts.App:
     app = cyclopts.App(name="stillhere", help=HELP, version_flags=[], help_format="markdown")
     app.command(demo.demo)
     app.command(demo.up)
+    app.command(init_command.init)
     app.command(import_command.import_logs, name="import")
     app.command(rebuild_command.rebuild)
     app.command(train.train)
@@ -34,6 +45,8 @@ def build_app() -> cyclopts.App:
     app.command(decide.decide)
     app.command(decide.explain)
     app.command(decide.replay)
+    app.command(consistency_command.consistency)
+    app.command(compact_command.compact)
     return app
 
 

@@ -1,0 +1,204 @@
+"""A first look at a log file, through DuckDB: what its columns hold, which kinds there are, who was active when."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from features.declarations.log import FileFormat, FileSyntax
+from features.draft.columns import Column, DraftError, KindLook, Look
+
+_SUFFIXES = {
+    ".csv": FileFormat.CSV,
+    ".tsv": FileFormat.CSV,
+    ".txt": FileFormat.CSV,
+    ".parquet": FileFormat.PARQUET,
+    ".pq": FileFormat.PARQUET,
+    ".jsonl": FileFormat.JSONL,
+    ".ndjson": FileFormat.JSONL,
+    ".json": FileFormat.JSONL,
+}
+_DELIMITERS = (",", "\t", ";", "|")
+_SAMPLE = 2_000  # texts of a column that guesses look at
+_KEYS_FROM = 100_000  # JSON objects whose keys are looked at
+_MOST_EVENTS = 500_000  # of which gaps and the base rate are counted; beyond that, of a share of the users
+_NUMBER = r"[-+]?[0-9]{1,30}(\.[0-9]*)?"
+_DECIMALS = r"\.([0-9]*?)0*$"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visits:
+    """Who was active when, as texts."""
+
+    users: list[str]
+    times: list[str]
+    user_share: float  # of all users that these are
+
+
+def syntax_of(path: Path) -> FileSyntax:
+    """The syntax of a file, by its name and (the delimiter) its first line.
+
+    Raises
+    ------
+    DraftError
+        If there is no such file, or its name says nothing.
+    """
+    if not path.is_file():
+        raise DraftError(f"there is no file {path}")
+    plain = path.name.removesuffix(".gz")
+    file_format = _SUFFIXES.get(Path(plain).suffix.lower())
+    if file_format is None or (file_format is FileFormat.PARQUET and path.suffix == ".gz"):
+        raise DraftError(f"{path}: got a file of an unknown kind, expected .csv, .tsv, .jsonl (also .gz) or .parquet; rename or convert it")
+    delimiter = _delimiter(path) if file_format is FileFormat.CSV else ","
+    return FileSyntax(format=file_format, file=path.name, delimiter=delimiter)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[LogLook]:
+    """Open a log for looking; the file is read anew for each question, whatever its size.
+
+    Raises
+    ------
+    DraftError
+        If the file cannot be read.
+    """
+    syntax = syntax_of(path)
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
+        try:
+            names = _create_rows(connection, path, syntax)
+            yield LogLook(connection=connection, path=path, syntax=syntax, names=names)
+        except duckdb.Error as exc:
+            raise DraftError(f"{path}: got {str(exc).splitlines()[0]}, expected a readable {syntax.format.value} file") from exc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLook:
+    """An open log: the view ``log`` with every column as text."""
+
+    connection: duckdb.DuckDBPyConnection
+    path: Path
+    syntax: FileSyntax
+    names: tuple[str, ...]
+
+    def look(self) -> Look:
+        """What the columns hold."""
+        if not self.names:
+            raise DraftError(f"{self.path}: got no columns, expected a header row or objects with keys")
+        facts = ", ".join(_facts(name) for name in self.names)
+        n_rows, *numbers = self._one(f"SELECT count(*), {facts} FROM log")  # noqa: S608 - quoted names
+        if not n_rows:
+            raise DraftError(f"{self.path}: got no rows, expected one event a row")
+        # The head alone may be one user's or one day's; the sample alone may miss what is rare.
+        sample = self.connection.sql(f"SELECT * FROM log USING SAMPLE reservoir({_SAMPLE} ROWS) REPEATABLE (7)").fetchall()  # noqa: S608
+        columns = tuple(
+            Column(
+                name=name,
+                n_rows=n_rows,
+                n_filled=numbers[5 * index],
+                n_distinct=min(numbers[5 * index + 1], numbers[5 * index]),
+                n_numbers=numbers[5 * index + 2],
+                decimals=numbers[5 * index + 3],
+                largest=numbers[5 * index + 4],
+                texts=tuple(row[index] for row in sample if row[index] is not None),
+            )
+            for index, name in enumerate(self.names)
+        )
+        return Look(path=self.path, syntax=self.syntax, columns=columns, n_rows=n_rows)
+
+    def kinds(self, *, kind: str | None, user: str, columns: Sequence[str]) -> list[KindLook]:
+        """The values of the kind column, most rows first, and in how many of their rows other columns are filled."""
+        value = "''" if kind is None else _quoted(kind)
+        filled = "".join(f", sum(count_{index})::BIGINT" for index in range(len(columns)))
+        counts = "".join(f", count({_quoted(column)}) AS count_{index}" for index, column in enumerate(columns))
+        rows = self.connection.sql(
+            f"WITH of_user AS (SELECT {value} AS value, count(*) AS n{counts} FROM log "  # noqa: S608 - quoted names
+            f"WHERE {value} IS NOT NULL AND {_quoted(user)} IS NOT NULL GROUP BY value, {_quoted(user)}) "
+            f"SELECT value, sum(n)::BIGINT, quantile_disc(n, 0.99){filled} FROM of_user GROUP BY value ORDER BY 2 DESC, 1"
+        ).fetchall()
+        return [KindLook(value=row[0], n_rows=row[1], busiest=row[2], n_filled=dict(zip(columns, row[3:], strict=True))) for row in rows]
+
+    def visits(self, *, user: str, time: str) -> Visits:
+        """Users and times of all rows; in a large log of a share of the users, all rows of each."""
+        (n_rows,) = self._one("SELECT count(*) FROM log")
+        parts = max(1, -(-n_rows // _MOST_EVENTS))
+        rows = self.connection.sql(
+            f"SELECT {_quoted(user)}, {_quoted(time)} FROM log WHERE {_quoted(user)} IS NOT NULL AND {_quoted(time)} IS NOT NULL "  # noqa: S608
+            f"AND hash({_quoted(user)}) % {parts} = 0"
+        ).fetchall()
+        return Visits(users=[row[0] for row in rows], times=[row[1] for row in rows], user_share=1 / parts)
+
+    def _one(self, query: str) -> tuple[Any, ...]:
+        (row,) = self.connection.sql(query).fetchall()
+        return tuple(row)
+
+
+def _create_rows(connection: duckdb.DuckDBPyConnection, path: Path, syntax: FileSyntax) -> tuple[str, ...]:
+    """Create the view ``log``; its columns' names."""
+    file = _literal(str(path))
+    match syntax.format:
+        case FileFormat.CSV:
+            options = f"header = true, all_varchar = true, delim = {_literal(syntax.delimiter)}, quote = '\"', ignore_errors = true"
+            source = f"read_csv({file}, {options})"
+            connection.execute(f"CREATE VIEW log AS SELECT {_trimmed(connection, source)} FROM {source}")  # noqa: S608 - quoted names
+        case FileFormat.PARQUET:
+            source = f"read_parquet({file})"
+            connection.execute(f"CREATE VIEW log AS SELECT {_trimmed(connection, source)} FROM {source}")  # noqa: S608 - quoted names
+        case FileFormat.JSONL:
+            connection.execute(
+                f"CREATE VIEW objects AS SELECT json FROM read_json_objects({file}, format = 'newline_delimited', ignore_errors = true)"  # noqa: S608
+            )
+            keys = connection.sql(
+                f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM (SELECT json FROM objects LIMIT {_KEYS_FROM}) ORDER BY key"  # noqa: S608
+            ).fetchall()
+            columns = ", ".join(f"json ->> {_literal(_json_path(key))} AS {_quoted(key)}" for (key,) in keys)
+            if not keys:
+                return ()
+            connection.execute(f"CREATE VIEW log AS SELECT {columns} FROM objects")  # noqa: S608 - quoted names
+    return tuple(row[0] for row in connection.sql("DESCRIBE log").fetchall())
+
+
+def _trimmed(connection: duckdb.DuckDBPyConnection, source: str) -> str:
+    """Every column as text, an empty one as none, under the name that the import knows it by."""
+    names = [row[0] for row in connection.sql(f"DESCRIBE SELECT * FROM {source}").fetchall()]  # noqa: S608 - quoted names
+    return ", ".join(f"nullif({_quoted(name)}::VARCHAR, '') AS {_quoted(name.strip())}" for name in names)
+
+
+def _facts(name: str) -> str:
+    column = _quoted(name)
+    number = f"regexp_full_match({column}, {_literal(_NUMBER)})"
+    return (
+        f"count({column}), approx_count_distinct({column}), coalesce(sum({number}::INT), 0)::BIGINT, "
+        f"coalesce(max(CASE WHEN {number} THEN length(regexp_extract({column}, {_literal(_DECIMALS)}, 1)) END), 0), "
+        f"coalesce(max(CASE WHEN {number} THEN abs(try_cast({column} AS DOUBLE)) END), 0.0)"
+    )
+
+
+def _delimiter(path: Path) -> str:
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            header = file.readline().decode("utf-8", errors="replace")
+    except OSError as exc:
+        raise DraftError(f"{path}: got {exc}, expected a readable csv file") from exc
+    return max(_DELIMITERS, key=header.count)
+
+
+def _json_path(key: str) -> str:
+    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+    return f'$."{escaped}"'
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
+
+
+def _literal(text: str) -> str:
+    escaped = text.replace("'", "''")
+    return f"'{escaped}'"

@@ -1,0 +1,39 @@
+"""Exported receipts, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.ports import StoreError
+
+_ROWS = 2_000
+
+
+def exported_receipts(receipts_dir: Path) -> Iterator[list[bytes]]:
+    """Receipts of `serving.adapters.receipt_export`, each once, some thousands at a time, days ascending.
+
+    Raises
+    ------
+    StoreError
+        If a file cannot be read.
+
+    Examples
+    --------
+    >>> list(exported_receipts(Path("/nowhere")))
+    []
+    """
+    seen: set[str] = set()
+    for part in sorted(receipts_dir.glob("day=*/part-*.parquet")):
+        try:
+            with pq.ParquetFile(part) as file:
+                for batch in file.iter_batches(batch_size=_ROWS, columns=["decision_id", "receipt"]):
+                    rows = zip(batch["decision_id"].to_pylist(), batch["receipt"].to_pylist(), strict=True)
+                    new = {decision_id: receipt.encode() for decision_id, receipt in rows if decision_id not in seen}
+                    seen.update(new)
+                    yield list(new.values())
+        except (OSError, pa.ArrowException) as exc:
+            raise StoreError(f"{part}: could not be read ({type(exc).__name__}: {exc}); move it away, it is exported again") from exc

@@ -1,0 +1,93 @@
+"""``init``: a first product from somebody's own event log."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from serving.cli.faults import BadInputError
+
+if TYPE_CHECKING:
+    from features.draft.draft import Draft
+
+
+def init(  # noqa: PLR0913 - one option for each guess
+    file: Path,
+    /,
+    *,
+    user: Annotated[str | None, Parameter(help="Column that names the user.")] = None,
+    time: Annotated[str | None, Parameter(help="Column that says when an event happened.")] = None,
+    kind: Annotated[
+        str | None, Parameter(help="Column that names the kind of event, or the name of the one kind that all rows have.")
+    ] = None,
+    value: Annotated[str | None, Parameter(help='Column of numbers, or "none".')] = None,
+    timezone: Annotated[str | None, Parameter(help="IANA zone of times without an offset. [default: UTC]")] = None,
+    name: Annotated[str | None, Parameter(help="Name of the product. [default: from the file's name]")] = None,
+    into: Annotated[Path, Parameter(help="Folder of product folders.")] = Path("products"),
+) -> None:
+    """Look at an event log (CSV, Parquet, JSONL; also .gz) and write a first product.yaml and policy.yaml for it.
+
+    Both work as they are, and say in comments what was guessed and why. Nothing is imported yet, and no file is ever overwritten.
+
+    Example: `stillhere init exports/orders.csv.gz --user customer_id`
+
+    Parameters
+    ----------
+    file
+        The log, one event a row.
+    """
+    from features.draft.columns import Overrides
+    from features.draft.draft import draft_product
+
+    said = Overrides(user=user, time=time, kind=kind, value=value, name=name, timezone=timezone)
+    draft = draft_product(file, said)
+    folder = write(draft, into)
+    sys.stdout.write(summary(draft, folder, file))
+
+
+def write(draft: Draft, into: Path) -> Path:
+    """Write both files into a new product folder, and check that they are good.
+
+    Raises
+    ------
+    BadInputError
+        If there is such a product already.
+    """
+    from features.declarations.product_file import load_product
+    from serving.policy_file import load_policy
+
+    folder = into / draft.content.name
+    files = {folder / "product.yaml": draft.product_yaml, folder / "policy.yaml": draft.policy_yaml}
+    for file in files:
+        if file.exists():
+            raise BadInputError(f"{file} is there already and is not overwritten; give another --name, or move it away")
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, text in files.items():
+        file.write_text(text, encoding="utf-8")
+    load_policy(folder / "policy.yaml", load_product(folder))
+    return folder
+
+
+def summary(draft: Draft, folder: Path, file: Path) -> str:
+    """Say what was guessed and what to do next."""
+    from features.core.catalogue import window_text
+
+    content = draft.content
+    roles, label = content.roles, content.label
+    columns = {"user": roles.user, "time": roles.time, "kind": roles.kind, "value": roles.value and roles.value.column}
+    columns |= {"subject": roles.subject, "session": roles.session, "event id": roles.event_id}
+    read = ", ".join(f"{role} {column}" for role, column in columns.items() if column)
+    rate = "unknown" if label.base_rate is None else f"{label.base_rate:.1%} of {label.n_rows:,} rows"
+    lines = [
+        f"{folder / 'product.yaml'}: {len(content.kinds)} kinds, {sum(entry.size for entry in content.features)} features",
+        f"  columns: {read}",
+        f"  dropping out: no {content.activity} for {window_text(label.horizon)}; base rate {rate}",
+        *(f"  note: {note}" for note in content.notes),
+        "Look it over, then:",
+        f"  stillhere import {file} --product {folder}",
+        f"  stillhere train --product {folder}",
+    ]
+    return "\n".join(lines) + "\n"
