@@ -54,6 +54,7 @@ messages:
     body: If something is in your way, reply to this mail. Somebody reads every answer.
 
 caps:
+  email_per_day: {{channel: email, limit: 1}}
   all_per_day: {{limit: 1}}
 
 quiet_hours:
