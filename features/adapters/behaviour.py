@@ -68,13 +68,13 @@ def catalogue_to_json(catalogue: Catalogue) -> str:
     Examples
     --------
     >>> catalogue_to_json(Catalogue(kinds=(Kind(name="login"),), features=()))
-    '{"features":[],"kinds":[["login",64,2]]}'
+    '{"features":[],"kinds":[["login",64,2,null]]}'
     """
     content = {
         "features": [
             [f.aggregation.value, f.of, list(f.kinds), None if f.window is None else f.window // _MICROSECOND] for f in catalogue.features
         ],
-        "kinds": [[kind.name, kind.keep, kind.keep_first] for kind in catalogue.kinds],
+        "kinds": [[kind.name, kind.keep, kind.keep_first, kind.value_unit] for kind in catalogue.kinds],
     }
     return orjson.dumps(content).decode()
 
@@ -83,7 +83,7 @@ def catalogue_from_json(text: str) -> Catalogue:
     """The inverse of `catalogue_to_json`: same fingerprint, same vectors."""
     content = orjson.loads(text)
     return Catalogue(
-        kinds=tuple(Kind(name=name, keep=keep, keep_first=keep_first) for name, keep, keep_first in content["kinds"]),
+        kinds=tuple(Kind(name=name, keep=keep, keep_first=first, value_unit=unit) for name, keep, first, unit in content["kinds"]),
         features=tuple(
             Feature(
                 aggregation=Aggregation(aggregation),

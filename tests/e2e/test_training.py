@@ -62,7 +62,8 @@ def product(product_folder: Path) -> Product:
 
 def run_entry_point(folder: Path, cwd: Path, *parameters: str) -> subprocess.CompletedProcess[str]:
     """``mlflow run`` as with .venv active, against a tracking store in ``cwd``."""
-    environment = os.environ | {
+    shell = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}  # MLflow itself leaves its choices there
+    environment = shell | {
         "MLFLOW_TRACKING_URI": f"sqlite:///{cwd}/mlflow.db",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
