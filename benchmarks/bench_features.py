@@ -73,12 +73,12 @@ def _beside_duckdb(log: pa.Table, spine: pa.Table, *, n_users: int, threads: int
 
 
 def _kernel(log: pa.Table, spine: pa.Table, n_users: int, program: Program, threads: int) -> np.ndarray:
-    user, as_of_us = (spine[name].combine_chunks().to_numpy() for name in ("user", "as_of_us"))
+    user, as_of_us = (spine[name].to_numpy() for name in ("user", "as_of_us"))
     return batch_vectors(_columns(log), n_users, user, as_of_us, program, threads=threads)
 
 
 def _columns(log: pa.Table) -> EventColumns:
-    return EventColumns(**{name: log[name].combine_chunks().to_numpy() for name in log.column_names})
+    return EventColumns(**{name: log[name].to_numpy() for name in log.column_names})
 
 
 def _duckdb(log: pa.Table, spine: pa.Table, program: Program, threads: int) -> pa.Table:

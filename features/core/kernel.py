@@ -16,7 +16,7 @@ from features.core.columns import EventColumns, Int64s
 from features.core.layout import N_PROPERTIES
 from features.core.order import group
 from features.core.partition import Log, count_ranges, range_shift, scatter
-from features.core.passes import pass_over_bytes, pass_over_range
+from features.core.passes import Ranges, pass_over_bytes, pass_over_ranges
 from features.core.program import Program
 from features.core.timeline_format import TimelineFormatError, checked, malformed
 
@@ -25,6 +25,8 @@ __all__ = ["batch_vectors", "vector", "vectors"]
 Float64s = npt.NDArray[np.float64]
 _Array = TypeVar("_Array", bound=npt.NDArray[Any])
 
+_RANGES_AT_ONCE = 8
+"""How many ranges of users a thread takes at a time: enough to make the call cheap, few enough that all threads end together."""
 _SLICES = 8
 """Into how many parts the log is cut for reading by several threads."""
 
@@ -110,20 +112,16 @@ def batch_vectors(
     _check_spine(spine_user, spine_as_of_us, n_users)
     numbers = np.empty((len(spine_user), program.n_features), dtype=np.float64)
     rows = (_frozen(spine_as_of_us), *group(_frozen(spine_user), n_users))
-    shift = range_shift(len(columns), n_users)
-
-    def run(position: int) -> None:
-        users = (position << shift, min((position + 1) << shift, n_users))
-        pass_over_range(records[start[position] : start[position + 1]], users, rows, program.tables, numbers)
-
     with ThreadPoolExecutor(threads or int(numba.config.NUMBA_NUM_THREADS)) as pool:
-        records, start = _partition(columns, n_users, len(program.catalogue.kinds), pool)
-        list(pool.map(run, range(len(start) - 1)))
+        log = _partition(columns, n_users, len(program.catalogue.kinds), pool)
+        n_ranges = len(log[1]) - 1
+        some = [(first, min(first + _RANGES_AT_ONCE, n_ranges)) for first in range(0, n_ranges, _RANGES_AT_ONCE)]
+        list(pool.map(lambda ranges: pass_over_ranges(log, ranges, rows, program.tables, numbers), some))
     return numbers
 
 
-def _partition(columns: EventColumns, n_users: int, n_kinds: int, pool: ThreadPoolExecutor) -> tuple[Int64s, Int64s]:
-    """The log as records by range of users, and where each range starts."""
+def _partition(columns: EventColumns, n_users: int, n_kinds: int, pool: ThreadPoolExecutor) -> Ranges:
+    """The log as records by range of users, where each range starts, and the shift from users to ranges."""
     shift = range_shift(len(columns), n_users)
     log: Log = tuple(_frozen(getattr(columns, field.name)) for field in fields(columns))
     edges = np.linspace(0, len(columns), _SLICES + 1).astype(np.int64).tolist()
@@ -137,7 +135,7 @@ def _partition(columns: EventColumns, n_users: int, n_kinds: int, pool: ThreadPo
     free = places[:-1].reshape(n_ranges, _SLICES).T.copy()
     records = np.empty((len(columns), N_PROPERTIES), dtype=np.int64)
     list(pool.map(lambda i: scatter(log, slices[i], shift, free[i], records), range(_SLICES)))
-    return records, places[::_SLICES]
+    return records, places[::_SLICES].copy(), shift
 
 
 def _check_spine(spine_user: Int64s, spine_as_of_us: Int64s, n_users: int) -> None:

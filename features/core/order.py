@@ -39,14 +39,15 @@ def _less(major: Int64s, minor: Int64s, i: int, j: int) -> bool:
 def key_order(major: Int64s, minor: Int64s, n: int, scratch: Places) -> int:
     """Stable ascending order of the first ``n`` elements by (major, minor).
 
-    A natural merge sort: what comes as a few sorted runs (a log in time order, a timeline in kind order) costs little.
-    ``scratch`` is uint32[3, >= n + 1]; the answer is the number of its row that holds the order.
+    Made for what comes here: a log in order of arrival is almost sorted, and costs one insertion per late event; a timeline
+    in kind order is a few sorted runs, and costs a few merges. ``scratch`` is uint32[3, >= n + 1]; the answer is the number
+    of its row that holds the order.
     """
+    if _insert(major, minor, n, scratch[0]):
+        return 0
     runs = scratch[2]
-    n_runs = _find_runs(major, minor, n, runs)
+    n_runs = _find_runs(major, minor, scratch[0, :n], runs)
     row = 0
-    for i in range(n):
-        scratch[row, i] = i
     while n_runs > 1:
         merged = 0
         for run in range(0, n_runs, 2):
@@ -62,11 +63,26 @@ def key_order(major: Int64s, minor: Int64s, n: int, scratch: Places) -> int:
 
 
 @borrowing
-def _find_runs(major: Int64s, minor: Int64s, n: int, runs: Places) -> int:
+def _insert(major: Int64s, minor: Int64s, n: int, order: Places) -> bool:
+    """Sort by insertion; False, with ``order`` some order, as soon as that takes more than ``n`` moves."""
+    moves = n
+    for i in range(n):
+        place = i
+        while place > 0 and moves >= 0 and _less(major, minor, i, order[place - 1]):
+            order[place] = order[place - 1]
+            place -= 1
+            moves -= 1
+        order[place] = i
+    return moves >= 0
+
+
+@borrowing
+def _find_runs(major: Int64s, minor: Int64s, order: Places, runs: Places) -> int:
+    n = len(order)
     runs[0] = 0
     n_runs = 1
     for i in range(1, n):
-        if _less(major, minor, i, i - 1):
+        if _less(major, minor, order[i], order[i - 1]):
             runs[n_runs] = i
             n_runs += 1
     runs[n_runs] = n

@@ -18,7 +18,7 @@ Matrix = npt.NDArray[np.int64]
 Log = tuple[Int64s, npt.NDArray[np.int16], Int64s, Int64s, Int64s, Int64s, Int64s, Int64s, Int64s]
 """user, kind, occurred, known, skew, hash, subject, value, session."""
 
-RECORDS_PER_RANGE = 16_384
+RECORDS_PER_RANGE = 8_192
 MAX_RANGES = 512
 
 

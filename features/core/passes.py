@@ -17,6 +17,7 @@ from features.core.user import Room, arrange, make_room, number_texts
 Matrix = npt.NDArray[np.int64]
 Float64s = npt.NDArray[np.float64]
 Machine = tuple[Room, Desk, Tables]
+Ranges = tuple[Matrix, Int64s, int]
 
 N_EVENTS = 2
 """Place of the number of events among the sizes of a packed timeline."""
@@ -36,7 +37,7 @@ def pass_over_bytes(buffer: npt.NDArray[np.uint8], ends: Int64s, as_of_us: Int64
             if high - low < HEADER_BYTES or not read_sizes(buffer, low, high, sizes):
                 return user
             most_events, most_kinds = max(most_events, sizes[N_EVENTS]), max(most_kinds, sizes[0], sizes[1])
-    room, desk = make_room(most_events, len(tables.keep)), make_desk(most_events, tables)  # type: ignore[arg-type]
+    room, desk = make_room(most_events, tables), make_desk(most_events, tables)  # type: ignore[arg-type]
     kinds, let_go = np.empty((2, most_kinds), np.int64), np.empty((N_LET_GO, most_kinds), np.int64)
     records = np.empty((most_events, N_PROPERTIES), np.int64)
     for user in range(len(as_of_us)):
@@ -94,23 +95,31 @@ def _wanted_kind(kind_hash: int, tables: Tables) -> int:
     if low == len(tables.kind_hash) or tables.kind_hash[low] != kind_hash:
         return -1
     kind = tables.kind_index[low]
-    return kind if tables.member_start[kind] < tables.member_start[kind + 1] else -1
+    return kind if tables.wanted[kind] else -1
 
 
 @compiled
-def pass_over_range(
-    records: Matrix, users: tuple[int, int], rows: tuple[Int64s, Int64s, Places], tables: Tables, vectors: Float64s
-) -> None:
-    """Fill the rows of ``vectors`` (n_rows, n_features) of users ``users[0] .. users[1] - 1``, whose events ``records`` are.
+def pass_over_ranges(log: Ranges, ranges: tuple[int, int], rows: tuple[Int64s, Int64s, Places], tables: Tables, vectors: Float64s) -> None:
+    """Fill the rows of ``vectors`` (n_rows, n_features) of the users of ranges ``ranges[0] .. ranges[1] - 1``.
 
-    ``rows`` are as_of_us by row, and the rows of each user as `order.group` gives them.
+    ``log`` is the records, the place where each range starts, and the shift from users to ranges; ``rows`` are as_of_us by
+    row, and the rows of each user as `order.group` gives them.
     """
+    records, start, shift = log
+    n_users = len(rows[1]) - 1
+    for position in range(ranges[0], ranges[1]):
+        users = (position << shift, min((position + 1) << shift, n_users))
+        _one_range(records[start[position] : start[position + 1]], users, rows, tables, vectors)
+
+
+@inlined
+def _one_range(records: Matrix, users: tuple[int, int], rows: tuple[Int64s, Int64s, Places], tables: Tables, vectors: Float64s) -> None:
     first, stop = users
     start, order = _group_records(records, first, stop - first)
     most = 0
     for user in range(stop - first):
         most = max(most, start[user + 1] - start[user])
-    room, desk = make_room(most, len(tables.keep)), make_desk(most, tables)
+    room, desk = make_room(most, tables), make_desk(most, tables)
     _all_users((records, start, order), first, rows, (room, desk, tables), vectors)
 
 
@@ -128,7 +137,7 @@ def _all_users(
         for position in range(start[user], start[user + 1]):
             kind = records[order[position], KIND] & KIND_MASK
             room.places[n_places] = order[position]
-            n_places += tables.member_start[kind] < tables.member_start[kind + 1]
+            n_places += tables.wanted[kind]
         ready = arrange(records, n_places, room, tables)
         number_texts(ready, room, tables)
         for position in range(row_start[first + user], row_start[first + user + 1]):

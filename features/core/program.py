@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from features.core.catalogue import Aggregation, Catalogue, Feature
 from features.core.columns import Int64s, Places
@@ -40,9 +41,10 @@ class Tables(NamedTuple):
     kind_index: Int64s  # (n_kinds,) index in the catalogue of each hash
     keep: Int64s  # (n_kinds,) by index in the catalogue
     keep_first: Int64s  # (n_kinds,)
-    member_start: Places  # (n_kinds + 1,) kind k belongs to the sets member_set[member_start[k] : member_start[k + 1]]
-    member_set: Places
-    set_base: Places  # (n_sets + 1,) where each set's events begin in the scratch: the sum of the keeps before it
+    wanted: npt.NDArray[np.bool_]  # (n_kinds,) whether some feature looks at the kind
+    member_set: Places  # (n_kinds, most_members) sets that a kind belongs to, then n_sets, which is no set, to fill the row
+    most_members: Int64s  # (1,)
+    capacity: Int64s  # (1,) most events that all sets together can hold, and one place more for each
     set_needs: Int64s  # (n_sets,) NEEDS_ bits
     needs: Int64s  # (1,) union of all NEEDS_ bits
     window_us: Int64s  # (n_windows,) descending
@@ -77,20 +79,24 @@ def compile_program(catalogue: Catalogue) -> Program:
     features = sorted(enumerate(catalogue.features), key=lambda item: AGGREGATIONS.index(item[1].aggregation))
     feature_sets = [_kind_set(feature, index) for _, feature in features]
     sets = sorted(set(feature_sets))
-    windows = sorted({_window_us(feature.window) for feature in catalogue.features}, reverse=True)
+    windows = sorted({_window_us(feature.window) for feature in catalogue.features}, reverse=True) or [ALL_TIME_US]
     hashes = [text_hash(kind.name) for kind in catalogue.kinds]
     by_hash = sorted(range(len(hashes)), key=lambda position: hashes[position])
     keeps = [(kind.keep, kind.keep_first) for kind in catalogue.kinds]
-    member_start, member_set = _members(len(hashes), sets)
+    members = [[position for position, kinds in enumerate(sets) if kind in kinds] for kind in range(len(hashes))]
+    most_members = max(map(len, members), default=0)
     set_needs = _set_needs([feature for _, feature in features], feature_sets, sets)
     tables = Tables(
         kind_hash=_int64s(hashes[position] for position in by_hash),
         kind_index=_int64s(by_hash),
         keep=_int64s(keep for keep, _ in keeps),
         keep_first=_int64s(keep_first for _, keep_first in keeps),
-        member_start=member_start,
-        member_set=member_set,
-        set_base=_set_base(keeps, sets),
+        wanted=np.array([bool(found) for found in members], dtype=np.bool_),
+        member_set=_places(s for found in members for s in (*found, *[len(sets)] * (most_members - len(found)))).reshape(
+            len(members), most_members
+        ),
+        most_members=_int64s([most_members]),
+        capacity=_int64s([sum(1 + sum(sum(keeps[kind]) for kind in kinds) for kinds in sets)]),
         set_needs=set_needs,
         needs=np.bitwise_or.reduce(set_needs, keepdims=True) if sets else _int64s([0]),
         window_us=_int64s(windows),
@@ -117,16 +123,6 @@ def _kind_set(feature: Feature, index: dict[str, int]) -> tuple[int, ...]:
 
 def _window_us(window: timedelta | None) -> int:
     return ALL_TIME_US if window is None else min(window // timedelta(microseconds=1), ALL_TIME_US)
-
-
-def _members(n_kinds: int, sets: Sequence[tuple[int, ...]]) -> tuple[Places, Places]:
-    members = [[position for position, kinds in enumerate(sets) if kind in kinds] for kind in range(n_kinds)]
-    return _places(np.cumsum([0, *map(len, members)])), _places(position for found in members for position in found)
-
-
-def _set_base(keeps: Sequence[tuple[int, int]], sets: Sequence[tuple[int, ...]]) -> Places:
-    """One place more than a set can hold: the suffix statistics end with that of no event."""
-    return _places(np.cumsum([0, *(1 + sum(sum(keeps[kind]) for kind in kinds) for kinds in sets)]))
 
 
 def _set_needs(features: Sequence[Feature], feature_sets: Sequence[tuple[int, ...]], sets: Sequence[tuple[int, ...]]) -> Int64s:

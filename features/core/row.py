@@ -34,7 +34,7 @@ def evaluate(as_of_us: int, user: User, tables: Tables, desk: Desk, vector: Floa
     if user.overflows:
         _choose(as_of_us, user, tables, desk.stamp[0])
     _collect(as_of_us, user, tables, desk)
-    fill_suffixes(user.events, tables, desk)
+    fill_suffixes(user, tables, desk)
     _fill_counts(tables, desk, vector)
     _fill_sums(tables, desk, vector)
     _look_up(_DISTINCT_SUBJECTS, SUBJECTS, tables, desk, vector)
@@ -72,23 +72,25 @@ def _choose(as_of_us: int, user: User, tables: Tables, stamp: int) -> None:
 @borrowing
 def _collect(as_of_us: int, user: User, tables: Tables, desk: Desk) -> None:
     """List the selected events of every kind set, oldest first, and where each window begins in each list."""
-    n_sets, n_windows, stamp = len(desk.end), len(tables.window_us), desk.stamp[0]
-    for kind_set in range(n_sets):
-        desk.end[kind_set] = tables.set_base[kind_set]
-    window = 0  # descending windows begin later and later
+    n_windows, stamp = len(tables.window_us), desk.stamp[0]
+    for kind_set in range(len(desk.end)):
+        desk.end[kind_set] = user.set_base[kind_set]
+    window, begin_us = 0, as_of_us - tables.window_us[0]  # descending windows begin later and later
     for event in range(user.n):
         effective_us = user.events[EFFECTIVE, event]
         if effective_us > as_of_us:
             break
-        while window < n_windows and effective_us > as_of_us - tables.window_us[window]:
+        while effective_us > begin_us:
             _begin_window(window, desk)
             window += 1
-        if user.events[KNOWN, event] <= as_of_us and user.chosen[event] >= stamp:
+            begin_us = as_of_us - tables.window_us[window] if window < n_windows else as_of_us
+        if user.events[KNOWN, event] <= as_of_us and (not user.overflows or user.chosen[event] >= stamp):
             kind = np.uint64(user.events[KIND, event])
-            for member in range(tables.member_start[kind], tables.member_start[kind + np.uint64(1)]):
-                kind_set = tables.member_set[np.uint64(member)]
-                desk.sequence[desk.end[kind_set]] = event
-                desk.end[kind_set] += 1
+            for member in range(tables.most_members[0]):  # as often for every kind: a count that varies cannot be predicted
+                kind_set = tables.member_set[kind, member]
+                place = desk.end[kind_set]
+                desk.sequence[place] = event
+                desk.end[kind_set] = place + 1
     while window < n_windows:
         _begin_window(window, desk)
         window += 1
@@ -96,8 +98,9 @@ def _collect(as_of_us: int, user: User, tables: Tables, desk: Desk) -> None:
 
 @borrowing
 def _begin_window(window: int, desk: Desk) -> None:
-    for kind_set in range(len(desk.end)):  # a loop: a slice assignment takes numba seconds to compile
-        desk.start[window * len(desk.end) + kind_set] = desk.end[kind_set]
+    n_sets = len(desk.end) - 1
+    for kind_set in range(n_sets):  # a loop: a slice assignment takes numba seconds to compile
+        desk.start[window * n_sets + kind_set] = desk.end[kind_set]
 
 
 @borrowing

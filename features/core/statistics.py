@@ -14,8 +14,8 @@ import numpy.typing as npt
 from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, compiled
 from features.core.layout import DAY, EFFECTIVE, SESSION, SUBJECT, VALUE
-from features.core.program import NEEDS_DAYS, NEEDS_SESSIONS, NEEDS_SUBJECTS, NEEDS_SUM, Tables
-from features.core.user import ALWAYS, DAY_US
+from features.core.program import ALL_TIME_US, NEEDS_DAYS, NEEDS_SESSIONS, NEEDS_SUBJECTS, NEEDS_SUM, Tables
+from features.core.user import ALWAYS, DAY_US, User
 
 Matrix = npt.NDArray[np.int64]
 
@@ -29,10 +29,10 @@ LOW_32_BITS = 0xFFFF_FFFF
 class Desk(NamedTuple):
     """Scratch for one row (user, as_of) at a time."""
 
-    sequence: Places  # (set_base[-1],) positions of the selected events of each kind set, oldest first
-    end: Places  # (n_sets,) where each set's events end in `sequence`
+    sequence: Places  # (> capacity,) positions of the selected events of each kind set, oldest first
+    end: Places  # (n_sets + 1,) where each set's events end in `sequence`; the last set is no set: see `Tables.member_set`
     start: Places  # (n_windows * n_sets,) where each window begins
-    suffix: Matrix  # (N_STATISTICS, set_base[-1]) at i: over the events i .. end of the set; at its end: over none
+    suffix: Matrix  # (N_STATISTICS, capacity) at i: over the events i .. end of the set; at its end: over none
     seen: Int64s  # (n_texts + 1,) stamp of the last pass that met a text
     stamp: Int64s  # (1,) the newest stamp given out
 
@@ -40,10 +40,10 @@ class Desk(NamedTuple):
 @compiled
 def make_desk(n_events: int, tables: Tables) -> Desk:
     """Scratch for rows of users of up to ``n_events``."""
-    n_sets, n_places = len(tables.set_needs), tables.set_base[-1]
+    n_sets, n_places = len(tables.set_needs), tables.capacity[0]
     return Desk(
-        np.empty(n_places, np.uint32),
-        np.empty(n_sets, np.uint32),
+        np.empty(n_places + n_events * tables.most_members[0], np.uint32),
+        np.empty(n_sets + 1, np.uint32),
         np.empty(len(tables.window_us) * n_sets, np.uint32),
         np.empty((N_STATISTICS, n_places), np.int64),
         np.zeros(n_events + 1, np.int64),
@@ -52,18 +52,18 @@ def make_desk(n_events: int, tables: Tables) -> Desk:
 
 
 @borrowing
-def fill_suffixes(events: Matrix, tables: Tables, desk: Desk) -> None:
+def fill_suffixes(user: User, tables: Tables, desk: Desk) -> None:
     """All suffix statistics that the program asks for."""
     for kind_set in range(len(tables.set_needs)):
-        needs, low, high = tables.set_needs[kind_set], tables.set_base[kind_set], desk.end[kind_set]
+        needs, low, high = tables.set_needs[kind_set], user.set_base[kind_set], desk.end[kind_set]
         if needs & NEEDS_SUBJECTS:
-            _fill_subjects(events, low, high, desk)
+            _fill_subjects(user.events, low, high, desk)
         if needs & NEEDS_SESSIONS:
-            _fill_sessions(events, low, high, desk)
+            _fill_sessions(user.events, low, high, desk)
         if needs & NEEDS_DAYS:
-            _fill_days(events, low, high, desk)
+            _fill_days(user.events, low, high, desk)
         if needs & NEEDS_SUM:
-            _fill_sums(events, low, high, desk)
+            _fill_sums(user.events, low, high, desk)
 
 
 @borrowing
@@ -84,17 +84,17 @@ def _fill_sessions(events: Matrix, low: int, high: int, desk: Desk) -> None:
     """Distinct session ids, plus the runs of events without one (gaps of at most 30 minutes)."""
     desk.stamp[0] += 1
     stamp, n = desk.stamp[0], 0
-    newer_us, any_newer = np.int64(0), False
+    desk.seen[0] = stamp
+    newer_us = np.int64(ALL_TIME_US)  # of the events without an id: none yet, so the first one always begins a run
     desk.suffix[SESSIONS, high] = 0
-    for i in range(high - 1, low - 1, -1):
+    for i in range(high - 1, low - 1, -1):  # without branches: which events carry an id cannot be predicted
         event = desk.sequence[i]
         session = np.uint64(events[SESSION, event])
-        if session == 0:
-            n += not any_newer or newer_us - events[EFFECTIVE, event] > SESSION_GAP_US
-            newer_us, any_newer = events[EFFECTIVE, event], True
-        else:
-            n += desk.seen[session] != stamp
-            desk.seen[session] = stamp
+        n += desk.seen[session] != stamp
+        desk.seen[session] = stamp
+        unnamed = session == 0
+        n += unnamed & (newer_us - events[EFFECTIVE, event] > SESSION_GAP_US)
+        newer_us = events[EFFECTIVE, event] if unnamed else newer_us
         desk.suffix[SESSIONS, i] = n
 
 

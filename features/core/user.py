@@ -33,6 +33,7 @@ class Room(NamedTuple):
     kind_place: Places  # (n,)
     kind_start: Int64s  # (n_kinds + 1,)
     kind_free: Int64s  # (n_kinds,)
+    set_base: Places  # (n_sets + 1,)
     texts: Matrix  # (2, power of two >= 2 (n + 1)): open addressing of texts and their codes
 
 
@@ -41,14 +42,15 @@ class User(NamedTuple):
 
     n: int
     events: Matrix  # (N_PROPERTIES, >= n) by (effective, hash); EFFECTIVE replaces OCCURRED, DAY replaces SKEW
-    chosen: Int64s  # (n,): ALWAYS, or the stamp of the last as_of that selected the event
+    chosen: Int64s  # (n,), if some kind overflows: ALWAYS, or the stamp of the last as_of that selected the event
     kind_place: Places  # positions in `events`, by kind and, within it, by (occurred as sent, hash)
     kind_start: Int64s  # (n_kinds + 1,) ranges of kind_place
+    set_base: Places  # (n_sets + 1,) where each kind set's events begin in a row's scratch; the last: where all end
     overflows: bool  # whether any kind has more events than are kept
 
 
 @compiled
-def make_room(n_events: int, n_kinds: int) -> Room:
+def make_room(n_events: int, tables: Tables) -> Room:
     """Scratch for users of up to ``n_events``."""
     slots = 4
     while slots < 2 * (n_events + 1):
@@ -61,8 +63,9 @@ def make_room(n_events: int, n_kinds: int) -> Room:
         np.empty((N_PROPERTIES, n_events), np.int64),
         np.empty(n_events, np.int64),
         np.empty(n_events, np.uint32),
-        np.empty(n_kinds + 1, np.int64),
-        np.empty(n_kinds, np.int64),
+        np.empty(len(tables.keep) + 1, np.int64),
+        np.empty(len(tables.keep), np.int64),
+        np.empty(len(tables.set_needs) + 1, np.uint32),
         np.empty((2, slots), np.int64),
     )
 
@@ -80,11 +83,13 @@ def arrange(records: Matrix, n_places: int, room: Room, tables: Tables) -> User:
     for i in range(n):
         events[DAY, i] = events[EFFECTIVE, i] // DAY_US
     overflows = _by_kind(n, room, tables)
-    for i in range(n):
-        kind = events[KIND, i]
-        kept_whole = room.kind_start[kind + 1] - room.kind_start[kind] <= tables.keep[kind] + tables.keep_first[kind]
-        room.chosen[i] = ALWAYS if kept_whole else 0
-    return User(n, events, room.chosen, room.kind_place, room.kind_start, overflows)
+    if overflows:
+        for i in range(n):
+            kind = events[KIND, i]
+            kept_whole = room.kind_start[kind + 1] - room.kind_start[kind] <= tables.keep[kind] + tables.keep_first[kind]
+            room.chosen[i] = ALWAYS if kept_whole else 0
+    _lay_out_sets(room, tables)
+    return User(n, events, room.chosen, room.kind_place, room.kind_start, room.set_base, overflows)
 
 
 @borrowing
@@ -163,6 +168,25 @@ def _by_kind(n: int, room: Room, tables: Tables) -> bool:
     return overflows
 
 
+@borrowing
+def _lay_out_sets(room: Room, tables: Tables) -> None:
+    """Begin each kind set right after the one before it, leaving one place: the suffix statistics end with that of no event.
+
+    As close together as this user's events allow, since what lies a multiple of 4 KiB apart gets in each other's way.
+    """
+    base = room.set_base
+    for kind_set in range(len(base)):
+        base[kind_set] = 0
+    for kind in range(len(tables.keep)):
+        kept = min(room.kind_start[kind + 1] - room.kind_start[kind], tables.keep[kind] + tables.keep_first[kind])
+        for member in range(tables.most_members[0]):
+            kind_set = np.int64(tables.member_set[kind, member])
+            if kind_set < len(tables.set_needs):
+                base[kind_set + 1] += kept
+    for kind_set in range(len(base) - 1):
+        base[kind_set + 1] += base[kind_set] + 1
+
+
 @shared
 def number_texts(user: User, room: Room, tables: Tables) -> None:
     """Replace the hashes of subjects and sessions by codes 1, 2, ... where the program needs them; 0 stays 0."""
@@ -183,12 +207,12 @@ def _number(texts: Int64s, n: int, table: Matrix) -> None:
     keys[0], codes[0] = 0, 0  # "none" is in the table from the start: one branch fewer for every event
     n_texts = 0
     for i in range(n):
-        text = texts[i] if texts[i] != EMPTY else np.int64(1)
+        text: int = texts[i] if texts[i] != EMPTY else np.int64(1)
         slot = np.uint64((text ^ (text >> 32)) & mask)
-        while keys[slot] != text:
-            if keys[slot] == EMPTY:
-                n_texts += 1
-                keys[slot], codes[slot] = text, n_texts
-            else:
-                slot = np.uint64((np.int64(slot) + 1) & mask)
+        while (keys[slot] != text) & (keys[slot] != EMPTY):
+            slot = np.uint64((np.int64(slot) + 1) & mask)
+        new = keys[slot] == EMPTY  # no branch from here: whether a text is new cannot be predicted
+        n_texts += new
+        keys[slot] = text
+        codes[slot] = n_texts if new else codes[slot]
         texts[i] = codes[slot]

@@ -8,7 +8,7 @@ from numba.core.caching import IndexDataCacheFile
 from features.core import order, partition, passes, retention, timeline_format
 from features.core.compiled import sources_digest
 
-ENTRIES = [order.group, partition.count_ranges, partition.scatter, passes.pass_over_bytes, passes.pass_over_range, retention.retain]
+ENTRIES = [order.group, partition.count_ranges, partition.scatter, passes.pass_over_bytes, passes.pass_over_ranges, retention.retain]
 
 
 @pytest.mark.parametrize("entry", [*ENTRIES, timeline_format._read, timeline_format._written], ids=lambda entry: entry.__name__)

@@ -22,7 +22,7 @@ def test_features_over_the_same_kinds_share_a_kind_set() -> None:
     tables = compile_program(Catalogue(kinds=KINDS, features=features)).tables
     assert len(tables.set_needs) == 2
     assert sorted(tables.feature_column.tolist()) == [0, 1, 2]
-    assert tables.set_base.tolist() == [0, 7, 10]  # 3 + 1 + 2 + 0 kept events and one place, then 2 + 0 and one place
+    assert tables.capacity.tolist() == [10]  # 3 + 1 + 2 + 0 kept events and one place, then 2 + 0 and one place
     assert tables.window_us.tolist() == [ALL_TIME_US, 86_400_000_000]
 
 
