@@ -73,7 +73,7 @@ def checked(packed: bytes) -> bytes:
     if size < HEADER_BYTES + CHECKSUM_BYTES or packed[:3] != MAGIC:
         raise TimelineFormatError(
             f"timeline: got {size} bytes beginning {packed[:4].hex()}, expected at least {HEADER_BYTES + CHECKSUM_BYTES} bytes beginning "
-            f"{MAGIC.hex()}; it was truncated or is something else: rebuild this user's timeline from the raw log"
+            f"{MAGIC.hex()}; it was truncated or is something else: run `stillhere rebuild USER_ID`"
         )
     if packed[3] != FORMAT_VERSION:
         raise TimelineFormatError(
@@ -83,7 +83,7 @@ def checked(packed: bytes) -> bytes:
     if xxhash.xxh3_64_intdigest(memoryview(packed)[:-CHECKSUM_BYTES]) != int.from_bytes(packed[-CHECKSUM_BYTES:], "little"):
         raise TimelineFormatError(
             f"timeline: the checksum of {size} bytes does not match; they were truncated or corrupted: "
-            "rebuild this user's timeline from the raw log"
+            "run `stillhere rebuild USER_ID`, which makes it again from the raw log"
         )
     return packed
 
@@ -119,7 +119,7 @@ def malformed(size: int) -> TimelineFormatError:
     """The error for bytes whose checksum is right and whose content is not."""
     return TimelineFormatError(
         f"timeline: {size} bytes with a right checksum whose columns do not fit together; another program wrote them: "
-        "rebuild this user's timeline from the raw log"
+        "run `stillhere rebuild USER_ID`, which makes it again from the raw log"
     )
 
 

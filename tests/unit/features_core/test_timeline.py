@@ -80,7 +80,7 @@ def test_a_newer_format_is_refused_by_name() -> None:
 
 @pytest.mark.parametrize("damaged", [VERSION_1[:3], VERSION_1[:-1], VERSION_1[1:], VERSION_1 + b"\0", b"\0" * 40])
 def test_damaged_bytes_are_refused_by_name(damaged: bytes) -> None:
-    with pytest.raises(TimelineFormatError, match="rebuild this user's timeline from the raw log"):
+    with pytest.raises(TimelineFormatError, match="run `stillhere rebuild USER_ID`"):
         unpack(damaged)
 
 
