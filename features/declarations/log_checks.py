@@ -18,6 +18,11 @@ from features.declarations.log_schema import (
 from features.declarations.product_checks import unknown
 from features.declarations.product_schema import ProductSchema
 
+_KIND_ADVICE = "name the column that holds the kind, or, where all rows are of one kind, write that kind as constant"
+_RECEIVED_ADVICE = (
+    "name the column of when each row reached you; only where the file does not say it, write {same_as: occurred_at}: every event then"
+    " counts as known from the moment it happened"
+)
 _TIME_KEYS = ("occurred_at", "received_at", "date", "changed_at", "start")
 
 
@@ -41,8 +46,8 @@ def log_faults(product: ProductSchema) -> Iterator[Fault]:
 
 def _events_faults(schema: EventsSchema, product: ProductSchema, name: str) -> Iterator[Fault]:
     kind, received = schema.kind, schema.received_at
-    yield from _exactly_one(place("logs", name, "kind"), {"column": kind.column, "constant": kind.constant})
-    yield from _exactly_one(place("logs", name, "received_at"), {"column": received.column, "same_as": received.same_as})
+    yield from _exactly_one(place("logs", name, "kind"), {"column": kind.column, "constant": kind.constant}, _KIND_ADVICE)
+    yield from _exactly_one(place("logs", name, "received_at"), {"column": received.column, "same_as": received.same_as}, _RECEIVED_ADVICE)
     named = {place("logs", name, "kind", "values", value): kind for value, kind in schema.kind.values.items()}
     if schema.kind.constant is not None:
         named[place("logs", name, "kind", "constant")] = schema.kind.constant
@@ -98,11 +103,11 @@ def _labels_faults(schema: LabelsSchema, name: str) -> Iterator[Fault]:
         yield Fault(path=path, found=f"{', '.join(both)} also under dropped_out", expected="each value once", advice="remove one of them")
 
 
-def _exactly_one(path: str, choices: Mapping[str, str | None]) -> Iterator[Fault]:
+def _exactly_one(path: str, choices: Mapping[str, str | None], advice: str) -> Iterator[Fault]:
     given = [key for key, value in choices.items() if value is not None]
     if len(given) != 1:
         found = " and ".join(given) or "neither"
-        yield Fault(path=path, found=found, expected=f"exactly one of {', '.join(choices)}", advice="keep one")
+        yield Fault(path=path, found=found, expected=f"exactly one of {', '.join(choices)}", advice=advice)
 
 
 def _time_faults(schema: TimeColumnSchema | ReceivedSchema, path: str) -> Iterator[Fault]:

@@ -74,7 +74,9 @@ class EventsSchema(FileSchema):
     shape: Literal["events"]
     kind: Annotated[KindColumnSchema, BeforeValidator(_column)]
     occurred_at: Time
-    received_at: Annotated[ReceivedSchema, BeforeValidator(_column)]
+    received_at: Annotated[ReceivedSchema, BeforeValidator(_column)] = Field(
+        description="the column of when each row reached you, or {same_as: occurred_at} where the file does not say it"
+    )
     event_id: Text | None = None
     subject: Text | None = None
     value: Annotated[ValueColumnSchema, BeforeValidator(_column)] | None = None

@@ -45,7 +45,7 @@ def schema_faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]
 def _fault(details: ErrorDetails, model: type[BaseModel]) -> Fault:
     path, owner = _trace(model, details["loc"])
     if details["type"] == "missing":
-        return Fault(path=path, found="nothing", expected="this key", advice="add it")
+        return _missing_key(path, str(details["loc"][-1]), owner)
     if details["type"] == "extra_forbidden":
         return _unknown_key(path, str(details["loc"][-1]), owner)
     if details["type"].startswith("union_tag"):
@@ -57,8 +57,20 @@ def _wrong_value(path: str, details: ErrorDetails) -> Fault:
     context = details.get("ctx", {})
     template = _EXPECTED_BY_TYPE.get(details["type"])
     expected = template.format(**context) if template else context.get("expected", details["msg"])
+    if template == "{expected}":
+        expected = _unquoted(expected)
     advice = context.get("advice", _quotes_advice(details))
     return Fault(path=path, found=quote(details["input"]), expected=str(expected), advice=str(advice))
+
+
+def _unquoted(choices: str) -> str:
+    """Write choices as they stand in a YAML file, not as in Python."""
+    return choices.replace("'", "")
+
+
+def _missing_key(path: str, key: str, owner: Any) -> Fault:
+    described = owner.model_fields[key].description if _is_model(owner) and key in owner.model_fields else None
+    return Fault(path=path, found="nothing", expected="this key", advice=f"add it: {described}" if described else "add it")
 
 
 def _quotes_advice(details: ErrorDetails) -> str:
@@ -77,7 +89,7 @@ def _wrong_tag(path: str, details: ErrorDetails) -> Fault:
     context = details["ctx"]
     tag = str(context["discriminator"]).strip("'")
     found = quote(context["tag"]) if "tag" in context else "nothing"
-    expected = f"one of {context['expected_tags']}" if "expected_tags" in context else "this key"
+    expected = f"one of {_unquoted(context['expected_tags'])}" if "expected_tags" in context else "this key"
     return Fault(path=f"{path}.{tag}", found=found, expected=expected)
 
 

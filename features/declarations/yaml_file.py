@@ -74,14 +74,27 @@ def read_yaml(file: Path) -> Any:
     """
     try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise DeclarationError(file, [Fault(path="", found=str(exc), expected="a readable UTF-8 file", advice="check the path")]) from exc
+    except OSError as exc:
+        raise DeclarationError(file, [_unreadable(file, exc)]) from exc
+    except UnicodeDecodeError as exc:
+        found, advice = f"bytes that are not UTF-8 ({exc.reason} at byte {exc.start})", "save it as UTF-8"
+        raise DeclarationError(file, [Fault(path="", found=found, expected="a UTF-8 text file", advice=advice)]) from exc
     try:
         return _constructed(_PlainLoader(text), file)
     except DeclarationError:
         raise
     except (yaml.YAMLError, RecursionError, ValueError) as exc:  # ValueError: a number of thousands of digits
         raise DeclarationError(file, [_syntax_fault(exc)]) from exc
+
+
+def _unreadable(file: Path, error: OSError) -> Fault:
+    expected, advice = "a file that can be read", "check the path"
+    if not isinstance(error, FileNotFoundError):
+        found = "a folder" if isinstance(error, IsADirectoryError) else f"something that cannot be opened ({error.strerror})"
+        return Fault(path="", found=found, expected=expected, advice=advice)
+    if not file.is_absolute():
+        advice += f", which counts from {Path.cwd()}"
+    return Fault(path="", found="no such file", expected=expected, advice=advice)
 
 
 def _constructed(loader: _PlainLoader, file: Path) -> Any:

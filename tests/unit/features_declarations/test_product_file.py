@@ -8,6 +8,7 @@ import pytest
 from features.core.catalogue import Aggregation
 from features.core.product import Attribute, AttributeType, Cause, Label, Segment, SpineRule
 from features.declarations.product_file import load_product
+from features.declarations.yaml_file import DeclarationError
 
 PRODUCTS = Path(__file__).parents[3] / "products"
 
@@ -78,7 +79,7 @@ def test_one_entry_expands_in_declared_order_of_first_and_windows_second(folder,
             "of: visits,",
             'features[0].of[0]: found "visits", expected one of visit, view, purchase, refund, bought, money; declare',
         ),
-        ("count, of", "counts, of", "features[0].aggregation: found \"counts\", expected 'count', 'sum', 'distinct_subjects',"),
+        ("count, of", "counts, of", "features[0].aggregation: found \"counts\", expected count, sum, distinct_subjects,"),
         ("count, of", "sum, of", "features[0].of[0]: found sum over visit without a value, expected kinds with a value_unit; count them"),
         (
             "count, of: visit",
@@ -99,7 +100,7 @@ def test_one_entry_expands_in_declared_order_of_first_and_windows_second(folder,
             "horizon: 7d, spine: {evry: 1d}}",
             "label.spine.evry: found the unknown key evry, expected one of every, start_after,",
         ),
-        ("{type: number}", "{type: float}", "profile.age.type: found \"float\", expected 'category', 'number', 'boolean' or 'text'"),
+        ("{type: number}", "{type: float}", "profile.age.type: found \"float\", expected category, number, boolean or text"),
         ("{type: text}", "{type: text, model: true}", "profile.zone.model: found true, expected false for text; make it a category or"),
         ("  zone:", "  user_id:", "profile.user_id: found a name the system uses itself, expected another name; rename it"),
         ("  zone:", "  count_visit_7d:", "features[0]: found count_visit_7d, a name in use, expected another name; rename the attribute"),
@@ -157,3 +158,19 @@ def test_an_unknown_key_that_is_nearly_a_known_one_is_guessed(faults, smallest):
     lines = faults(smallest.replace("description: A", "descripton: A"))
     assert lines[0] == "description: found nothing, expected this key; add it"
     assert lines[1].endswith("logs; did you mean description?")
+
+
+def test_a_folder_that_is_not_there_is_named_with_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DeclarationError) as caught:
+        load_product(Path("products/nope"))
+    assert str(caught.value) == (
+        f"products/nope: found no such folder in {tmp_path}, expected a product folder, which holds product.yaml and policy.yaml; "
+        "name it with --product or STILLHERE_PRODUCT, or draft one from an event log with `stillhere init FILE`"
+    )
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DeclarationError, match=r"empty/product\.yaml: found no such file, expected a file that can be read"):
+        load_product(tmp_path / "empty")
+    (tmp_path / "empty" / "product.yaml").touch()
+    with pytest.raises(DeclarationError, match=r"product\.yaml: found a file, expected a product folder"):
+        load_product(tmp_path / "empty" / "product.yaml")

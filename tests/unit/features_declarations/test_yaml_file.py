@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from features.declarations.yaml_file import DeclarationError, read_yaml
@@ -72,15 +74,26 @@ def test_bad_syntax_says_where(read, text, where):
 
 
 def test_a_file_that_is_not_there_says_so(tmp_path):
-    with pytest.raises(DeclarationError, match=r"gone\.yaml: found .*No such file.*, expected a readable UTF-8 file; check the path"):
+    with pytest.raises(DeclarationError, match=r"gone\.yaml: found no such file, expected a file that can be read; check the path"):
         read_yaml(tmp_path / "gone.yaml")
 
 
 def test_a_file_in_another_encoding_says_so(tmp_path):
     file = tmp_path / "latin.yaml"
     file.write_bytes("name: Müller".encode("latin-1"))
-    with pytest.raises(DeclarationError, match="expected a readable UTF-8 file"):
+    with pytest.raises(DeclarationError, match=r"found bytes that are not UTF-8 \(.* at byte 7\), expected a UTF-8 text file; save it as"):
         read_yaml(file)
+
+
+def test_a_folder_in_the_place_of_a_file_says_so(tmp_path):
+    with pytest.raises(DeclarationError, match="found a folder, expected a file that can be read; check the path"):
+        read_yaml(tmp_path)
+
+
+def test_a_relative_path_says_where_it_was_looked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DeclarationError, match=f"check the path, which counts from {tmp_path}"):
+        read_yaml(Path("gone.yaml"))
 
 
 def test_python_objects_are_not_made(read):
