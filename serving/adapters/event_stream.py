@@ -61,6 +61,7 @@ class RedisEventStream:
 
     def claim(self, *, idle_ms: int, limit: int) -> list[StreamEntry]:
         """Entries left behind by a reader that died, of all partitions (``XAUTOCLAIM``)."""
+        self._has_groups = False  # this is asked first after a failure, and a Redis that lost its data lost the groups as well
         with _wrapped("claim"):
             self._ensure_groups()
             return [

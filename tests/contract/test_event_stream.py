@@ -95,6 +95,19 @@ def test_another_readers_messages_can_be_claimed_once_it_died(redis_url):
         assert heir.claim(idle_ms=3_600_000, limit=10) == []
 
 
+def test_a_redis_that_lost_its_data_is_served_on(redis_url):
+    with connect(redis_url, timeout_ms=5_000) as client:
+        stream = RedisEventStream(client, product="onboarding", partitions=2)
+        stream.publish([("ada", b"lost")])
+        assert len(stream.read(limit=10, block_ms=1)) == 1
+        client.flushall()
+        stream.publish([("ada", b"after")])
+        with pytest.raises(EventStreamError, match="NOGROUP"):
+            stream.read(limit=10, block_ms=1)
+        assert stream.claim(idle_ms=0, limit=10) == []
+        assert [entry.body for entry in stream.read(limit=10, block_ms=1)] == [b"after"]
+
+
 def test_two_products_share_no_stream(redis_url):
     with connect(redis_url, timeout_ms=5_000) as client:
         one, other = (RedisEventStream(client, product=name, partitions=2) for name in ("one", "other"))

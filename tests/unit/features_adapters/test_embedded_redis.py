@@ -86,12 +86,45 @@ def test_a_killed_server_leaves_its_data_and_stale_files_that_do_not_matter(tmp_
         assert value_in(server) == b"yes"
 
 
-def test_a_directory_has_one_launcher_at_a_time(tmp_path):
-    with (
-        EmbeddedRedis(tmp_path) as server,
-        pytest.raises(EmbeddedRedisError, match=f"already run by another process, at {server.url}; stop that process"),
-    ):
-        EmbeddedRedis(tmp_path).start()
+def test_a_directory_has_one_launcher_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/stillhere", "import", "events.csv", *["more.csv"] * 100])
+    with EmbeddedRedis(tmp_path):
+        with pytest.raises(EmbeddedRedisError) as refused:
+            EmbeddedRedis(tmp_path).start()
+        assert f"{tmp_path} is in use by process {os.getpid()} (stillhere import events.csv more.csv" in str(refused.value)
+        assert "...): one process at a time" in str(refused.value)
+        assert "wait until that one has ended, or end it, or use another state directory" in str(refused.value)
+    with EmbeddedRedis(tmp_path):
+        pass
+
+
+def test_a_killed_server_is_revived_on_its_port_with_its_data(tmp_path):
+    with EmbeddedRedis(tmp_path) as server, redis.Redis.from_url(server.url) as client:
+        client.set("kept", "yes")
+        client.config_set("appendfsync", "always")  # so that the second key needs no second to be durable
+        client.set("last", "yes")
+        killed, url = server.pid, server.url
+        server.revive()  # does nothing: it runs
+        assert server.pid == killed
+        os.kill(killed, signal.SIGKILL)
+        server._process.wait()
+        assert not server.is_running
+        server.revive()
+        assert server.is_running
+        assert (server.pid != killed, server.url, read_endpoint(tmp_path)) == (True, url, url)
+        assert client.mget("kept", "last") == [b"yes", b"yes"]
+    assert not server.is_running
+    server.revive()  # does nothing: it was stopped
+    assert not server.is_running
+
+
+def test_a_port_taken_while_the_server_was_down_is_said(tmp_path):
+    with EmbeddedRedis(tmp_path) as server:
+        port = server.port
+        os.kill(server.pid, signal.SIGKILL)
+        server._process.wait()
+        with socket.create_server(("127.0.0.1", port)), pytest.raises(EmbeddedRedisError, match=f"port {port}, on which .* was taken by"):
+            server.revive()
 
 
 def test_a_server_whose_launcher_was_killed_is_shut_down_and_replaced(tmp_path):
