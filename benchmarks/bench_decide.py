@@ -38,9 +38,9 @@ def main() -> int:
     os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{report.OUT}/decide_mlflow.db")
     settings = bootstrap.settings_from_environment(home=HOME)
     report.OUT.mkdir(exist_ok=True)
-    with redis_server(settings) as redis_url:
-        users = prepare(settings, redis_url)
-        with service(settings, redis_url) as port, naive(settings, redis_url, users) as naive_port:
+    with redis_server(settings) as redis:
+        users = prepare(settings, redis.url)
+        with service(settings, redis.url) as port, naive(settings, redis.url, users) as naive_port:
             figures = measure(port, naive_port, users)
     rows, notes = rows_of(figures)
     return 0 if report.write("decide", rows, notes=notes) else 1

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from serving.settings import Settings
 
@@ -29,3 +30,5 @@ class Place:
 
 
 HERE = Place()
+
+Port = Annotated[int, Parameter(help="Port of the HTTP interface.", validator=Number(gte=1, lte=65_535))]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 _POLL_S = 0.1
 _GRACE_S = 15.0
@@ -21,18 +22,35 @@ class ProcessError(Exception):
     """A child process ended or stayed silent; the message ends with its log."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Child:
     """One running child in a process group of its own, so that Ctrl-C reaches us alone and we end it in order."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
     log: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self.process.poll() is None
 
     def check(self) -> None:
         """Raise `ProcessError` if it has ended."""
-        if self.process.poll() is not None:
-            raise ProcessError(f"{self.name} ended with code {self.process.returncode}; its log ({self.log}) ends:\n{self._log_tail()}")
+        if not self.is_running:
+            raise ProcessError(f"the {self.name} ended with code {self.process.returncode}; {self.last_words()}")
+
+    def restart(self) -> None:
+        """Start it again after it has ended; its log goes on."""
+        self._signal(signal.SIGKILL)  # what it started and left behind
+        self.process = _spawn(self.command, environment=self.environment, log=self.log, mode="ab")
+
+    def last_words(self) -> str:
+        """Say where its log is and how it ends."""
+        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
+        return f"its log ({self.log}) ends:\n{tail}"
 
     def await_ready(self, is_ready: Callable[[], bool], *, deadline_s: float) -> None:
         """Wait until ``is_ready``; raises `ProcessError` when the child ends before or the deadline passes."""
@@ -40,7 +58,7 @@ class Child:
         while not is_ready():
             self.check()
             if time.monotonic() > deadline:
-                raise ProcessError(f"{self.name} was not ready within {deadline_s:g} s; its log ({self.log}) ends:\n{self._log_tail()}")
+                raise ProcessError(f"the {self.name} was not ready within {deadline_s:g} s; {self.last_words()}")
             time.sleep(_POLL_S)
 
     def stop(self) -> None:
@@ -60,24 +78,26 @@ class Child:
         except ProcessLookupError:
             return  # the whole group has ended
 
-    def _log_tail(self) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
-
 
 def start(name: str, module: str, arguments: Sequence[str], *, environment: Mapping[str, str], logs_dir: Path) -> Child:
     """Start ``python -m module`` with this interpreter; its output goes to ``<logs_dir>/<name>.log``."""
     logs_dir.mkdir(parents=True, exist_ok=True)
     log = logs_dir / f"{name}.log"
-    with log.open("wb") as sink:
-        process = subprocess.Popen(  # noqa: S603 - our own modules, no shell
-            [sys.executable, "-m", module, *arguments],
+    command = (sys.executable, "-m", module, *arguments)
+    process = _spawn(command, environment=environment, log=log, mode="wb")
+    return Child(name=name, command=command, environment=environment, log=log, process=process)
+
+
+def _spawn(command: Sequence[str], *, environment: Mapping[str, str], log: Path, mode: Literal["wb", "ab"]) -> subprocess.Popen[bytes]:
+    with log.open(mode) as sink:
+        return subprocess.Popen(  # noqa: S603 - our own modules, no shell
+            command,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return Child(name=name, process=process, log=log)
 
 
 def free_port() -> int:

@@ -14,6 +14,7 @@ import httpx
 
 from serving.adapters.run_file import Running, read_run_file, write_run_file
 from serving.cli.processes import Child, start
+from serving.cli.supervision import KeptChild, KeptRedis
 from serving.settings import Settings
 
 _READY_S = 90.0
@@ -29,26 +30,34 @@ class AlreadyRunningError(Exception):
 class Stack:
     """What runs, and where."""
 
-    redis_url: str
     api_url: str
-    children: tuple[Child, ...]
+    service: Child
+    worker: KeptChild
+
+    @property
+    def children(self) -> tuple[Child, ...]:
+        """Every process that we started."""
+        return self.service, self.worker.child
 
     def check(self) -> None:
-        """Raise `ProcessError` if a child has ended."""
-        for child in self.children:
-            child.check()
+        """Start the worker again if it has ended; raise `ProcessError` if it ends again and again, or if the service has.
+
+        BentoML starts its own processes again; where the service itself ends, it has given up.
+        """
+        self.service.check()
+        self.worker.check()
 
 
 @contextmanager
-def redis_server(settings: Settings) -> Iterator[str]:
-    """URL of the Redis to use: the configured one, or the bundled one, started for as long as the context lasts."""
+def redis_server(settings: Settings) -> Iterator[KeptRedis]:
+    """The Redis to use: the configured one, or the bundled one, started for as long as the context lasts."""
     if settings.redis_url is not None:
-        yield settings.redis_url
+        yield KeptRedis(url=settings.redis_url)
         return
     from features.adapters.embedded_redis import EmbeddedRedis
 
     with EmbeddedRedis(settings.home.redis_dir) as server:
-        yield server.url
+        yield KeptRedis(url=server.url, bundled=server)
 
 
 @contextmanager
@@ -58,8 +67,8 @@ def reachable_redis(settings: Settings) -> Iterator[str]:
     if settings.redis_url is None and running is not None:
         yield running.redis_url
         return
-    with redis_server(settings) as url:
-        yield url
+    with redis_server(settings) as redis:
+        yield redis.url
 
 
 @contextmanager
@@ -76,7 +85,7 @@ def service_and_worker(
     with ExitStack() as cleanup:
         worker = started(cleanup, "worker", "serving.worker", [], environment=environment, logs_dir=logs_dir)
         service = started(cleanup, "service", "bentoml", serve, environment=environment, logs_dir=logs_dir)
-        stack = Stack(redis_url=redis_url, api_url=f"http://{_HOST}:{port}", children=(service, worker))
+        stack = Stack(api_url=f"http://{_HOST}:{port}", service=service, worker=KeptChild(child=worker))
         service.await_ready(lambda: answers(f"{stack.api_url}/readyz"), deadline_s=_READY_S)
         write_run_file(settings.home.run_file, Running(pid=os.getpid(), redis_url=redis_url, api_url=stack.api_url))
         cleanup.callback(settings.home.run_file.unlink, missing_ok=True)

@@ -8,8 +8,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from serving.cli.options import HERE, Place
+from serving.cli.options import HERE, Place, Port
 
 if TYPE_CHECKING:
     from serving.bootstrap import Installation
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from serving.cli.steps import Steps
     from serving.settings import Settings
 
-Users = Annotated[int, Parameter(help="Users to simulate.")]
+Users = Annotated[int, Parameter(help="Users to simulate.", validator=Number(gte=1))]
 Seed = Annotated[int, Parameter(help="The same seed on the same day simulates the same users.")]
 
 _LOG_DELAY_S = 0.2  # the demo waits for its events; files may be small here
@@ -40,18 +41,21 @@ def demo(
     Example: `stillhere demo`
     """
     from serving import bootstrap
+
+    started, settings = time.perf_counter(), place.settings()
+    bootstrap.check_declarations(settings)
+
     from serving.cli.demo.state import reset
     from serving.cli.stack import redis_server, refuse_if_running
     from serving.cli.steps import Steps
 
-    started = time.perf_counter()
-    settings, steps = place.settings(), Steps()
+    steps = Steps()
     refuse_if_running(settings)
     reset(settings.home)
-    with redis_server(settings) as redis_url:
-        opened = bootstrap.installation(settings, redis_url)
+    with redis_server(settings) as redis:
+        opened = bootstrap.installation(settings, redis.url)
         _build(opened, users=users, seed=seed, steps=steps)
-        played = _play(settings, redis_url, steps=steps)
+        played = _play(settings, redis.url, steps=steps)
         with steps.step("replaying every decision"):
             n_same = _replayed_the_same(opened, played)
         opened.close()
@@ -63,8 +67,8 @@ def up(
     *,
     users: Users = 2_000,
     seed: Seed = 1,
-    port: Annotated[int, Parameter(help="Port of the HTTP interface.")] = _PORT,
-    mlflow_port: Annotated[int, Parameter(help="Port of the MLflow UI.")] = _MLFLOW_PORT,
+    port: Port = _PORT,
+    mlflow_port: Annotated[Port, Parameter(help="Port of the MLflow UI.")] = _MLFLOW_PORT,
     place: Place = HERE,
 ) -> None:
     """Serve what the demo built, with the MLflow UI, until Ctrl-C.
@@ -74,32 +78,36 @@ def up(
 
     Example: `stillhere up --port 3000`
     """
+    from serving import bootstrap
+
+    settings = place.settings()
+    bootstrap.check_declarations(settings)
+
     from rich.console import Console
 
-    from serving import bootstrap
     from serving.cli.demo.state import is_trained, reset
-    from serving.cli.serve import watch
     from serving.cli.stack import mlflow_page, redis_server, refuse_if_running, refuse_if_taken, service_and_worker
     from serving.cli.steps import Steps
+    from serving.cli.supervision import watch
 
-    settings, steps, console = place.settings(), Steps(), Console(highlight=False)
+    steps, console = Steps(), Console(highlight=False)
     refuse_if_running(settings)
     refuse_if_taken("127.0.0.1", port, mlflow_port)
-    with redis_server(settings) as redis_url:
-        opened = bootstrap.installation(settings, redis_url)
+    with redis_server(settings) as redis:
+        opened = bootstrap.installation(settings, redis.url)
         if not is_trained(settings.home, opened.product.name):
             reset(settings.home)
             _build(opened, users=users, seed=seed, steps=steps)
         opened.close()
         with (
-            service_and_worker(settings, redis_url, port=port) as stack,
+            service_and_worker(settings, redis.url, port=port) as stack,
             mlflow_page(settings, _tracking_uri(), port=mlflow_port) as mlflow_url,
         ):
             console.print(f"  decisions   [bold]{stack.api_url}[/]   (docs: {stack.api_url}/docs)")
             console.print(f"  MLflow      [bold]{mlflow_url}[/]")
             console.print(f"  receipts    {settings.home.receipts_dir(opened.product.name)}")
             console.print("  Ctrl-C ends everything.")
-            watch(stack)
+            watch(redis, stack)
 
 
 def _build(opened: Installation, *, users: int, seed: int, steps: Steps) -> None:

@@ -1,0 +1,120 @@
+"""Keeps what ``serve`` and ``up`` started alive: what ends is started again, a few times; then everything ends, with the reason."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from serving.cli.processes import Child, ProcessError
+
+if TYPE_CHECKING:
+    from features.adapters.embedded_redis import EmbeddedRedis
+
+_CHECK_S = 1.0
+
+
+class Watched(Protocol):
+    """Something that has to keep running."""
+
+    def check(self) -> None:
+        """Start it again if it has ended; raises `ProcessError` or `StoreError` when that is no use."""
+
+
+def watch(*parts: Watched) -> None:
+    """Check every part, each second, until Ctrl-C or until one cannot be kept running."""
+    never = threading.Event()
+    while not never.wait(_CHECK_S):
+        for part in parts:
+            part.check()
+
+
+@dataclass(slots=True, kw_only=True)
+class Restarts:
+    """How often something may be started again: so often within a while, because what ends at once ends again.
+
+    Examples
+    --------
+    >>> restarts = Restarts(at_most=2, within_s=60.0)
+    >>> [restarts.allow(now_s) for now_s in (0.0, 1.0, 2.0, 60.5)]
+    [True, True, False, True]
+    """
+
+    at_most: int = 3
+    within_s: float = 60.0
+    _made_s: list[float] = field(default_factory=list)
+
+    def allow(self, now_s: float) -> bool:
+        """Whether another may be made now; counts it if so."""
+        self._made_s = [made_s for made_s in self._made_s if now_s - made_s < self.within_s]
+        if len(self._made_s) >= self.at_most:
+            return False
+        self._made_s.append(now_s)
+        return True
+
+
+def say(message: str) -> None:
+    """Tell the person at the terminal."""
+    sys.stderr.write(f"stillhere: {message}\n")
+
+
+@dataclass(slots=True, kw_only=True)
+class KeptChild:
+    """A child that is started again when it ends."""
+
+    child: Child
+    restarts: Restarts = field(default_factory=Restarts)
+    clock_s: Callable[[], float] = time.monotonic
+
+    def check(self) -> None:
+        """Start the child again if it has ended.
+
+        Raises
+        ------
+        ProcessError
+            If it ends again and again; the message ends with its log.
+        """
+        child, restarts = self.child, self.restarts
+        if child.is_running:
+            return
+        if not restarts.allow(self.clock_s()):
+            raise ProcessError(
+                f"the {child.name} ended {restarts.at_most + 1} times within {restarts.within_s:g} s and is not started again; "
+                f"{child.last_words()}"
+            )
+        say(f"the {child.name} ended with code {child.process.returncode} and is started again; its log: {child.log}")
+        child.restart()
+
+
+@dataclass(slots=True, kw_only=True)
+class KeptRedis:
+    """The Redis that everything uses: the bundled one is started again over its data when it ends; one of your own is yours to keep."""
+
+    url: str
+    bundled: EmbeddedRedis | None = None
+    restarts: Restarts = field(default_factory=Restarts)
+    clock_s: Callable[[], float] = time.monotonic
+
+    def check(self) -> None:
+        """Start the bundled Redis again if it has ended, on the same port.
+
+        Raises
+        ------
+        ProcessError
+            If it ends again and again.
+        StoreError
+            If it cannot be started.
+        """
+        if self.bundled is None or self.bundled.is_running:
+            return
+        log = self.bundled.directory / "redis.log"
+        if not self.restarts.allow(self.clock_s()):
+            raise ProcessError(
+                f"the bundled Redis ended {self.restarts.at_most + 1} times within {self.restarts.within_s:g} s and is not started again: "
+                f"somebody ends it, or the machine lacks memory; its log: {log}"
+            )
+        say(f"the bundled Redis has ended and is started again over its data; its log: {log}")
+        self.bundled.revive()
