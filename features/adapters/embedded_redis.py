@@ -130,7 +130,9 @@ class EmbeddedRedis:
         try:
             self._process = self._spawn(server_lock)
             if not self._await_ready(self._process):
-                raise EmbeddedRedisError(f"port {self._port}, on which the bundled Redis ran, was taken by another process; start it afresh")
+                raise EmbeddedRedisError(
+                    f"port {self._port}, on which the bundled Redis ran, was taken by another process; start it afresh"
+                )
             self._write_endpoint()
         finally:
             os.close(server_lock)

@@ -21,7 +21,8 @@ def load_product(folder: Path) -> Product:
     Raises
     ------
     DeclarationError
-        If the folder or its ``product.yaml`` is missing or wrong; each fault names file, path inside it, what was found, what is expected, what to do.
+        If the folder or its ``product.yaml`` is missing or wrong; each fault names file, path inside it, what was found, what is
+        expected, what to do.
 
     Examples
     --------

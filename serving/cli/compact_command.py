@@ -27,13 +27,15 @@ def compact(
     """
     from datetime import UTC, datetime
 
-    from features.adapters.compaction import CompactedDay
-    from features.adapters.compaction import compact as compact_raw_log
     from features.declarations.product_file import load_product
-    from serving.cli.steps import Steps
 
     settings = place.settings()
     raw_dir = settings.home.raw_dir(load_product(settings.product_folder).name)
+
+    from features.adapters.compaction import CompactedDay
+    from features.adapters.compaction import compact as compact_raw_log
+    from serving.cli.steps import Steps
+
     steps = Steps()
 
     def say(done: CompactedDay) -> None:

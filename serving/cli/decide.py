@@ -30,9 +30,9 @@ def decide(user_id: str, /, *, place: Place = HERE) -> None:
     user_id
         Your id of the user.
     """
+    _check_user_id(user_id)
     from serving import bootstrap
 
-    _check_user_id(user_id)
     with opened(place) as installation:
         installation.refuse_forgetful_redis()
         answer = installation.decisions().decide_one(user_id, now_us=bootstrap.now_us())
@@ -53,6 +53,7 @@ def replay(decision_id: str, /, *, place: Place = HERE) -> int:
     """
     import orjson
 
+    _check_decision_id(decision_id)
     with opened(place) as installation:
         receipt = _receipt(installation, decision_id)
         report = installation.replayer(orjson.loads(receipt)["versions"]["model"]).replay(receipt)
@@ -98,9 +99,12 @@ def explain(
 def opened(place: Place) -> Iterator[Installation]:
     """Open the installation over the Redis of a running service, or over one started for this command."""
     from serving import bootstrap
-    from serving.cli.stack import reachable_redis
 
     settings = place.settings()
+    bootstrap.check_declarations(settings)
+
+    from serving.cli.stack import reachable_redis
+
     with reachable_redis(settings) as redis_url:
         installation = bootstrap.installation(settings, redis_url, asks_registry=False)
         yield installation
@@ -132,6 +136,16 @@ def _what_if(installation: Installation, user_id: str) -> bytes:
 def _check_user_id(user_id: str) -> None:
     if not user_id.strip() or len(user_id) > _MAX_ID_CHARS:
         raise BadInputError(f"the user id {user_id[:40]!r} has {len(user_id)} characters, expected 1 to {_MAX_ID_CHARS}, not blank")
+
+
+def _check_decision_id(text: str) -> None:
+    from serving.decision.ids import tag_of
+
+    if tag_of(text) is None:
+        raise BadInputError(
+            f"{text[:60]!r} is not a decision id, expected one such as dfdee430d40bd57de-01kjmma2g00000000000000000; "
+            "give a decision_id that `stillhere decide` or POST /v1/decisions answered"
+        )
 
 
 def _print_bytes(content: bytes) -> None:

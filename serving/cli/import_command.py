@@ -36,30 +36,37 @@ def import_logs(
     path
         A file, or a folder that holds the files that product.yaml names.
     """
+    _require_path(path)  # what can be wrong with the arguments is said before anything is started
+    from features.declarations.product_file import load_product
     from serving.cli.decide import opened
     from serving.cli.demo.state import keep
     from serving.cli.steps import Steps
 
+    files = chosen_files(path, load_product(place.settings().product_folder), log)
     with opened(place) as installation:
         keep(installation.settings.home)
-        files = chosen_files(path, installation.product, log)
         steps = Steps()
         for file, declaration in files:
             report = import_one(file, declaration, installation.product, installation.import_target(), steps=steps)
             steps.console.print(f"    {summary(report)}", soft_wrap=True)
 
 
+def _require_path(path: Path) -> None:
+    if not path.exists():
+        where = "" if path.is_absolute() else f" in {Path.cwd()}"
+        raise BadInputError(f"there is no file or folder {path}{where}; name an event log, or a folder of logs that product.yaml declares")
+
+
 def chosen_files(path: Path, product: Product, log: str | None) -> list[tuple[Path, LogDeclaration]]:
     """Pair files with the declarations that read them."""
     from features.declarations.log import LogDeclaration
-    from features.ingest.import_log import declared_files
 
     logs = {declared.name: declared for declared in product.logs if isinstance(declared, LogDeclaration)}
     if log is not None and log not in logs:
         raise BadInputError(f"product {product.name} declares no log {log!r}, expected one of {', '.join(logs) or 'none'}")
-    if not path.exists():
-        raise BadInputError(f"there is no file or folder {path}")
     if path.is_dir():
+        from features.ingest.import_log import declared_files
+
         files = [(file, declared) for file, declared in declared_files(path, product) if log in {None, declared.name}]
         if not files:
             expected = ", ".join(str(declared.syntax.file) for declared in logs.values())

@@ -39,6 +39,9 @@ def init(  # noqa: PLR0913 - one option for each guess
     file
         The log, one event a row.
     """
+    if not file.is_file():
+        where = "" if file.is_absolute() else f" in {Path.cwd()}"
+        raise BadInputError(f"there is no file {file}{where}; name an event log: CSV, Parquet or JSONL, also .gz")
     from features.draft.columns import Overrides
     from features.draft.draft import draft_product
 

@@ -19,11 +19,12 @@ def rebuild(*user_ids: str, place: Place = HERE) -> None:
     user_ids
         Whose timelines; none named: everybody's.
     """
-    from features.ingest.rebuild import rebuild as rebuild_timelines
     from serving.cli.decide import opened
     from serving.cli.steps import Steps
 
     with opened(place) as installation:
+        from features.ingest.rebuild import rebuild as rebuild_timelines
+
         raw_dir = installation.settings.home.raw_dir(installation.product.name)
         steps = Steps()
         with steps.step("rebuilding timelines") as share:

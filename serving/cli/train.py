@@ -17,7 +17,11 @@ def train(*, seed: Annotated[int, Parameter(help="The same seed on the same log 
 
     Example: `stillhere train --product products/onboarding`
     """
-    from training.commands import train as run_training
+    from serving import bootstrap
 
     settings = place.settings()
+    bootstrap.check_declarations(settings)
+
+    from training.commands import train as run_training
+
     run_training(product=settings.product_folder, home=settings.home.root, seed=seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -16,6 +17,16 @@ from serving.cli.faults import BadInputError
 from tests.small_model import write_small_bundle
 
 COMMANDS = ("demo", "up", "init", "import", "rebuild", "train", "serve", "decide", "explain", "replay", "consistency", "compact")
+LOADS = """
+import sys, json
+from serving.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as ended:
+    assert ended.code == (0 if "--help" in sys.argv else 2), ended.code
+heavy = {"pandas", "numpy", "feast", "mlflow", "bentoml", "numba", "lightgbm", "redis", "pyarrow", "duckdb", "sklearn", "httpx", "fastapi"}
+print("\\n" + json.dumps(sorted(heavy & set(sys.modules))), file=sys.stderr)
+"""
 EVENTS = """\
 {"event_id": "1", "user_id": "ada", "kind": "login", "occurred_at": "2026-03-01T12:00:00Z"}
 {"event_id": "2", "user_id": "ada", "kind": "login", "occurred_at": "2026-03-01T12:00:00"}
@@ -49,10 +60,26 @@ def run(home, monkeypatch, capfdbinary):
     return run_one
 
 
-def test_help_answers_at_once_and_loads_nothing_heavy():
-    heavy = "{'pandas', 'feast', 'mlflow', 'bentoml', 'numba', 'lightgbm', 'redis', 'pyarrow'}"
-    code = f"import sys; import serving.cli; print(sorted({heavy} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["serve", "--help"],
+        ["importt"],
+        ["serve", "--port", "99999"],
+        ["import", "/nowhere/events.csv"],
+        ["init", "/nowhere/events.csv"],
+        ["replay", "nonsense"],
+        *([command, "--product", "products/nope"] for command in ("demo", "up", "rebuild", "train", "serve", "consistency", "compact")),
+        ["decide", "ada", "--product", "products/nope"],
+    ],
+    ids=" ".join,
+)
+def test_help_and_typing_errors_are_answered_before_anything_heavy_is_loaded(arguments, tmp_path):
+    environment = {**os.environ, "STILLHERE_HOME": str(tmp_path)}
+    watched = subprocess.run([sys.executable, "-c", LOADS, *arguments], capture_output=True, text=True, check=True, env=environment)
+    assert orjson.loads(watched.stderr.splitlines()[-1]) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -127,11 +154,14 @@ def test_import_sets_bad_rows_aside_and_goes_on(run, tmp_path):
         (["decide", " "], "not blank"),
         (["decide", "x" * 129], "129 characters, expected 1 to 128"),
         (["decide", "ada", "--product", "products/nowhere"], "products/nowhere"),
-        (["replay", "nonsense"], "give a decision_id"),
+        (["replay", "nonsense"], "'nonsense' is not a decision id, expected one such as dfdee"),
+        (["replay", "dfdee430d40bd57de-01kjmma2g00000000000000000"], "give a decision_id"),
         (["import", "/nowhere"], "there is no file or folder /nowhere"),
         (["import", ".", "--log", "nope"], "declares no log 'nope', expected one of events, profiles"),
         (["import", "tests"], "holds none of the files"),
         (["serve", "--port", "many"], "port"),
+        (["serve", "--port", "99999"], "Must be <= 65535"),
+        (["demo", "--users", "0"], "Must be >= 1"),
         (["nonsense"], "nonsense"),
     ],
     ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else None,
