@@ -14,6 +14,10 @@ class StoreError(Exception):
     """A store could not be reached or answered wrongly; the cause is chained."""
 
 
+class StoreTimeoutError(StoreError):
+    """A store did not answer in time; asking it again at once would only wait again."""
+
+
 class UnreadableUsersError(StoreError):
     """What is stored of some users cannot be read; the store itself answers, so trying again does not help.
 

@@ -30,7 +30,7 @@ from features.core.catalogue import Kind
 from features.core.event import from_us, to_us
 from features.core.product import AttributeType, Product
 from features.core.timeline import Timeline, TimelineFormatError, merge, pack, unpack
-from features.ports import StoredTimeline, StoreError, UnreadableUsersError
+from features.ports import StoredTimeline, StoreError, StoreTimeoutError, UnreadableUsersError
 
 T = TypeVar("T")
 
@@ -303,5 +303,7 @@ def _python(proto: Value) -> Any:
 def _as_store_error(action: str) -> Iterator[None]:
     try:
         yield
+    except redis.TimeoutError as exc:
+        raise StoreTimeoutError(f"could not {action}: {exc}; is Redis overloaded or stopped?") from exc
     except redis.RedisError as exc:
         raise StoreError(f"could not {action}: {exc}; is Redis running at the configured address?") from exc

@@ -14,7 +14,7 @@ from features.core.kernel import vectors
 from features.core.product import Product
 from features.core.program import Program
 from features.core.timeline import TimelineFormatError, unpack
-from features.ports import ProfileStore, StoreError, TimelineStore, UnreadableUsersError
+from features.ports import ProfileStore, StoreError, StoreTimeoutError, TimelineStore, UnreadableUsersError
 from serving.decision.values import Degradation
 from serving.ports import FloatArray, Scorer
 
@@ -39,6 +39,13 @@ class Known:
     degraded: tuple[Degradation, ...] = ()
 
 
+@dataclass(slots=True)
+class Patience:
+    """One call waits once: when a store has not answered in time, no other is asked, for they share a server or its trouble."""
+
+    is_lost: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
     """Reads and scores many users in as few calls as one."""
@@ -48,10 +55,12 @@ class Reader:
     scorer: Scorer | None
     timelines: TimelineStore
     profiles: ProfileStore
+    patience: Patience
 
     def read(self, user_ids: Sequence[str], now_us: int) -> list[Known]:
         """What is known of each, in the order asked for; one unreadable user never costs another their answer."""
-        timelines, profiles = _read_each(self.timelines.read, user_ids), _read_each(self.profiles.read, user_ids)
+        timelines = _read_each(self.timelines.read, user_ids, self.patience)
+        profiles = _read_each(self.profiles.read, user_ids, self.patience)
         known = [
             _known(user_id, now_us, None if stored is None else stored.packed, profile)
             for user_id, stored, profile in zip(user_ids, timelines, profiles, strict=True)
@@ -120,18 +129,21 @@ def _known(user_id: str, now_us: int, packed: bytes | None, profile: Mapping[str
     )
 
 
-def _read_each(read: Callable[[Sequence[str]], Sequence[T]], user_ids: Sequence[str]) -> Sequence[T | None]:
+def _read_each(read: Callable[[Sequence[str]], Sequence[T]], user_ids: Sequence[str], patience: Patience) -> Sequence[T | None]:
     """What is stored of each user; None where it could not be read. A row that cannot be decoded costs nobody else theirs."""
+    if patience.is_lost:
+        return [None] * len(user_ids)
     try:
         return read(user_ids)
     except UnreadableUsersError as exc:
         _log.warning("degraded: %s", exc)
         readable = [user_id for user_id in user_ids if user_id not in exc.user_ids]
     except StoreError as exc:
+        patience.is_lost = isinstance(exc, StoreTimeoutError)
         _log.warning("degraded: %s: %s", type(exc).__name__, exc)
         return [None] * len(user_ids)
     # Each round leaves somebody out, so this ends; nobody is left to ask when all were to blame.
-    rows = dict(zip(readable, _read_each(read, readable) if readable else (), strict=True))
+    rows = dict(zip(readable, _read_each(read, readable, patience) if readable else (), strict=True))
     return [rows.get(user_id) for user_id in user_ids]
 
 

@@ -13,7 +13,7 @@ from serving.decision.ids import ENTROPY_BYTES, decision_id, tag_of, user_tag
 from serving.decision.policy import Policy
 from serving.policy_file import policy_document
 from serving.ports import Ledger, PolicyArchive, Scorer
-from serving.use_case.knowledge import Reader
+from serving.use_case.knowledge import Patience, Reader
 from serving.use_case.settle import DecisionAnswer, LedgerOfOneCall, Settlement
 
 
@@ -65,8 +65,16 @@ class DecisionService:
         return self._decide(user_ids, now_us, [None] * len(user_ids))
 
     def _decide(self, user_ids: Sequence[str], now_us: int, ids: Sequence[str | None]) -> list[DecisionAnswer]:
-        reader = Reader(product=self.product, program=self.program, scorer=self.scorer, timelines=self.timelines, profiles=self.profiles)
-        ledger = LedgerOfOneCall(ledger=self.ledger, product=self.product.name)
+        patience = Patience()
+        reader = Reader(
+            product=self.product,
+            program=self.program,
+            scorer=self.scorer,
+            timelines=self.timelines,
+            profiles=self.profiles,
+            patience=patience,
+        )
+        ledger = LedgerOfOneCall(ledger=self.ledger, product=self.product.name, patience=patience)
 
         def new_id(user_id: str) -> str:
             return decision_id(user_id, now_us, self.entropy(ENTROPY_BYTES))

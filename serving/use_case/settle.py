@@ -13,7 +13,7 @@ from serving.decision.output import output_json
 from serving.decision.policy import Policy
 from serving.decision.values import Contact, Decision, Degradation, Inputs
 from serving.ports import Commit, CommitResult, Ledger, LedgerError
-from serving.use_case.knowledge import Known, Reader
+from serving.use_case.knowledge import Known, Patience, Reader
 from serving.use_case.receipt import delivery_order, output_of, receipt_json, timeline_hash
 
 T = TypeVar("T")
@@ -39,6 +39,7 @@ class LedgerOfOneCall:
 
     ledger: Ledger
     product: str
+    patience: Patience
     is_down: bool = False
 
     def contacts(self, user_id: str, *, since_us: int) -> tuple[Contact, ...] | None:
@@ -58,7 +59,7 @@ class LedgerOfOneCall:
             return None
 
     def _ask(self, question: Callable[[], T]) -> T | None:
-        if self.is_down:
+        if self.is_down or self.patience.is_lost:
             return None
         try:
             return question()

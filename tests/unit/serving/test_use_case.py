@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from features.core.event import to_us
-from features.ports import StoredTimeline, StoreError, UnreadableUsersError
+from features.ports import StoredTimeline, StoreError, StoreTimeoutError, UnreadableUsersError
 from serving.adapters.memory_ledger import MemoryLedger
 from serving.decision.ids import decision_id, tag_of, user_tag
 from serving.decision.policy import Cap
@@ -188,6 +188,37 @@ def test_what_is_missing_is_flagged_and_nothing_is_sent(world, missing, flag, co
     output = orjson.loads(answer.output)
     assert (output["action"], output["reason"]["code"], output["degraded"]) == ("none", code, [flag])
     assert answer.stored is (flag != "ledger_unavailable")
+
+
+class StoreThatStalls:
+    def __init__(self):
+        self.asked = 0
+
+    def read(self, user_ids):
+        self.asked += 1
+        raise StoreTimeoutError("no answer within 0.25 s")
+
+
+@pytest.mark.parametrize("stalls", ["timelines", "profiles"])
+def test_a_call_waits_for_a_stalled_store_once_and_asks_no_other(world, stalls):
+    quiet_for_ten_days(world)
+    stalled, ledger = StoreThatStalls(), LedgerThatFails()
+    stores = {"profiles": stalled, stalls: stalled}
+    answers = world.service_with(world.service.policy, ledger=ledger, **stores).decide_many(["ada", "bob"], now_us=to_us(NOON))
+    assert (stalled.asked, ledger.calls) == (1, [])
+    missing = ["profile_unavailable", "ledger_unavailable"]
+    for answer in answers:
+        output = orjson.loads(answer.output)
+        assert (output["action"], answer.stored) == ("none", False)
+        assert output["degraded"] == (["features_unavailable", *missing] if stalls == "timelines" else missing)
+
+
+def test_the_next_call_asks_again(world):
+    quiet_for_ten_days(world)
+    stalled = StoreThatStalls()
+    service = world.service_with(world.service.policy, timelines=stalled)
+    assert [service.decide_one("ada", now_us=to_us(NOON)).stored for _ in range(2)] == [False, False]
+    assert stalled.asked == 2
 
 
 def test_everything_missing_is_still_an_answer(world):
