@@ -24,7 +24,7 @@ def print_story(receipt: bytes, *, console: Console | None = None) -> None:
     (console or Console(highlight=False)).print(story(recorded["output"], causes=recorded["inputs"]["contributions"]))
 
 
-def story(output: dict[str, Any], *, causes: dict[str, float] | None = None, headline: str | None = None) -> Panel:
+def story(output: dict[str, Any], *, causes: dict[str, float] | None = None) -> Panel:
     """Tell a decision as a panel.
 
     Parameters
@@ -33,21 +33,32 @@ def story(output: dict[str, Any], *, causes: dict[str, float] | None = None, hea
         The decision as the API answers it.
     causes
         Log-odds by cause, where the receipt has them.
-    headline
-        What happened before; None: nothing is said about it.
     """
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column()
-    for name, text in _facts(output, causes, headline):
+    for name, text in _facts(output, causes):
         facts.add_row(name, escape(text))
-    title = f"{output['user_id']}: {_verdict(output)}"
-    return Panel(Group(facts, "", _verdicts(output["verdicts"])), title=escape(title), title_align="left", border_style=_colour(output))
+    body = Group(facts, "", _verdicts(output["verdicts"]))
+    return Panel(body, title=escape(title_of(output)), title_align="left", border_style=colour(output))
 
 
-def _facts(output: dict[str, Any], causes: dict[str, float] | None, headline: str | None) -> list[tuple[str, str]]:
-    facts = [("what happened", headline)] if headline else []
-    facts += [("decision", output["reason"]["sentence"]), ("risk", _risk(output))]
+def title_of(output: dict[str, Any]) -> str:
+    """Who, and what is sent."""
+    if output["message"] is None:
+        return f"{output['user_id']}: no message ({output['reason']['code']})"
+    return f"{output['user_id']}: {output['message']['class']} by {output['message']['channel']}"
+
+
+def colour(output: dict[str, Any]) -> str:
+    """Green where something is sent, yellow where something was missing."""
+    if output["degraded"]:
+        return "yellow"
+    return "green" if output["action"] == "send" else "blue"
+
+
+def _facts(output: dict[str, Any], causes: dict[str, float] | None) -> list[tuple[str, str]]:
+    facts = [("decision", output["reason"]["sentence"]), ("risk", _risk(output))]
     if output["cause"] is not None:
         facts.append(("cause", _cause(output["cause"], causes)))
     if output["message"] is not None:
@@ -59,12 +70,6 @@ def _facts(output: dict[str, Any], causes: dict[str, float] | None, headline: st
         facts.append(("degraded", "; ".join(_MISSING.get(code, code) for code in output["degraded"])))
     facts.append(("decision id", output["decision_id"]))
     return facts
-
-
-def _verdict(output: dict[str, Any]) -> str:
-    if output["message"] is None:
-        return f"no message ({output['reason']['code']})"
-    return f"{output['message']['class']} by {output['message']['channel']}"
 
 
 def _risk(output: dict[str, Any]) -> str:
@@ -92,9 +97,3 @@ def _verdicts(verdicts: list[dict[str, Any]]) -> Table:
             words += f" Allowed from {verdict['allowed_from']}."
         table.add_row(escape(verdict["arm"]), escape(verdict["rule"]), mark, escape(words))
     return table
-
-
-def _colour(output: dict[str, Any]) -> str:
-    if output["degraded"]:
-        return "yellow"
-    return "green" if output["action"] == "send" else "blue"

@@ -145,20 +145,11 @@ def _show(played: list[Played], *, n_same: int, json: bool) -> None:
         sys.stdout.buffer.writelines(one.answer + b"\n" for one in played)
         sys.stdout.buffer.flush()
         return
-    import orjson
     from rich.console import Console
 
-    from serving.cli.story import story
+    from serving.cli.demo.show import show
 
-    console = Console(highlight=False)
-    for one in played:
-        receipt = orjson.loads(one.receipt)
-        console.print(story(receipt["output"], causes=receipt["inputs"]["contributions"], headline=one.headline))
-    console.print("The first of them as JSON, as the service answered it:")
-    console.print_json(data=orjson.loads(played[0].answer))
-    console.print(
-        f"Replayed from their receipts: {n_same} of {len(played)} decisions came out the same, byte for byte; scores and features, too."
-    )
+    show(played, n_same=n_same, console=Console(highlight=False))
 
 
 def _say_where(settings: Settings, played: list[Played], product: str, *, seconds: float, quiet: bool) -> None:

@@ -60,10 +60,11 @@ def _visit(age: float, *, pages: int = 3, key_action: bool = True) -> tuple[Mome
 
 
 def _locked_out(user_id: str, *, consent: bool) -> Persona:
-    agreed = "" if consent else " Has not consented to being contacted."
     return Persona(
         user_id=user_id,
-        headline=f"A regular of four days; just now three sign-ins failed within 90 seconds.{agreed}",
+        headline="A regular of four days; just now three sign-ins failed within 90 seconds."
+        if consent
+        else "As lena, but without consent.",
         traits=_traits(first_name=user_id.capitalize(), consent=consent, timezone="Europe/Berlin"),
         moments=(
             (4 * DAY, "signup", None, None),
@@ -78,7 +79,7 @@ def _locked_out(user_id: str, *, consent: bool) -> Persona:
 def _stuck_in_a_form() -> Persona:
     return Persona(
         user_id="omar",
-        headline="Signed up an hour ago; the verification form was refused three times in the last seven minutes.",
+        headline="Signed up an hour ago; a form was refused three times in seven minutes.",
         traits=_traits(first_name="Omar", plan="free", device="ios", timezone="Africa/Cairo"),
         moments=(
             (HOUR, "signup", None, None),
@@ -93,7 +94,7 @@ def _stuck_in_a_form() -> Persona:
 def _gone_quiet() -> Persona:
     return Persona(
         user_id="yuki",
-        headline="An enterprise account; skipped the setup in one short first visit, and has been silent for six days.",
+        headline="An enterprise account; one short first visit, then six days of silence.",
         traits=_traits(first_name="Yuki", plan="enterprise", timezone="Asia/Tokyo"),
         moments=(
             (6.2 * DAY, "signup", None, None),
