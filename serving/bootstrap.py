@@ -206,6 +206,13 @@ class Installation:
             rejected_dir=home.rejected_dir(name),
         )
 
+    def restore_profiles(self) -> None:
+        """Load everybody's newest attributes from the offline history into the online store; newer ones that are online stay."""
+        from features.adapters.feast_store import materialize_profiles
+
+        if self.product.profile:
+            materialize_profiles(self._feature_store)
+
     def require_durable_redis(self) -> None:
         """Refuse a Redis that may lose caps and receipts.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
@@ -110,7 +111,7 @@ def history_of(store: FeatureStore) -> ProfileHistory:
 def materialize_profiles(store: FeatureStore, *, until: datetime | None = None) -> None:
     """Load the newest attributes of all users from the offline history into the online store, as after the loss of Redis.
 
-    Newer attributes that are online already stay. Feast prints its progress.
+    Newer attributes that are online already stay.
 
     Parameters
     ----------
@@ -119,7 +120,7 @@ def materialize_profiles(store: FeatureStore, *, until: datetime | None = None) 
     """
     history_of(store).refresh()
     end = until or datetime.max.replace(tzinfo=UTC)
-    with _quiet_ibis():
+    with _quiet_ibis(), redirect_stdout(StringIO()):  # where Feast prints what it does
         store.materialize(start_date=datetime(1970, 1, 1, tzinfo=UTC), end_date=end, feature_views=[PROFILE_VIEW])
 
 

@@ -1,4 +1,4 @@
-"""``rebuild``: the timelines from the raw log."""
+"""``rebuild``: the timelines from the raw log, and the profiles from their history."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from serving.cli.options import HERE, Place
 
 
 def rebuild(*user_ids: str, place: Place = HERE) -> None:
-    """Merge the raw log into the timelines again: of the users named, or of all.
+    """Merge the raw log into the timelines again: of the users named, or of all; of all, profiles are loaded from their history as well.
 
-    Needed when a stored timeline cannot be read, and after `keep` or `keep_first` of a kind was raised in product.yaml. May run beside a
-    running service; doing it again changes nothing.
+    Needed when a stored timeline cannot be read, after `keep` or `keep_first` of a kind was raised in product.yaml, and after Redis lost its
+    data. May run beside a running service; doing it again changes nothing.
 
     Example: `stillhere rebuild ada bob`
 
@@ -29,6 +29,9 @@ def rebuild(*user_ids: str, place: Place = HERE) -> None:
         steps = Steps()
         with steps.step("rebuilding timelines") as share:
             raw = rebuild_timelines(raw_dir, installation.product, installation.timelines, share, user_ids)
+        if not user_ids:
+            with steps.step("restoring profiles"):
+                installation.restore_profiles()
     steps.console.print(f"    {len(raw.columns):,} events of {len(raw.user_ids):,} users", soft_wrap=True)
     missing = sorted(set(user_ids) - set(raw.user_ids.tolist()))
     if missing:

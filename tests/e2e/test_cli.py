@@ -17,6 +17,10 @@ from serving.cli.faults import BadInputError
 from tests.small_model import write_small_bundle
 
 COMMANDS = ("demo", "up", "init", "import", "rebuild", "train", "serve", "decide", "explain", "replay", "consistency", "compact")
+PROFILES = """\
+user_id,changed_at,plan,device,cohort,timezone,consent,in_app_opt_in,email_opt_in,first_name
+ada,2026-03-01T11:00:00Z,team,web,,UTC,true,true,true,Ada
+"""
 LOADS = """
 import sys, json
 from serving.cli import main
@@ -135,6 +139,20 @@ def test_rebuild_brings_timelines_back_from_the_raw_log(run, tmp_path):
     code, _, err = run("rebuild", "ada", "stranger")
     assert code == 2
     assert "is of stranger; correct the name" in err
+
+
+def test_rebuild_brings_everything_back_after_the_loss_of_redis(run, tmp_path):
+    home = tmp_path / "home"
+    (tmp_path / "events.jsonl").write_text(EVENTS)
+    (tmp_path / "profiles.csv").write_text(PROFILES)
+    for name in ("events", "profiles"):
+        assert run("import", next(tmp_path.glob(f"{name}.*")), "--log", name, "--home", home)[0] == 0
+    (home / "redis" / "appendonly.aof").unlink()
+    known = orjson.loads(run("explain", "ada", "--json", "--home", home)[1])["inputs"]
+    assert (known["n_events"], known["profile"]) == (0, {})
+    assert run("rebuild", "--home", home)[:2] == (0, b"")
+    known = orjson.loads(run("explain", "ada", "--json", "--home", home)[1])["inputs"]
+    assert (known["n_events"], known["profile"]["plan"], known["profile"]["consent"]) == (1, "team", True)
 
 
 def test_import_sets_bad_rows_aside_and_goes_on(run, tmp_path):
