@@ -17,7 +17,7 @@ from training.fit import FitParameters
 from training.pipeline import Report, TrainedModel, say_nothing, train_model, with_about
 from training.record import record
 from training.register import Registration, register_champion
-from training.tracking import prepare_tracking
+from training.tracking import experiment_name, prepare_tracking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ def _mlflow_run(product: Product) -> Iterator[str]:
     import mlflow
 
     if "MLFLOW_RUN_ID" not in os.environ:
-        mlflow.set_experiment(f"stillhere-{product.name}")
+        mlflow.set_experiment(experiment_name(product.name))
     with mlflow.start_run() as run:
         run_id: str = run.info.run_id
         try:

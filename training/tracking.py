@@ -28,6 +28,24 @@ def prepare_tracking() -> str:
     return uri
 
 
+def experiment_name(product: str) -> str:
+    """Name of the experiment that a product's runs are in, unless `mlflow run` chose another.
+
+    Examples
+    --------
+    >>> experiment_name("onboarding")
+    'stillhere-onboarding'
+    """
+    return f"stillhere-{product}"
+
+
+def runs_page(product: str, url: str) -> str:
+    """Where a product's runs are in MLflow's page at ``url``; the page itself opens on traces of language models."""
+    experiment = _quiet_mlflow().get_experiment_by_name(experiment_name(product))
+    place = "" if experiment is None else f"/{experiment.experiment_id}"
+    return f"{url}/#/experiments{place}?workflowType=machine_learning"
+
+
 def _quiet_mlflow() -> Any:
     """Import MLflow and keep it from calling home, printing every step of a new schema, and showing a progress bar beside ours."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -27,6 +27,7 @@ def add_decision_routes(app: FastAPI, context: ApiContext, pool: Executor) -> No
 
     @app.post(
         "/v1/decisions",
+        tags=["decisions"],
         summary="Decide about one user, or about several",
         description=(
             "Decided at the moment of the call, within the caps, and remembered. The answer to one user is a decision; to a list it is a "
@@ -55,6 +56,7 @@ def add_decision_routes(app: FastAPI, context: ApiContext, pool: Executor) -> No
 
     @app.get(
         "/v1/decisions/{decision_id}",
+        tags=["decisions"],
         summary="The receipt of a decision",
         description="Everything the decision depended on, and its output.",
         responses={

@@ -28,6 +28,7 @@ def add_event_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None:
     @app.post(
         "/v1/events",
         status_code=HTTPStatus.ACCEPTED,
+        tags=["events"],
         summary="Send one event or profile change, or a batch of them",
         description="Each item is accepted or refused alone. 202: at least one was accepted (or the batch was empty) and is durable.",
         responses={

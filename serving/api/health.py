@@ -19,13 +19,14 @@ MISSING = "missing"  # served without it, degraded
 def add_health_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None:
     """Add /healthz (/livez), /readyz and /metrics."""
 
-    @app.get("/healthz", summary="The process answers", responses={200: {"model": Health}})
+    @app.get("/healthz", tags=["operations"], summary="The process answers", responses={200: {"model": Health}})
     @app.get("/livez", include_in_schema=False)
     async def healthz() -> Response:
         return json_answer({"status": "ok"})
 
     @app.get(
         "/readyz",
+        tags=["operations"],
         summary="Whether requests can be served",
         description="200 also when degraded: without a model, decisions are still answered. 503 without Redis.",
         responses={200: {"model": Readiness}, 503: {"model": ErrorAnswer, "description": "Something without which nothing works is down."}},
@@ -39,6 +40,7 @@ def add_health_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None
 
     @app.get(
         "/metrics",
+        tags=["operations"],
         summary="Figures for Prometheus",
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
         response_class=Response,

@@ -9,8 +9,8 @@ from serving.cli.options import HERE, Place
 def rebuild(*user_ids: str, place: Place = HERE) -> None:
     """Merge the raw log into the timelines again: of the users named, or of all; of all, profiles are loaded from their history as well.
 
-    Needed when a stored timeline cannot be read, after `keep` or `keep_first` of a kind was raised in product.yaml, and after Redis lost its
-    data. May run beside a running service; doing it again changes nothing.
+    Needed when a stored timeline cannot be read, after `keep` or `keep_first` of a kind was raised in product.yaml, and after Redis lost
+    its data. May run beside a running service; doing it again changes nothing.
 
     Example: `stillhere rebuild ada bob`
 

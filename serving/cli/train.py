@@ -17,10 +17,13 @@ def train(*, seed: Annotated[int, Parameter(help="The same seed on the same log 
 
     Example: `stillhere train --product products/onboarding`
     """
-    from serving import bootstrap
+    from features.declarations.product_file import load_product
+    from serving.policy_file import load_policy
 
     settings = place.settings()
-    bootstrap.check_declarations(settings)
+    product, policy = load_product(settings.product_folder), settings.product_folder / "policy.yaml"
+    if policy.is_file():  # training notes its hash, and can do without
+        load_policy(policy, product)
 
     from training.commands import train as run_training
 

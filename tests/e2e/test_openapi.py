@@ -33,6 +33,7 @@ def test_every_body_and_every_answer_has_a_type(document):
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             assert operation["summary"], path
+            assert operation["tags"], path
             if method == "post":
                 assert operation["requestBody"]["content"]["application/json"]["schema"], path
             for status, answer in operation["responses"].items():
@@ -51,3 +52,16 @@ def test_answers_are_what_the_document_says(onboarding):
         receipt = ReceiptOut.model_validate_json(site.http.get(f"/v1/decisions/{decided.decision_id}").content)
         assert receipt.output == decided
     ErrorAnswer.model_validate_json(site.http.get("/nowhere").content)
+
+
+def test_the_page_for_people_is_served_with_everything_it_loads_and_asks_no_other_host(onboarding):
+    http = Site(onboarding).http
+    page = http.get("/docs")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert re.findall(r"(?:https?:)?//[\w.]+", page.text) == []
+    loaded = re.findall(r'(?:src|href)="(/[^"]+)"', page.text) + re.findall(r"url: '([^']+)'", page.text)
+    assert {path.rpartition("/")[2] for path in loaded} == {"swagger-ui-bundle.js", "swagger-ui.css", "openapi.json"}
+    for path in loaded:
+        assert http.get(path).status_code == 200, path
+    assert "text/css" in http.get("/docs/assets/swagger-ui.css").headers["content-type"]
+    assert http.get("/docs/assets/../../__init__.py").status_code == 404

@@ -89,6 +89,7 @@ def up(
     from serving.cli.stack import mlflow_page, redis_server, refuse_if_running, refuse_if_taken, service_and_worker
     from serving.cli.steps import Steps
     from serving.cli.supervision import watch
+    from training.tracking import runs_page
 
     steps, console = Steps(), Console(highlight=False)
     refuse_if_running(settings)
@@ -104,7 +105,7 @@ def up(
             mlflow_page(settings, _tracking_uri(), port=mlflow_port) as mlflow_url,
         ):
             console.print(f"  decisions   [bold]{stack.api_url}[/]   (docs: {stack.api_url}/docs)")
-            console.print(f"  MLflow      [bold]{mlflow_url}[/]")
+            console.print(f"  MLflow      [bold]{runs_page(opened.product.name, mlflow_url)}[/]", soft_wrap=True)
             console.print(f"  receipts    {settings.home.receipts_dir(opened.product.name)}")
             console.print("  Ctrl-C ends everything.")
             watch(redis, stack)
@@ -156,10 +157,13 @@ def _say_where(settings: Settings, played: list[Played], product: str, *, second
     import orjson
     from rich.console import Console
 
+    from training.tracking import runs_page
+
     console = Console(stderr=quiet, highlight=False)
     first = orjson.loads(played[0].answer)
     console.print(f"\nDone in {seconds:.0f} s; nothing is left running. Look further:")
-    console.print(f"  models     mlflow ui --backend-store-uri {_tracking_uri()}   then http://127.0.0.1:5000", soft_wrap=True)
+    runs = runs_page(product, f"http://127.0.0.1:{_MLFLOW_PORT}")
+    console.print(f"  models     mlflow ui --backend-store-uri {_tracking_uri()}   then {runs}", soft_wrap=True)
     console.print("  API docs   stillhere up   then http://127.0.0.1:3000/docs")
     console.print(f"  receipts   {settings.home.receipts_dir(product)}/day=*/part-*.parquet", soft_wrap=True)
     console.print(f"  again      stillhere replay {first['decision_id']}", soft_wrap=True)

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_several_processes_at_once_make_one_schema(tmp_path: Path) -> None:
-    script = "from training.tracking import prepare_tracking; print(prepare_tracking())"
+    script = "from training.tracking import prepare_tracking, runs_page; print(prepare_tracking(), runs_page('shop', 'http://here:1'))"
     environment = {
         "PYTHONPATH": str(ROOT),
         "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/deep/mlflow.db",
@@ -26,4 +26,4 @@ def test_several_processes_at_once_make_one_schema(tmp_path: Path) -> None:
     for process in started:
         out, err = process.communicate(timeout=200)
         assert process.returncode == 0, err
-        assert out.strip() == environment["MLFLOW_TRACKING_URI"]
+        assert out.split() == [environment["MLFLOW_TRACKING_URI"], "http://here:1/#/experiments?workflowType=machine_learning"]
