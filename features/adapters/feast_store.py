@@ -99,6 +99,17 @@ class FeastTimelineStore:
         for start in range(0, len(user_ids), _USERS_PER_ROUND_TRIP):
             self._merge_chunk({user_id: updates[user_id] for user_id in user_ids[start : start + _USERS_PER_ROUND_TRIP]})
 
+    def erase(self, user_ids: Sequence[str]) -> None:
+        """Remove the users' timelines, and their profiles with them: Feast keeps both under one key.
+
+        Raises
+        ------
+        StoreError
+            If Redis does not answer.
+        """
+        with _as_store_error("erase timelines"):
+            self._online.delete_users(self._store.config, [entity_key(user_id) for user_id in user_ids])
+
     def _merge_chunk(self, updates: Mapping[str, Timeline]) -> None:
         pending = updates
         for attempt in range(_ATTEMPTS):
@@ -184,6 +195,13 @@ class FeastProfileStore:
         with _as_store_error("write profiles"):
             for start in range(0, len(data), _USERS_PER_ROUND_TRIP):
                 self._online.online_write_batch(self._store.config, self._view, data[start : start + _USERS_PER_ROUND_TRIP], None)
+
+    def erase(self, user_ids: Sequence[str]) -> None:
+        """Remove all attributes of the users and their history, and their timelines with them: Feast keeps both under one key."""
+        if self._history is not None:
+            self._history.erase(user_ids)
+        with _as_store_error("erase profiles"):
+            self._online.delete_users(self._store.config, [entity_key(user_id) for user_id in user_ids])
 
     def _proto(self, user_id: str, name: str, value: Any) -> Value:
         if name not in self._types:
