@@ -109,7 +109,11 @@ def _online() -> list[dict[str, object]]:
     ]
     for n, users in packed.items():
         size = _bytes_per_user(users)
-        rows.append(report.row(f"bytes per user of {n} events", size, "bytes", reference=f"{size / n:.1f} an event; {size / 1e3:.2f} GB per million users"))
+        rows.append(
+            report.row(
+                f"bytes per user of {n} events", size, "bytes", reference=f"{size / n:.1f} an event; {size / 1e3:.2f} GB per million users"
+            )
+        )
     return rows
 
 

@@ -2,10 +2,10 @@
 
     make bench-mooc        (STILLHERE_DATA or ../shared/data holds the folder kddcup2015_mooc_daily; without it, nothing is measured)
 
-The files go through the same import, the same batch kernel and the same fit as any product's. Protocol A: the given label (no event on days
-30 to 39), seen from the end of day 29, 13 and 6. Protocol B: at the end of days 6 to 19, for those active in the last seven days, is there no
-event in the next ten? Courses that start before 2014-05-01 train, later ones test. Trees are counted on the latest training courses and the
-calibration is chosen by leaving one training course out at a time; the test courses are scored once.
+The files go through the same import, the same batch kernel and the same fit as any product's. Protocol A: the given label (no event on
+days 30 to 39), seen from the end of day 29, 13 and 6. Protocol B: at the end of days 6 to 19, for those active in the last seven days, is
+there no event in the next ten? Courses that start before 2014-05-01 train, later ones test. Trees are counted on the latest training
+courses and the calibration is chosen by leaving one training course out at a time; the test courses are scored once.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def import_everything(product: Product, home: Home, profiles: MemoryProfileStore
     home.raw_dir(product.name).mkdir(parents=True, exist_ok=True)
     for path, declaration in declared_files(DATA, product):
         report = import_file(path, declaration, product, target)
-        sys.stdout.write(f"imported {report.log}: {report.admitted} of {report.rows} rows, {report.seconds:.1f} s\n")
+        sys.stdout.write(f"imported {report.log}: {report.admitted:,} items from {report.rows:,} rows, {report.seconds:.1f} s\n")
         if report.rejected:
             raise SystemExit(f"{report.log}: rows refused {report.rejected}, expected none; see {report.rejected_file}")
     return time.perf_counter() - started_s
@@ -120,8 +120,8 @@ def tasks(product: Product, home: Home, profiles: MemoryProfileStore) -> list[Ta
     for days in (30, 14, 7):
         log = given[f"labels_{days}d"]
         spine = read_labels(log, home.labels_file(product.name, log.name).parent)
-        made.append(_task(f"A {days}d", product, raw, spine, log.known_after - log.as_of_after, profiles))
-    return [*made, _task("B", product, raw, log_spine(raw, product), product.label.horizon, profiles)]
+        made.append(_task(f"A {days}d", product, raw, spine, horizon=log.known_after - log.as_of_after, profiles=profiles))
+    return [*made, _task("B", product, raw, log_spine(raw, product), horizon=product.label.horizon, profiles=profiles)]
 
 
 def measure(task: Task) -> Result:
@@ -182,7 +182,7 @@ def rows_of(result: Result) -> list[dict[str, object]]:
 _CALIBRATION = (("ECE", "ece"), ("Brier", "brier"), ("calibration slope", "calibration_slope"))
 
 
-def _task(name: str, product: Product, raw: RawColumns, spine: pa.Table, horizon: timedelta, profiles: MemoryProfileStore) -> Task:
+def _task(name: str, product: Product, raw: RawColumns, spine: pa.Table, *, horizon: timedelta, profiles: MemoryProfileStore) -> Task:
     started_s = time.perf_counter()
     snapshots = snapshots_of(raw, product, spine)
     build_s = time.perf_counter() - started_s

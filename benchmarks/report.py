@@ -1,8 +1,8 @@
 """How every benchmark reports: a table for people and benchmarks/out/NAME.json for machines.
 
-    >>> rows = [row("duckdb ratio", 101.3, "times", reference="one DuckDB query", at_least=30)]
-    >>> rows[0]["bound"], rows[0]["holds"]
-    ('>= 30', True)
+>>> rows = [row("duckdb ratio", 101.3, "times", reference="one DuckDB query", at_least=30)]
+>>> rows[0]["bound"], rows[0]["holds"]
+('>= 30', True)
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Home:
         return self.root / "products" / product
 
     def raw_dir(self, product: str) -> Path:
-        """The raw log: ``day=YYYY-MM-DD/part-*.parquet``."""
+        """Hold the raw log: ``day=YYYY-MM-DD/part-*.parquet``."""
         return self.product_dir(product) / "raw"
 
     def aliases_dir(self, product: str) -> Path:
@@ -70,7 +70,7 @@ class Home:
         return self.product_dir(product) / "labels" / f"{log}.parquet"
 
     def bundles_dir(self, product: str) -> Path:
-        """Verified local copies of model bundles, one folder per version."""
+        """Hold verified local copies of model bundles, one folder per version."""
         return self.product_dir(product) / "bundles"
 
     def rejected_dir(self, product: str) -> Path:
@@ -78,5 +78,5 @@ class Home:
         return self.product_dir(product) / "rejected"
 
     def incoming_dir(self, product: str) -> Path:
-        """Logs to import: what the simulator writes."""
+        """Hold logs to import: what the simulator writes."""
         return self.product_dir(product) / "incoming"

@@ -46,6 +46,9 @@ class ProfileStore(Protocol):
     def write(self, rows: Mapping[str, Mapping[str, Any]], *, changed_us: int) -> None:
         """Set attributes of users (those not named keep their value)."""
 
+    def write_history(self, history: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> None:
+        """Set attributes as of many instants: changed_us -> user -> attributes; what an import of past changes wants."""
+
     def erase(self, user_ids: Sequence[str]) -> None:
         """Remove all attributes of the users; unknown users are no error."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from models.bundle import Bundle
     from serving.replay import Replayer
     from serving.use_case import DecisionService
+
+_log = logging.getLogger(__name__)
 
 _WORKER_TIMEOUT_S = 10.0  # the worker waits rather than fails: nobody waits for it
 _SQLITE = "sqlite:///"
@@ -57,6 +60,7 @@ class Installation:
     settings: Settings
     redis_url: str
     timeout_s: float  # of one call to Redis
+    asks_registry: bool = True  # False: the model that was last served here is good enough, if there is one
 
     @cached_property
     def product(self) -> Product:
@@ -135,7 +139,7 @@ class Installation:
     @cached_property
     def scorer(self) -> Bundle | None:
         """The champion; None where none was trained, or none that fits the features: decisions are then made without."""
-        return _champion(self.product, self.settings.home)
+        return self._usable(champion_folder(self.product, self.settings.home, ask_registry=self.asks_registry))
 
     @cached_property
     def _feature_store(self) -> Any:
@@ -158,11 +162,17 @@ class Installation:
             archive=self.archive,
         )
 
-    def replayer(self) -> Replayer:
-        """Replays receipts with everything at hand."""
+    def replayer(self, model_version: str | None = None) -> Replayer:
+        """Make what replays receipts, with the model of that version if it is still here, else with the champion."""
         from serving.replay import Replayer
 
-        return Replayer(archive=self.archive, ledger=self.ledger, scorer=self.scorer, program=self.program)
+        scorer = self.scorer_of(model_version) if model_version else self.scorer
+        return Replayer(archive=self.archive, ledger=self.ledger, scorer=scorer, program=self.program)
+
+    def scorer_of(self, version: str) -> Bundle | None:
+        """Load the model of a version ("onboarding/3") that was served here; None if its bundle is gone."""
+        folder = self.settings.home.bundles_dir(self.product.name) / version.rsplit("/", 1)[-1]
+        return self._usable(folder if (folder / "manifest.json").is_file() else None)
 
     def import_target(self) -> ImportTarget:
         """Where imports put what they admit."""
@@ -194,10 +204,25 @@ class Installation:
         """Close connections."""
         self.client.close()
 
+    def _usable(self, folder: Path | None) -> Bundle | None:
+        from models.bundle import load_bundle
+        from models.errors import ModelError
 
-def installation(settings: Settings, redis_url: str, *, timeout_s: float = _WORKER_TIMEOUT_S) -> Installation:
+        if folder is None:
+            _log.warning(
+                "no model of %s is here; deciding without a risk until one is trained and the service started again", self.product.name
+            )
+            return None
+        try:
+            return load_bundle(folder, self.product.catalogue)
+        except ModelError:
+            _log.exception("the model in %s cannot be used; deciding without a risk", folder)
+            return None
+
+
+def installation(settings: Settings, redis_url: str, *, timeout_s: float = _WORKER_TIMEOUT_S, asks_registry: bool = True) -> Installation:
     """Put an installation together; nothing is opened yet."""
-    return Installation(settings=settings, redis_url=redis_url, timeout_s=timeout_s)
+    return Installation(settings=settings, redis_url=redis_url, timeout_s=timeout_s, asks_registry=asks_registry)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,21 +320,12 @@ def _has_registry(environ: Mapping[str, str]) -> bool:
     return Path(uri.removeprefix(_SQLITE) or "mlflow.db").exists()
 
 
-def _champion(product: Product, home: Home) -> Bundle | None:
-    import logging
-
-    from models.bundle import load_bundle
-    from models.errors import ModelError
+def champion_folder(product: Product, home: Home, *, ask_registry: bool) -> Path | None:
+    """Folder of the champion's verified bundle, from the registry or the last one served here."""
     from serving.adapters.model_registry import fetch_champion, newest_local
 
-    log = logging.getLogger(__name__)
     bundles_dir = home.bundles_dir(product.name)
-    folder = fetch_champion(product.name, bundles_dir) if _has_registry(os.environ) else newest_local(bundles_dir)
-    if folder is None:
-        log.warning("no model of %s is champion; deciding without a risk until one is trained and the service started again", product.name)
-        return None
-    try:
-        return load_bundle(folder, product.catalogue)
-    except ModelError:
-        log.exception("the champion of %s cannot be used; deciding without a risk", product.name)
-        return None
+    local = None if ask_registry else newest_local(bundles_dir)
+    if local is not None:
+        return local
+    return fetch_champion(product.name, bundles_dir) if _has_registry(os.environ) else newest_local(bundles_dir)

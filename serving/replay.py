@@ -111,7 +111,11 @@ class Replayer:
         if self.scorer is None or self.scorer.version != recorded["versions"]["model"]:
             at_hand = "none" if self.scorer is None else self.scorer.version
             return _unchecked(f"the model at hand is {at_hand}, the one that scored is {recorded['versions']['model']}")
-        again = float(self.scorer.risk(np.array([list(inputs.features.values())]), [dict(inputs.profile)])[0])
+        if self.program is None or self.program.catalogue.fingerprint != recorded["versions"]["features"]:
+            return _unchecked(f"the features at hand are not {recorded['versions']['features']}")
+        # A receipt's keys are sorted; the model wants the catalogue's order.
+        row = np.array([[inputs.features[name] for name in self.program.catalogue.feature_names]])
+        again = float(self.scorer.risk(row, [dict(inputs.profile)])[0])
         difference = abs(again - inputs.risk)
         outcome = Outcome.SAME if difference <= SCORE_TOLERANCE else Outcome.DIFFERENT
         return Part(outcome=outcome, detail=f"differs by {difference:.3g}, allowed {SCORE_TOLERANCE:g}")

@@ -19,7 +19,7 @@ from training.errors import TrainingError
 from training.fit import FitParameters
 from training.pipeline import Report
 from training.review import MODEL, RECENCY
-from training.run import Outcome, train_product
+from training.run import Options, Outcome, train_product
 
 app = cyclopts.App(name="python -m training", help="Train and register models. `mlflow run . -e train` calls the same commands.")
 _EXPECTED = (TrainingError, DeclarationError, StoreError)
@@ -43,6 +43,7 @@ def train(
     seed: int = 0,
     max_rounds: int = 300,
     max_depth: int = 5,
+    labels: str = "",
 ) -> None:
     """Train a model from an imported log, register it in MLflow and make it champion.
 
@@ -58,11 +59,13 @@ def train(
         Most trees; early stopping usually ends sooner.
     max_depth
         Deepest tree; deeper trees make explanations slower.
+    labels
+        Name of a labels log of the product, or "implied": outcomes that the log itself implies. Empty: the first labels log, else implied.
     """
     declared: Product = load_product(product)
-    parameters = FitParameters(max_rounds=max_rounds, max_depth=max_depth)
+    options = Options(fit=FitParameters(max_rounds=max_rounds, max_depth=max_depth), labels=labels or None)
     with progress_report() as report:
-        outcome = train_product(declared, Home(home), product_dir=product, seed=seed, parameters=parameters, report=report)
+        outcome = train_product(declared, Home(home), product_dir=product, seed=seed, options=options, report=report)
     _print_outcome(outcome)
 
 

@@ -17,7 +17,7 @@ from features.backfill.spine import log_spine, read_labels
 from features.core.product import Product
 from features.declarations.log import LabelsLog
 from features.home import Home
-from training.errors import EmptyLogError, LeakError, NoMatureLabelsError
+from training.errors import EmptyLogError, LeakError, NoMatureLabelsError, UnknownLabelsError
 from training.frame import AS_OF, OUTCOME, USER, TrainingFrame, model_attributes
 from training.pipeline import Report, say_nothing
 
@@ -27,17 +27,26 @@ Join = Callable[[Product, Home, pa.Table, pa.Table], pd.DataFrame]
 _OFFLINE = "redis://127.0.0.1:1"  # the point-in-time join reads files alone; nothing listens here
 _KNOWN_AT = "known_at"
 
+IMPLIED = "implied"
+"""Instead of a labels log's name: outcomes that the log itself implies."""
+
 
 def build_frame(
-    product: Product, home: Home, *, join: Join | None = None, now: datetime | None = None, report: Report = say_nothing
+    product: Product,
+    home: Home,
+    *,
+    labels: str | None = None,
+    join: Join | None = None,
+    now: datetime | None = None,
+    report: Report = say_nothing,
 ) -> TrainingFrame:
     """Build the mature rows of everything imported so far.
 
-    The labels come from the product's labels log where it declares one (known only from ``known_at`` on), else from the activity in the
-    log itself.
-
     Parameters
     ----------
+    labels
+        Name of the labels log to learn from, known only from its ``known_at`` on; `IMPLIED`: the outcomes that the activity in the log
+        itself implies, at the instants of the spine rule. Default: the first labels log that the product declares, else `IMPLIED`.
     join
         How features and profile come to the spine's rows; default `feast_join`.
     now
@@ -50,6 +59,7 @@ def build_frame(
     NoMatureLabelsError
         If no label is known yet.
     """
+    given = label_source(product, labels)
     report("reading the raw log", 0.0)
     raw = read_columns(home.raw_dir(product.name), product)
     if len(raw.columns) == 0:
@@ -59,13 +69,13 @@ def build_frame(
         )
     report("reading the raw log", 1.0)
     report("building snapshots", 0.0)
-    spine = _mature_spine(product, home, raw, now or datetime.now(UTC))
+    spine = _mature_spine(product, home, raw, given=given, now=now or datetime.now(UTC))
     snapshots = snapshots_of(raw, product, spine)
     report("building snapshots", 1.0)
     report("joining through Feast", 0.0)
     rows = (join or feast_join)(product, home, spine, snapshots)
     report("joining through Feast", 1.0)
-    return frame_of(product, rows, horizon=horizon_of(product))
+    return frame_of(product, rows, horizon=horizon_of(product, given))
 
 
 def feast_join(product: Product, home: Home, spine: pa.Table, snapshots: pa.Table) -> pd.DataFrame:
@@ -102,19 +112,30 @@ def frame_of(product: Product, rows: pd.DataFrame, *, horizon: timedelta) -> Tra
     return TrainingFrame(product=product, rows=ordered.astype({OUTCOME: bool}), horizon=horizon)
 
 
-def labels_log(product: Product) -> LabelsLog | None:
-    """Where the product says its labels are given; None where they follow from the log."""
-    return next((log for log in product.logs if isinstance(log, LabelsLog)), None)
+def label_source(product: Product, labels: str | None) -> LabelsLog | None:
+    """Pick the labels log of that name; None where the labels follow from the log itself.
+
+    Raises
+    ------
+    UnknownLabelsError
+        If the product declares no such labels log.
+    """
+    given = {log.name: log for log in product.logs if isinstance(log, LabelsLog)}
+    if labels is None:
+        return next(iter(given.values()), None)
+    if labels == IMPLIED:
+        return None
+    if labels not in given:
+        raise UnknownLabelsError(f"product {product.name} declares no labels log {labels!r}, expected one of {[IMPLIED, *given]}")
+    return given[labels]
 
 
-def horizon_of(product: Product) -> timedelta:
+def horizon_of(product: Product, given: LabelsLog | None) -> timedelta:
     """How long after as_of a row's label is known."""
-    given = labels_log(product)
     return product.label.horizon if given is None else max(given.known_after - given.as_of_after, timedelta(0))
 
 
-def _mature_spine(product: Product, home: Home, raw: RawColumns, now: datetime) -> pa.Table:
-    given = labels_log(product)
+def _mature_spine(product: Product, home: Home, raw: RawColumns, *, given: LabelsLog | None, now: datetime) -> pa.Table:
     spine = log_spine(raw, product) if given is None else read_labels(given, _labels_dir(home, product, given))
     known: Any = pc.less_equal(spine[_KNOWN_AT], pa.scalar(now, pa.timestamp("us", tz="UTC")))
     mature = spine.filter(known)

@@ -23,5 +23,9 @@ class OneClassError(TrainingError):
     """Every row of a slice has the same outcome, so there is nothing to learn or to measure."""
 
 
+class UnknownLabelsError(TrainingError):
+    """The product declares no labels log of that name."""
+
+
 class LeakError(TrainingError):
     """A row knows something that was not known at its as_of."""

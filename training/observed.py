@@ -20,6 +20,8 @@ TOOLS = ("report", "import", "dashboard", "share", "filter", "export", "schedule
 
 _ACCESS, _PAPERWORK, _GUIDANCE, _FOCUS = range(len(HURDLES))
 _MINUTE_MS = 60_000
+_SATURDAY = 5
+_SAYS_GOODBYE = 0.93  # share of visits whose end is noticed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ def draw_visits(people: People, weekday_of_day: Ints, rng: np.random.Generator) 
     """Draw who comes on which day and how often; everyone comes on the day of joining, nobody after the last day."""
     n_people, n_days = people.motivation.shape
     day = np.arange(n_days)
-    eager = sigmoid(-0.25 + 0.95 * people.motivation - 1.6 * people.weekday_only[:, None] * (weekday_of_day >= 5))
+    eager = sigmoid(-0.25 + 0.95 * people.motivation - 1.6 * people.weekday_only[:, None] * (weekday_of_day >= _SATURDAY))
     here = (day >= people.joined_day[:, None]) & (day <= people.last_day[:, None])
     joins = day == people.joined_day[:, None]
     comes = here & ((rng.random((n_people, n_days)) < eager) | joins)
@@ -86,7 +88,7 @@ def _at_the_door(visits: Visits, rng: np.random.Generator) -> tuple[Seen, Ints]:
     """Draw sign-up, failed and successful sign-ins; and when each visit gets in (-1: it gives up)."""
     n_visits = len(visits.person)
     tries = np.minimum(rng.poisson(0.008 + 0.24 * np.clip(visits.hurdles[:, _ACCESS] - 0.5, 0.0, 4.0)), 6)
-    gives_up = (tries >= 2) & (rng.random(n_visits) < 0.15 * tries)
+    gives_up = (tries > 1) & (rng.random(n_visits) < 0.15 * tries)
     gap_ms = rng.integers(9_000, 38_000, n_visits)
     failed_at = _burst(tries, first_ms=np.full(n_visits, 5_000), gap_ms=gap_ms)
     gets_in_ms = np.where(gives_up, -1, 5_000 + tries * gap_ms)
@@ -104,7 +106,7 @@ def _browsing(visits: Visits, rng: np.random.Generator) -> Seen:
     views = _scattered(visits, 1.0 + 0.45 * minutes, rng, most=30)
     clicks = _scattered(visits, 1.0 + 0.7 * minutes, rng, most=40)
     scrolls = _scattered(visits, 0.25 * minutes, rng, most=12)
-    ends = np.arange(len(visits.person))[rng.random(len(visits.person)) < 0.93]
+    ends = np.arange(len(visits.person))[rng.random(len(visits.person)) < _SAYS_GOODBYE]
     return _joined(
         [
             _seen("page_view", *views, subject=_zipf(PAGES, len(views[0]), rng)),

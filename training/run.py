@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,14 @@ from training.pipeline import Report, TrainedModel, say_nothing, train_model, wi
 from training.record import record
 from training.register import Registration, register_champion
 from training.tracking import prepare_tracking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What may be chosen for a run."""
+
+    fit: FitParameters = field(default_factory=FitParameters)
+    labels: str | None = None  # as for `training.dataset.build_frame`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +44,7 @@ def train_product(
     *,
     product_dir: Path | None = None,
     seed: int = 0,
-    parameters: FitParameters | None = None,
+    options: Options | None = None,
     report: Report = say_nothing,
 ) -> Outcome:
     """Train on everything imported so far, record the run in MLflow, and make the model champion.
@@ -53,12 +61,13 @@ def train_product(
     TrainingError
         If the log is empty, too short, has no mature labels or only one outcome.
     """
+    options = options or Options()
     report("preparing MLflow", 0.0)
     tracking_uri = prepare_tracking()
     report("preparing MLflow", 1.0)
     with _mlflow_run(product) as run_id:
-        frame = build_frame(product, home, report=report)
-        trained = with_about(train_model(frame, parameters=parameters, seed=seed, report=report), run_id=run_id)
+        frame = build_frame(product, home, labels=options.labels, report=report)
+        trained = with_about(train_model(frame, parameters=options.fit, seed=seed, report=report), run_id=run_id)
         report("recording the run", 0.0)
         facts = _facts(product, home, trained, seed=seed, product_dir=product_dir)
         model_uri = record(trained, facts, source=home.raw_dir(product.name))

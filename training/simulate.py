@@ -34,6 +34,11 @@ _STAGES = 10
 _DAY_US = 86_400_000_000
 _ZONES = ("UTC", "Europe/Berlin", "Europe/London", "America/New_York", "America/Los_Angeles", "Asia/Tokyo", "Asia/Kolkata", "Africa/Cairo")
 _NAMES = ("Ada", "Ben", "Chi", "Dana", "Eli", "Fay", "Gus", "Hana", "Ivo", "Jun", "Kim", "Leo", "Mia", "Noa", "Ole", "Pia", "Quy", "Rui")
+_DOUBLED = 0.008  # shares of events
+_LAPTOP_CLOSED, _IN_A_TUNNEL = 0.008, 0.04  # the second includes the first
+_CLOCK_AHEAD = 0.003
+_ZONE_UNTOLD, _UNSUBSCRIBE = 0.03, 0.02  # shares of people
+
 _KINDS = frozenset(
     (
         *("signup", "login", "login_failed", "page_view", "click", "form_submitted", "form_failed", "step_completed", "step_skipped"),
@@ -43,7 +48,7 @@ _KINDS = frozenset(
 
 
 class SimulationError(ValueError):
-    """This world cannot be simulated."""
+    """The world asked for cannot be simulated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +167,7 @@ def _sent(seen: Seen, visits: Visits, begins_us: Ints, *, end_us: int, rng: np.r
     size = len(seen.visit)
     occurred_us = begins_us[seen.visit] + seen.offset_ms * 1_000 + rng.integers(0, 1_000, size)
     received_us = occurred_us + (_delays_s(size, rng) * 1e6).astype(np.int64)
-    doubled = np.flatnonzero(rng.random(size) < 0.008).astype(np.int64)
+    doubled = np.flatnonzero(rng.random(size) < _DOUBLED).astype(np.int64)
     order = np.concatenate([np.arange(size), doubled])
     arrival_us = np.concatenate([received_us, received_us[doubled] + rng.integers(1_000_000, 600_000_000, len(doubled))])
     in_time = np.flatnonzero(arrival_us <= end_us)
@@ -180,9 +185,9 @@ def _delays_s(size: int, rng: np.random.Generator) -> Floats:
     """Seconds from occurring to arriving; below 0 where the sender's clock runs ahead, by less than the five minutes that are tolerated."""
     delay = rng.exponential(0.8, size)
     which = rng.random(size)
-    delay = np.where(which < 0.04, rng.exponential(1_500.0, size), delay)  # a phone in a tunnel
-    delay = np.where(which < 0.008, rng.exponential(30_000.0, size), delay)  # a laptop that was closed
-    return np.where(which > 0.997, -rng.uniform(0.0, 240.0, size), delay)
+    delay = np.where(which < _IN_A_TUNNEL, rng.exponential(1_500.0, size), delay)
+    delay = np.where(which < _LAPTOP_CLOSED, rng.exponential(30_000.0, size), delay)
+    return np.where(which > 1.0 - _CLOCK_AHEAD, -rng.uniform(0.0, 240.0, size), delay)
 
 
 # --- files ---------------------------------------------------------------------------------------------------------------------------
@@ -243,7 +248,7 @@ def _write_events(file: Path, rows: Iterator[dict[str, Any]], *, broken: list[by
         out.writelines(row + b"\n" for row in left)
 
 
-def _profile_rows(  # noqa: PLR0913  one row has as many sources
+def _profile_rows(
     people: People,
     visits: Visits,
     begins_us: Ints,
@@ -260,14 +265,14 @@ def _profile_rows(  # noqa: PLR0913  one row has as many sources
     agrees = rng.random((n_people, 3)) < np.array([0.93, 0.95, 0.86])
     columns = {"plan": people.plan, "device": device, "cohort": cohort, "timezone": zones, "first_name": name}
     columns |= {flag: np.where(agrees[:, k], "true", "false") for k, flag in enumerate(("consent", "in_app_opt_in", "email_opt_in"))}
-    columns["timezone"] = np.where(rng.random(n_people) < 0.03, "", zones)  # some never told
+    columns["timezone"] = np.where(rng.random(n_people) < _ZONE_UNTOLD, "", zones)
     joined = [from_us(us).isoformat() for us in begins_us[visits.number == 0].tolist()]
     facts = zip(*(column.tolist() for column in columns.values()), strict=True)
     rows = [
         {"user_id": user, "changed_at": at, **dict(zip(columns, values, strict=True))}
         for user, at, values in zip(user_ids, joined, facts, strict=True)
     ]
-    unsubscribed = np.flatnonzero(rng.random(n_people) < 0.02).tolist()
+    unsubscribed = np.flatnonzero(rng.random(n_people) < _UNSUBSCRIBE).tolist()
     later = [
         {"user_id": user_ids[k], "changed_at": (datetime.fromisoformat(joined[k]) + timedelta(days=3)).isoformat(), "email_opt_in": "false"}
         for k in unsubscribed

@@ -182,16 +182,31 @@ class FeastProfileStore:
         StoreError
             If Redis does not answer, or an attribute is not declared or not of its type; then nothing is written.
         """
-        changed_at = from_us(changed_us)
+        self.write_history({changed_us: rows})
+
+    def write_history(self, history: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> None:
+        """Set attributes as of many instants, as `write` does for one: what an import of past changes wants.
+
+        Raises
+        ------
+        StoreError
+            As `write`.
+        """
         data: list[Row] = [
-            (entity_key(user_id), {name: self._proto(user_id, name, value) for name, value in attributes.items()}, changed_at, None)
+            (
+                entity_key(user_id),
+                {name: self._proto(user_id, name, value) for name, value in attributes.items()},
+                from_us(changed_us),
+                None,
+            )
+            for changed_us, rows in history.items()
             for user_id, attributes in rows.items()
             if attributes
         ]
         if not data or self._view is None:
             return
         if self._history is not None:
-            self._history.append(rows, changed_us=changed_us)
+            self._history.append_history(history)
         with _as_store_error("write profiles"):
             for start in range(0, len(data), _USERS_PER_ROUND_TRIP):
                 self._online.online_write_batch(self._store.config, self._view, data[start : start + _USERS_PER_ROUND_TRIP], None)

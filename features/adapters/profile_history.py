@@ -40,8 +40,13 @@ class ProfileHistory:
 
     def append(self, rows: Mapping[str, Mapping[str, Any]], *, changed_us: int) -> None:
         """Store one change of each user; durable once this returns."""
+        self.append_history({changed_us: rows})
+
+    def append_history(self, history: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> None:
+        """Store changes of many instants, as one part; durable once this returns."""
         changes = [
             {"user_id": user_id, "attribute": name, "value": None if value is None else _text(value), "changed_us": changed_us}
+            for changed_us, rows in history.items()
             for user_id, attributes in rows.items()
             for name, value in attributes.items()
         ]

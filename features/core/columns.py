@@ -12,6 +12,8 @@ from features.core.catalogue import Kind
 from features.core.event import Event, event_hash, text_hash, to_us
 
 Int64s = npt.NDArray[np.int64]
+Places = npt.NDArray[np.uint32]
+"""Positions in other arrays. Unsigned, so that compiled code need not ask whether they count from the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,7 +128,7 @@ def _partition(columns: EventColumns, n_users: int, shift: int, pool: ThreadPool
     counts = np.zeros((_SLICES, n_ranges), dtype=np.int64)
     list(pool.map(lambda i: count_ranges(log[0][slices[i][0] : slices[i][1]], shift, counts[i]), range(_SLICES)))
     places = np.cumsum(np.concatenate(([0], counts.T.ravel())))  # by range and, within it, by slice: the log's own order
-    free = np.ascontiguousarray(places[:-1].reshape(n_ranges, _SLICES).T)
+    free = places[:-1].reshape(n_ranges, _SLICES).T.copy()
     records = np.empty((len(columns), N_PROPERTIES), dtype=np.int64)
     list(pool.map(lambda i: scatter(log, slices[i], shift, free[i], records), range(_SLICES)))
     return records, places[::_SLICES]
@@ -138,7 +138,11 @@ def _check_codes(columns: EventColumns, n_users: int, spine_user: Int64s, spine_
     if len(spine_user) != len(spine_as_of_us):
         raise ValueError(f"spine: got {len(spine_user)} users and {len(spine_as_of_us)} as_of instants, expected as many")
     n_kinds = len(program.catalogue.kinds)
-    for what, codes, limit in (("log user", columns.user, n_users), ("spine user", spine_user, n_users), ("log kind", columns.kind, n_kinds)):
+    for what, codes, limit in (
+        ("log user", columns.user, n_users),
+        ("spine user", spine_user, n_users),
+        ("log kind", columns.kind, n_kinds),
+    ):
         if len(codes) and not (0 <= codes.min() and codes.max() < limit):
             raise ValueError(f"{what} codes: got {codes.min()} .. {codes.max()}, expected 0 .. {limit - 1}")
 

@@ -137,7 +137,9 @@ def _at_midnight(user: Int64s, as_of_us: Int64s, end_of_data_us: int) -> tuple[I
 def _active(user: Int64s, as_of_us: Int64s, within_us: int, activity: tuple[Int64s | None, Int64s | None]) -> Bools:
     activity_user, activity_occurred_us = activity
     if activity_user is None or activity_occurred_us is None:
-        raise ValueError("spine: active_within: got no activity, expected activity_user and activity_occurred_us; pass the events of the label")
+        raise ValueError(
+            "spine: active_within: got no activity, expected activity_user and activity_occurred_us; pass the events of the label"
+        )
     return last_activity_us(activity_user, activity_occurred_us, user, as_of_us) > as_of_us - within_us
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from features.core.columns import Int64s
+from features.core.columns import Int64s, Places
 from features.core.compiled import compiled, inlined
 
 
 @compiled
-def group(codes: npt.NDArray[np.int64], n_groups: int) -> tuple[Int64s, Int64s]:
+def group(codes: npt.NDArray[np.int64], n_groups: int) -> tuple[Int64s, Places]:
     """Positions of every code's elements: ``order[start[c]:start[c + 1]]``, in input order.
 
     Codes must lie in 0 .. n_groups - 1.
@@ -20,7 +20,7 @@ def group(codes: npt.NDArray[np.int64], n_groups: int) -> tuple[Int64s, Int64s]:
         start[code + 1] += 1
     for code in range(n_groups):
         start[code + 1] += start[code]
-    order = np.empty(len(codes), np.int64)
+    order = np.empty(len(codes), np.uint32)
     free = start[:-1].copy()
     for position in range(len(codes)):
         code = codes[position]
@@ -35,11 +35,11 @@ def _less(major: Int64s, minor: Int64s, i: int, j: int) -> bool:
 
 
 @compiled
-def key_order(major: Int64s, minor: Int64s, n: int, scratch: Int64s) -> Int64s:
+def key_order(major: Int64s, minor: Int64s, n: int, scratch: Places) -> Places:
     """Stable ascending order of the first ``n`` elements by (major, minor).
 
     A natural merge sort: what comes as a few sorted runs (a log in time order, a timeline in kind order) costs little.
-    ``scratch`` is int64[3, >= n + 1]; the answer is one of its rows.
+    ``scratch`` is uint32[3, >= n + 1]; the answer is one of its rows.
     """
     runs = scratch[2]
     source, target = scratch[0], scratch[1]
@@ -61,7 +61,7 @@ def key_order(major: Int64s, minor: Int64s, n: int, scratch: Int64s) -> Int64s:
 
 
 @inlined
-def _find_runs(major: Int64s, minor: Int64s, n: int, runs: Int64s) -> int:
+def _find_runs(major: Int64s, minor: Int64s, n: int, runs: Places) -> int:
     runs[0] = 0
     n_runs = 1
     for i in range(1, n):
@@ -73,7 +73,7 @@ def _find_runs(major: Int64s, minor: Int64s, n: int, runs: Int64s) -> int:
 
 
 @inlined
-def _merge_runs(major: Int64s, minor: Int64s, source: Int64s, target: Int64s, bounds: tuple[int, int, int]) -> None:
+def _merge_runs(major: Int64s, minor: Int64s, source: Places, target: Places, bounds: tuple[int, int, int]) -> None:
     low, middle, high = bounds
     left, right = low, middle
     for position in range(low, high):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from features.core.columns import Int64s
+from features.core.columns import Int64s, Places
 from features.core.compiled import compiled, inlined
 from features.core.layout import KIND, N_LET_GO, N_PROPERTIES
 from features.core.partition import KIND_BITS, KIND_MASK
@@ -76,7 +76,7 @@ def _wanted_kind(kind_hash: int, tables: Tables) -> int:
 
 @compiled
 def pass_over_range(
-    records: Matrix, users: tuple[int, int], rows: tuple[Int64s, Int64s, Int64s], tables: Tables, vectors: Float64s
+    records: Matrix, users: tuple[int, int], rows: tuple[Int64s, Int64s, Places], tables: Tables, vectors: Float64s
 ) -> None:
     """Fill the rows of ``vectors`` (n_rows, n_features) of users ``users[0] .. users[1] - 1``, whose events ``records`` are.
 
@@ -105,14 +105,14 @@ def pass_over_range(
 
 
 @inlined
-def _group_records(records: Matrix, first: int, n_users: int) -> tuple[Int64s, Int64s]:
+def _group_records(records: Matrix, first: int, n_users: int) -> tuple[Int64s, Places]:
     """Places of each user's records, in order; takes the user out of KIND."""
     start = np.zeros(n_users + 1, np.int64)
     for place in range(len(records)):
         start[(records[place, KIND] >> KIND_BITS) - first + 1] += 1
     for user in range(n_users):
         start[user + 1] += start[user]
-    order, free = np.empty(len(records), np.int64), start[:-1].copy()
+    order, free = np.empty(len(records), np.uint32), start[:-1].copy()
     for place in range(len(records)):
         user = (records[place, KIND] >> KIND_BITS) - first
         order[free[user]] = place

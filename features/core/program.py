@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from features.core.catalogue import Aggregation, Catalogue, Feature
-from features.core.columns import Int64s
+from features.core.columns import Int64s, Places
 from features.core.event import text_hash
 
 AGGREGATIONS = tuple(Aggregation)
@@ -40,16 +40,16 @@ class Tables(NamedTuple):
     kind_index: Int64s  # (n_kinds,) index in the catalogue of each hash
     keep: Int64s  # (n_kinds,) by index in the catalogue
     keep_first: Int64s  # (n_kinds,)
-    member_start: Int64s  # (n_kinds + 1,) kind k belongs to the sets member_set[member_start[k] : member_start[k + 1]]
-    member_set: Int64s
-    set_base: Int64s  # (n_sets + 1,) where each set's events begin in the scratch: the sum of the keeps before it
+    member_start: Places  # (n_kinds + 1,) kind k belongs to the sets member_set[member_start[k] : member_start[k + 1]]
+    member_set: Places
+    set_base: Places  # (n_sets + 1,) where each set's events begin in the scratch: the sum of the keeps before it
     set_needs: Int64s  # (n_sets,) NEEDS_ bits
     needs: Int64s  # (1,) union of all NEEDS_ bits
     window_us: Int64s  # (n_windows,) descending
-    feature_start: Int64s  # (n_aggregations + 1,) features of one aggregation are neighbours
-    feature_set: Int64s  # (n_features,)
-    feature_window: Int64s  # (n_features,) index in window_us
-    feature_column: Int64s  # (n_features,) where the number goes in the vector
+    feature_start: Places  # (n_aggregations + 1,) features of one aggregation are neighbours
+    feature_set: Places  # (n_features,)
+    feature_slot: Places  # (n_features,) index of its window in window_us, times n_sets, plus its set
+    feature_column: Places  # (n_features,) where the number goes in the vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +95,12 @@ def compile_program(catalogue: Catalogue) -> Program:
         needs=np.bitwise_or.reduce(set_needs, keepdims=True) if len(sets) else _int64s([0]),
         window_us=_int64s(windows),
         feature_start=_feature_start([feature for _, feature in features]),
-        feature_set=_int64s(sets.index(kinds) for kinds in feature_sets),
-        feature_window=_int64s(windows.index(_window_us(feature.window)) for _, feature in features),
-        feature_column=_int64s(column for column, _ in features),
+        feature_set=_places(sets.index(kinds) for kinds in feature_sets),
+        feature_slot=_places(
+            windows.index(_window_us(feature.window)) * len(sets) + sets.index(kinds)
+            for (_, feature), kinds in zip(features, feature_sets, strict=True)
+        ),
+        feature_column=_places(column for column, _ in features),
     )
     return Program(catalogue=catalogue, tables=tables)
 
@@ -116,14 +119,14 @@ def _window_us(window: timedelta | None) -> int:
     return ALL_TIME_US if window is None else min(window // timedelta(microseconds=1), ALL_TIME_US)
 
 
-def _members(n_kinds: int, sets: Sequence[tuple[int, ...]]) -> tuple[Int64s, Int64s]:
+def _members(n_kinds: int, sets: Sequence[tuple[int, ...]]) -> tuple[Places, Places]:
     members = [[position for position, kinds in enumerate(sets) if kind in kinds] for kind in range(n_kinds)]
-    return _int64s(np.cumsum([0, *map(len, members)])), _int64s(position for found in members for position in found)
+    return _places(np.cumsum([0, *map(len, members)])), _places(position for found in members for position in found)
 
 
-def _set_base(keeps: Sequence[tuple[int, int]], sets: Sequence[tuple[int, ...]]) -> Int64s:
+def _set_base(keeps: Sequence[tuple[int, int]], sets: Sequence[tuple[int, ...]]) -> Places:
     """One place more than a set can hold: the suffix statistics end with that of no event."""
-    return _int64s(np.cumsum([0, *(1 + sum(sum(keeps[kind]) for kind in kinds) for kinds in sets)]))
+    return _places(np.cumsum([0, *(1 + sum(sum(keeps[kind]) for kind in kinds) for kinds in sets)]))
 
 
 def _set_needs(features: Sequence[Feature], feature_sets: Sequence[tuple[int, ...]], sets: Sequence[tuple[int, ...]]) -> Int64s:
@@ -133,10 +136,14 @@ def _set_needs(features: Sequence[Feature], feature_sets: Sequence[tuple[int, ..
     return needs
 
 
-def _feature_start(features: Sequence[Feature]) -> Int64s:
+def _feature_start(features: Sequence[Feature]) -> Places:
     counts = [sum(feature.aggregation == aggregation for feature in features) for aggregation in AGGREGATIONS]
-    return _int64s(np.cumsum([0, *counts]))
+    return _places(np.cumsum([0, *counts]))
 
 
-def _int64s(values: object) -> Int64s:
-    return np.array(values if isinstance(values, np.ndarray) else list(values), dtype=np.int64)  # type: ignore[call-overload]
+def _int64s(values: Iterable[int]) -> Int64s:
+    return np.array(list(values), dtype=np.int64)
+
+
+def _places(values: Iterable[int]) -> Places:
+    return np.array(list(values), dtype=np.uint32)

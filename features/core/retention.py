@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from features.core.columns import Int64s
+from features.core.columns import Places
 from features.core.compiled import compiled, inlined
 from features.core.layout import HASH, KIND, KNOWN, LET_GO_HASH, LET_GO_KIND, LET_GO_OCCURRED, N_LET_GO, N_PROPERTIES, OCCURRED, SKEW
 from features.core.order import key_order
@@ -33,7 +33,7 @@ def retain(events: Matrix, let_go: Matrix, limits: Matrix) -> tuple[Matrix, Matr
     """
     merged = _deduplicate(_sorted(events))
     n = merged.shape[1]
-    kept = np.empty(n, np.int64)
+    kept = np.empty(n, np.uint32)
     dropped = np.empty((N_LET_GO, n + let_go.shape[1]), np.int64)
     for row in range(N_LET_GO):
         for i in range(let_go.shape[1]):
@@ -57,13 +57,13 @@ def retain(events: Matrix, let_go: Matrix, limits: Matrix) -> tuple[Matrix, Matr
 @inlined
 def _sorted(events: Matrix) -> Matrix:
     n = events.shape[1]
-    scratch = np.empty((3, n + 1), np.int64)
+    scratch = np.empty((3, n + 1), np.uint32)
     by_key = _columns(events, key_order(events[OCCURRED], events[HASH], n, scratch)[:n])
     return _columns(by_key, key_order(by_key[KIND], by_key[KIND], n, scratch)[:n])
 
 
 @inlined
-def _columns(matrix: Matrix, positions: Int64s) -> Matrix:
+def _columns(matrix: Matrix, positions: Places) -> Matrix:
     taken = np.empty((matrix.shape[0], len(positions)), np.int64)
     for row in range(matrix.shape[0]):
         for position in range(len(positions)):
@@ -117,10 +117,10 @@ def _note(dropped: Matrix, position: int, events: Matrix, i: int) -> None:
 @inlined
 def _newest_per_kind(keys: Matrix) -> Matrix:
     n = keys.shape[1]
-    scratch = np.empty((3, n + 1), np.int64)
+    scratch = np.empty((3, n + 1), np.uint32)
     by_key = _columns(keys, key_order(keys[LET_GO_OCCURRED], keys[LET_GO_HASH], n, scratch)[:n])
     by_kind = _columns(by_key, key_order(by_key[LET_GO_KIND], by_key[LET_GO_KIND], n, scratch)[:n])
-    newest = np.empty(n, np.int64)
+    newest = np.empty(n, np.uint32)
     n_kinds = 0
     for i in range(n):
         if i + 1 == n or by_kind[LET_GO_KIND, i + 1] != by_kind[LET_GO_KIND, i]:

@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.catalogue import Aggregation
-from features.core.columns import Int64s
-from features.core.compiled import compiled, inlined
-from features.core.layout import DAY, EFFECTIVE, KIND, KNOWN
+from features.core.compiled import inlined
+from features.core.layout import EFFECTIVE, KIND, KNOWN
 from features.core.program import AGGREGATIONS, Tables
 from features.core.statistics import DAYS, SESSIONS, SUBJECTS, SUM_HIGH, SUM_LOW, Desk, exact_float, fill_suffixes, streak_days
 from features.core.user import User
 
+Matrix = npt.NDArray[np.int64]
 Float64s = npt.NDArray[np.float64]
 
 _COUNT = AGGREGATIONS.index(Aggregation.COUNT)
@@ -27,7 +27,7 @@ _STREAK_DAYS = AGGREGATIONS.index(Aggregation.STREAK_DAYS)
 MICROSECONDS = 1_000_000.0
 
 
-@compiled
+@inlined
 def evaluate(as_of_us: int, user: User, tables: Tables, desk: Desk, vector: Float64s) -> None:
     """Fill ``vector`` with the features of ``user`` at ``as_of_us``."""
     desk.stamp[0] += 1
@@ -40,15 +40,14 @@ def evaluate(as_of_us: int, user: User, tables: Tables, desk: Desk, vector: Floa
     _look_up(_DISTINCT_SUBJECTS, SUBJECTS, tables, desk, vector)
     _look_up(_SESSION_COUNT, SESSIONS, tables, desk, vector)
     _look_up(_ACTIVE_DAYS, DAYS, tables, desk, vector)
-    _fill_last(as_of_us, user.events[EFFECTIVE], tables, desk, vector)
-    _fill_first(as_of_us, user.events[EFFECTIVE], tables, desk, vector)
-    _fill_streaks(as_of_us, user.events[DAY], tables, desk, vector)
+    _fill_last(as_of_us, user.events, tables, desk, vector)
+    _fill_first(as_of_us, user.events, tables, desk, vector)
+    _fill_streaks(as_of_us, user.events, tables, desk, vector)
 
 
 @inlined
 def _choose(as_of_us: int, user: User, tables: Tables, stamp: int) -> None:
     """Stamp the newest ``keep`` and the oldest ``keep_first`` known events of the kinds that have more."""
-    known = user.events[KNOWN]
     for kind in range(len(tables.keep)):
         low, high = user.kind_start[kind], user.kind_start[kind + 1]
         keep, keep_first = tables.keep[kind], tables.keep_first[kind]
@@ -57,14 +56,14 @@ def _choose(as_of_us: int, user: User, tables: Tables, stamp: int) -> None:
         i = high - 1
         while i >= low and keep > 0:
             event = user.kind_place[i]
-            if known[event] <= as_of_us:
+            if user.events[KNOWN, event] <= as_of_us:
                 user.chosen[event] = stamp
                 keep -= 1
             i -= 1
         i = low
         while i < high and keep_first > 0:
             event = user.kind_place[i]
-            if known[event] <= as_of_us:
+            if user.events[KNOWN, event] <= as_of_us:
                 user.chosen[event] = stamp
                 keep_first -= 1
             i += 1
@@ -98,53 +97,51 @@ def _collect(as_of_us: int, user: User, tables: Tables, desk: Desk) -> None:
 @inlined
 def _begin_window(window: int, desk: Desk) -> None:
     for kind_set in range(len(desk.end)):  # a loop: a slice assignment takes numba seconds to compile
-        desk.start[window, kind_set] = desk.end[kind_set]
+        desk.start[window * len(desk.end) + kind_set] = desk.end[kind_set]
 
 
 @inlined
 def _fill_counts(tables: Tables, desk: Desk, vector: Float64s) -> None:
     for feature in range(tables.feature_start[_COUNT], tables.feature_start[_COUNT + 1]):
         kind_set = tables.feature_set[feature]
-        vector[tables.feature_column[feature]] = desk.end[kind_set] - desk.start[tables.feature_window[feature], kind_set]
+        vector[tables.feature_column[feature]] = np.int64(desk.end[kind_set]) - np.int64(desk.start[tables.feature_slot[feature]])
 
 
 @inlined
 def _look_up(aggregation: int, statistic: int, tables: Tables, desk: Desk, vector: Float64s) -> None:
     for feature in range(tables.feature_start[aggregation], tables.feature_start[aggregation + 1]):
-        start = desk.start[tables.feature_window[feature], tables.feature_set[feature]]
+        start = desk.start[tables.feature_slot[feature]]
         vector[tables.feature_column[feature]] = desk.suffix[statistic, start]
 
 
 @inlined
 def _fill_sums(tables: Tables, desk: Desk, vector: Float64s) -> None:
     for feature in range(tables.feature_start[_SUM], tables.feature_start[_SUM + 1]):
-        start = desk.start[tables.feature_window[feature], tables.feature_set[feature]]
+        start = desk.start[tables.feature_slot[feature]]
         vector[tables.feature_column[feature]] = exact_float(desk.suffix[SUM_HIGH, start], desk.suffix[SUM_LOW, start])
 
 
 @inlined
-def _fill_last(as_of_us: int, effective_us: Int64s, tables: Tables, desk: Desk, vector: Float64s) -> None:
+def _fill_last(as_of_us: int, events: Matrix, tables: Tables, desk: Desk, vector: Float64s) -> None:
     for feature in range(tables.feature_start[_SECONDS_SINCE_LAST], tables.feature_start[_SECONDS_SINCE_LAST + 1]):
         kind_set = tables.feature_set[feature]
-        start, end = desk.start[tables.feature_window[feature], kind_set], desk.end[kind_set]
+        start, end = desk.start[tables.feature_slot[feature]], desk.end[kind_set]
         vector[tables.feature_column[feature]] = (
-            np.nan if start == end else (as_of_us - effective_us[desk.sequence[end - 1]]) / MICROSECONDS
+            np.nan if start == end else (as_of_us - events[EFFECTIVE, desk.sequence[end - 1]]) / MICROSECONDS
         )
 
 
 @inlined
-def _fill_first(as_of_us: int, effective_us: Int64s, tables: Tables, desk: Desk, vector: Float64s) -> None:
+def _fill_first(as_of_us: int, events: Matrix, tables: Tables, desk: Desk, vector: Float64s) -> None:
     for feature in range(tables.feature_start[_SECONDS_SINCE_FIRST], tables.feature_start[_SECONDS_SINCE_FIRST + 1]):
         kind_set = tables.feature_set[feature]
-        start, end = desk.start[tables.feature_window[feature], kind_set], desk.end[kind_set]
-        vector[tables.feature_column[feature]] = (
-            np.nan if start == end else (as_of_us - effective_us[desk.sequence[start]]) / MICROSECONDS
-        )
+        start, end = desk.start[tables.feature_slot[feature]], desk.end[kind_set]
+        vector[tables.feature_column[feature]] = np.nan if start == end else (as_of_us - events[EFFECTIVE, desk.sequence[start]]) / MICROSECONDS
 
 
 @inlined
-def _fill_streaks(as_of_us: int, days: Int64s, tables: Tables, desk: Desk, vector: Float64s) -> None:
+def _fill_streaks(as_of_us: int, events: Matrix, tables: Tables, desk: Desk, vector: Float64s) -> None:
     for feature in range(tables.feature_start[_STREAK_DAYS], tables.feature_start[_STREAK_DAYS + 1]):
         kind_set = tables.feature_set[feature]
-        start, end = desk.start[tables.feature_window[feature], kind_set], desk.end[kind_set]
-        vector[tables.feature_column[feature]] = streak_days(days, desk.sequence[start:end], as_of_us)
+        start, end = desk.start[tables.feature_slot[feature]], desk.end[kind_set]
+        vector[tables.feature_column[feature]] = streak_days(events, desk.sequence[start:end], as_of_us)

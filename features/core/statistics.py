@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from features.core.columns import Int64s
+from features.core.columns import Int64s, Places
 from features.core.compiled import compiled, inlined
 from features.core.layout import DAY, EFFECTIVE, SESSION, SUBJECT, VALUE
 from features.core.program import NEEDS_DAYS, NEEDS_SESSIONS, NEEDS_SUBJECTS, NEEDS_SUM, Tables
-from features.core.user import DAY_US
+from features.core.user import ALWAYS, DAY_US
 
 Matrix = npt.NDArray[np.int64]
 
@@ -29,9 +29,9 @@ LOW_32_BITS = 0xFFFF_FFFF
 class Desk(NamedTuple):
     """Scratch for one row (user, as_of) at a time."""
 
-    sequence: Int64s  # (set_base[-1],) positions of the selected events of each kind set, oldest first
-    end: Int64s  # (n_sets,) where each set's events end in `sequence`
-    start: Matrix  # (n_windows, n_sets) where each window begins
+    sequence: Places  # (set_base[-1],) positions of the selected events of each kind set, oldest first
+    end: Places  # (n_sets,) where each set's events end in `sequence`
+    start: Places  # (n_windows * n_sets,) where each window begins
     suffix: Matrix  # (N_STATISTICS, set_base[-1]) at i: over the events i .. end of the set; at its end: over none
     seen: Int64s  # (n_texts + 1,) stamp of the last pass that met a text
     stamp: Int64s  # (1,) the newest stamp given out
@@ -42,9 +42,9 @@ def make_desk(n_events: int, tables: Tables) -> Desk:
     """Scratch for rows of users of up to ``n_events``."""
     n_sets, n_places = len(tables.set_needs), tables.set_base[-1]
     return Desk(
-        np.empty(n_places, np.int64),
-        np.empty(n_sets, np.int64),
-        np.empty((len(tables.window_us), n_sets), np.int64),
+        np.empty(n_places, np.uint32),
+        np.empty(n_sets, np.uint32),
+        np.empty(len(tables.window_us) * n_sets, np.uint32),
         np.empty((N_STATISTICS, n_places), np.int64),
         np.zeros(n_events + 1, np.int64),
         np.zeros(1, np.int64),
@@ -57,25 +57,25 @@ def fill_suffixes(events: Matrix, tables: Tables, desk: Desk) -> None:
     for kind_set in range(len(tables.set_needs)):
         needs, low, high = tables.set_needs[kind_set], tables.set_base[kind_set], desk.end[kind_set]
         if needs & NEEDS_SUBJECTS:
-            _fill_subjects(events[SUBJECT], low, high, desk)
+            _fill_subjects(events, low, high, desk)
         if needs & NEEDS_SESSIONS:
             _fill_sessions(events, low, high, desk)
         if needs & NEEDS_DAYS:
-            _fill_days(events[DAY], low, high, desk)
+            _fill_days(events, low, high, desk)
         if needs & NEEDS_SUM:
-            _fill_sums(events[VALUE], low, high, desk)
+            _fill_sums(events, low, high, desk)
 
 
 @inlined
-def _fill_subjects(subjects: Int64s, low: int, high: int, desk: Desk) -> None:
+def _fill_subjects(events: Matrix, low: int, high: int, desk: Desk) -> None:
     desk.stamp[0] += 1
     stamp, n = desk.stamp[0], 0
+    desk.seen[0] = stamp  # "none" does not count
     desk.suffix[SUBJECTS, high] = 0
     for i in range(high - 1, low - 1, -1):
-        subject = subjects[desk.sequence[i]]
-        if subject != 0 and desk.seen[subject] != stamp:
-            desk.seen[subject] = stamp
-            n += 1
+        subject = np.uint64(events[SUBJECT, desk.sequence[i]])
+        n += desk.seen[subject] != stamp
+        desk.seen[subject] = stamp
         desk.suffix[SUBJECTS, i] = n
 
 
@@ -88,36 +88,36 @@ def _fill_sessions(events: Matrix, low: int, high: int, desk: Desk) -> None:
     desk.suffix[SESSIONS, high] = 0
     for i in range(high - 1, low - 1, -1):
         event = desk.sequence[i]
-        session = events[SESSION, event]
+        session = np.uint64(events[SESSION, event])
         if session == 0:
             n += not any_newer or newer_us - events[EFFECTIVE, event] > SESSION_GAP_US
             newer_us, any_newer = events[EFFECTIVE, event], True
-        elif desk.seen[session] != stamp:
+        else:
+            n += desk.seen[session] != stamp
             desk.seen[session] = stamp
-            n += 1
         desk.suffix[SESSIONS, i] = n
 
 
 @inlined
-def _fill_days(days: Int64s, low: int, high: int, desk: Desk) -> None:
+def _fill_days(events: Matrix, low: int, high: int, desk: Desk) -> None:
     n = 0
-    newer = np.int64(0)
+    newer = ALWAYS  # no event's day
     desk.suffix[DAYS, high] = 0
     for i in range(high - 1, low - 1, -1):
-        day = days[desk.sequence[i]]
-        n += i == high - 1 or day != newer
+        day = events[DAY, desk.sequence[i]]
+        n += day != newer
         newer = day
         desk.suffix[DAYS, i] = n
 
 
 @inlined
-def _fill_sums(values: Int64s, low: int, high: int, desk: Desk) -> None:
+def _fill_sums(events: Matrix, low: int, high: int, desk: Desk) -> None:
     """Sums in two halves, so that no value can make them overflow."""
     upper, lower = np.int64(0), np.int64(0)
     desk.suffix[SUM_HIGH, high] = 0
     desk.suffix[SUM_LOW, high] = 0
     for i in range(high - 1, low - 1, -1):
-        value = values[desk.sequence[i]]
+        value = events[VALUE, desk.sequence[i]]
         upper += value >> 32
         lower += value & LOW_32_BITS
         desk.suffix[SUM_HIGH, i] = upper
@@ -141,12 +141,12 @@ def exact_float(upper: int, lower: int) -> float:
 
 
 @inlined
-def streak_days(days: Int64s, sequence: Int64s, as_of_us: int) -> int:
+def streak_days(events: Matrix, sequence: Places, as_of_us: int) -> int:
     """Length of the run of consecutive days that ends on as_of's day or the day before, of events oldest first."""
     n = 0
     oldest = as_of_us // DAY_US
     for i in range(len(sequence) - 1, -1, -1):
-        day = days[sequence[i]]
+        day = events[DAY, sequence[i]]
         if day < oldest - 1:
             break
         if n == 0 or day == oldest - 1:

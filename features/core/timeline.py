@@ -89,7 +89,15 @@ def timelines_from_columns(columns: EventColumns, n_users: int, kinds: Sequence[
     """The timelines of all users of a log, by user code; ``columns.kind`` indexes ``kinds``."""
     start, order = group(columns.user, n_users)
     hashes = np.array([text_hash(kind.name) for kind in kinds], dtype=np.int64)
-    rows = (hashes[columns.kind], columns.occurred_us, columns.event_hash, columns.known_us, columns.skew_us, columns.subject, columns.value)
+    rows = (
+        hashes[columns.kind],
+        columns.occurred_us,
+        columns.event_hash,
+        columns.known_us,
+        columns.skew_us,
+        columns.subject,
+        columns.value,
+    )
     by_user = np.stack([row[order] for row in (*rows, columns.session)])
     limits = _limits(kinds)
     return [_retained(np.ascontiguousarray(by_user[:, low:high]), _no_keys(), limits) for low, high in _ranges(start)]

@@ -25,7 +25,21 @@ import xxhash
 
 from features.core.columns import Int64s
 from features.core.compiled import compiled, inlined
-from features.core.layout import HASH, KIND, KNOWN, LET_GO_HASH, LET_GO_KIND, LET_GO_OCCURRED, N_LET_GO, N_PROPERTIES, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
+from features.core.layout import (
+    HASH,
+    KIND,
+    KNOWN,
+    LET_GO_HASH,
+    LET_GO_KIND,
+    LET_GO_OCCURRED,
+    N_LET_GO,
+    N_PROPERTIES,
+    OCCURRED,
+    SESSION,
+    SKEW,
+    SUBJECT,
+    VALUE,
+)
 
 FORMAT_VERSION = 1
 MAGIC = b"SHT"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from features.core.columns import Int64s
+from features.core.columns import Int64s, Places
 from features.core.compiled import compiled, inlined
 from features.core.layout import DAY, EFFECTIVE, HASH, KIND, KNOWN, N_PROPERTIES, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
 from features.core.order import key_order
@@ -22,13 +22,13 @@ ALWAYS = int(np.iinfo(np.int64).max)
 class Room(NamedTuple):
     """Scratch for one user at a time; reused from user to user within one call."""
 
-    places: Int64s  # (n,) the user's records
+    places: Places  # (n,) the user's records
     keys: Matrix  # (2, n) sort keys of those records
-    order: Matrix  # (3, n + 1)
+    order: Places  # (3, n + 1)
     events: Matrix  # (N_PROPERTIES, n)
     spare: Matrix  # (N_PROPERTIES, n)
     chosen: Int64s  # (n,)
-    kind_place: Int64s  # (n,)
+    kind_place: Places  # (n,)
     kind_start: Int64s  # (n_kinds + 1,)
     kind_free: Int64s  # (n_kinds,)
     texts: Matrix  # (2, power of two >= 2 n): open addressing of texts and their codes
@@ -40,7 +40,7 @@ class User(NamedTuple):
     n: int
     events: Matrix  # (N_PROPERTIES, >= n) by (effective, hash); EFFECTIVE replaces OCCURRED, DAY replaces SKEW
     chosen: Int64s  # (n,): ALWAYS, or the stamp of the last as_of that selected the event
-    kind_place: Int64s  # positions in `events`, by kind and, within it, by (occurred as sent, hash)
+    kind_place: Places  # positions in `events`, by kind and, within it, by (occurred as sent, hash)
     kind_start: Int64s  # (n_kinds + 1,) ranges of kind_place
     overflows: bool  # whether any kind has more events than are kept
 
@@ -52,20 +52,20 @@ def make_room(n_events: int, n_kinds: int) -> Room:
     while slots < 2 * n_events:
         slots *= 2
     return Room(
-        np.empty(n_events, np.int64),
+        np.empty(n_events, np.uint32),
         np.empty((2, n_events), np.int64),
-        np.empty((3, n_events + 1), np.int64),
+        np.empty((3, n_events + 1), np.uint32),
         np.empty((N_PROPERTIES, n_events), np.int64),
         np.empty((N_PROPERTIES, n_events), np.int64),
         np.empty(n_events, np.int64),
-        np.empty(n_events, np.int64),
+        np.empty(n_events, np.uint32),
         np.empty(n_kinds + 1, np.int64),
         np.empty(n_kinds, np.int64),
         np.empty((2, slots), np.int64),
     )
 
 
-@compiled
+@inlined
 def arrange(records: Matrix, n_places: int, room: Room, tables: Tables) -> User:
     """The records at ``room.places[:n_places]`` in effective order, each event once, known times and skews united."""
     n = _unite(records, n_places, room)
@@ -159,7 +159,7 @@ def _by_kind(n: int, room: Room, tables: Tables) -> bool:
     return overflows
 
 
-@compiled
+@inlined
 def number_texts(user: User, room: Room, tables: Tables) -> None:
     """Replace the hashes of subjects and sessions by codes 1, 2, ... where the program needs them; 0 stays 0."""
     if tables.needs[0] & NEEDS_SUBJECTS:

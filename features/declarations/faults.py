@@ -50,7 +50,7 @@ class DeclarationError(ValueError):
 
 
 def quote(value: object) -> str:
-    """A found value as it would stand in the file, short enough for a message.
+    """Write a found value as it would stand in the file, short enough for a message.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def place(*steps: str | int) -> str:
 
 
 def one_of(names: Sequence[str]) -> str:
-    """The choices, in words.
+    """Write the choices in words.
 
     Examples
     --------

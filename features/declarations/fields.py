@@ -19,7 +19,7 @@ _LONGEST_NAME = 60
 
 
 def refuse(expected: str, advice: str = "") -> PydanticCustomError:
-    """The error that a validator raises; `features.declarations.schema_faults` reads it back."""
+    """Make the error that a validator raises; `features.declarations.schema_faults` reads it back."""
     return PydanticCustomError("declaration", "{expected}", {"expected": expected, "advice": advice})
 
 

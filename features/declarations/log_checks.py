@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from features.core.catalogue import window_text
 from features.declarations.faults import Fault, place, quote
 from features.declarations.log import EPOCH_FORMATS, ISO_FORMAT
 from features.declarations.log_schema import (
@@ -50,7 +51,7 @@ def _events_faults(schema: EventsSchema, product: ProductSchema, name: str) -> I
 
 
 def _unfilled(schema: EventsSchema, product: ProductSchema, kind: str, path: str) -> Iterator[Fault]:
-    """A kind that needs what the log has no column for would have all of its rows rejected."""
+    """Name what the kind needs and the log has no column for: all of its rows would be rejected."""
     if kind not in product.kinds:
         yield unknown(path, kind, list(product.kinds), section="kinds")
         return
@@ -81,8 +82,8 @@ def _profiles_faults(schema: ProfilesSchema, product: ProductSchema, name: str) 
 def _labels_faults(schema: LabelsSchema, name: str) -> Iterator[Fault]:
     if schema.known_after < schema.as_of_after:
         path = place("logs", name, "known_after")
-        expected = f"at least as_of_after, {schema.as_of_after}"
-        yield Fault(path=path, found=str(schema.known_after), expected=expected, advice="a label is known after its as_of")
+        expected = f"at least as_of_after, {window_text(schema.as_of_after)}"
+        yield Fault(path=path, found=window_text(schema.known_after), expected=expected, advice="a label is known after its as_of")
     both = sorted(set(schema.label.dropped_out) & set(schema.label.stayed))
     if both:
         path = place("logs", name, "label", "stayed")

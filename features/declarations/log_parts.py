@@ -15,7 +15,7 @@ from features.declarations.log_schema import (
 
 
 def log_declaration(schema: EventsSchema | DailyCountsSchema | ProfilesSchema | LabelsSchema, name: str) -> LogDeclaration:
-    """The frozen declaration of one log."""
+    """Freeze the declaration of one log."""
     match schema:
         case EventsSchema():
             return _events(schema, name)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from features.core.catalogue import Aggregation
+from features.core.catalogue import Aggregation, window_text
 from features.core.product import AttributeType
 from features.declarations.faults import Fault, one_of, place, quote
 from features.declarations.product_parts import attribute_model_input, expand, kinds_of
@@ -36,7 +36,7 @@ def product_faults(schema: ProductSchema) -> Iterator[Fault]:
 
 
 def unknown(path: str, found: str, names: list[str], *, section: str) -> Fault:
-    """The fault "this name is not declared"."""
+    """Make the fault "this name is not declared"."""
     return Fault(path=path, found=quote(found), expected=one_of(names), advice=f"declare it under {section} or correct the name")
 
 
@@ -109,8 +109,12 @@ def _label_faults(schema: ProductSchema) -> Iterator[Fault]:
             yield unknown(place("label", "activity", index), name, known, section="kinds or groups")
     spine = schema.label.spine
     if spine.stop_after < spine.start_after:
-        path = place("label", "spine", "stop_after")
-        yield Fault(path=path, found=f"{spine.stop_after}", expected=f"at least start_after, {spine.start_after}", advice="raise it")
+        yield Fault(
+            path=place("label", "spine", "stop_after"),
+            found=window_text(spine.stop_after),
+            expected=f"at least start_after, {window_text(spine.start_after)}",
+            advice="raise it",
+        )
 
 
 def _profile_faults(schema: ProductSchema) -> Iterator[Fault]:

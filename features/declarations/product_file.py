@@ -16,7 +16,7 @@ PRODUCT_FILE = "product.yaml"
 
 
 def load_product(folder: Path) -> Product:
-    """The product that the folder declares, checked through.
+    """Load the product that the folder declares, checked through.
 
     Raises
     ------

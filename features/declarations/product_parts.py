@@ -17,12 +17,12 @@ _UNITS = {
 
 
 def kinds_of(schema: ProductSchema, name: str) -> tuple[str, ...]:
-    """The kinds that a kind's or group's name stands for."""
+    """List the kinds that a kind's or group's name stands for."""
     return tuple(schema.groups.get(name, [name]))
 
 
 def expand(schema: ProductSchema, entry: FeatureSchema) -> tuple[Feature, ...]:
-    """The features of one entry: for each `of`, for each window, in declared order."""
+    """List the features of one entry: for each `of`, for each window, in declared order."""
     return tuple(
         Feature(
             aggregation=entry.aggregation,
@@ -55,13 +55,13 @@ def catalogue(schema: ProductSchema) -> Catalogue:
 
 
 def causes(schema: ProductSchema) -> tuple[Cause, ...]:
-    """Declared causes; ``other``, for which nothing can be done, is always among them."""
+    """List the declared causes; ``other``, for which nothing can be done, is always among them."""
     declared = tuple(Cause(name=name, **body.model_dump()) for name, body in schema.causes.items())
     return declared if "other" in schema.causes else (*declared, Cause(name="other", actionable=False))
 
 
 def label(schema: ProductSchema) -> Label:
-    """The label; groups are replaced by their kinds, each once."""
+    """Build the label; groups are replaced by their kinds, each once."""
     declared: LabelSchema = schema.label
     activity = dict.fromkeys(kind for name in declared.activity for kind in kinds_of(schema, name))
     return Label(activity=tuple(activity), horizon=declared.horizon, spine=SpineRule(**declared.spine.model_dump()))

@@ -26,6 +26,7 @@ _EXPECTED_BY_TYPE = {
     "model_attributes_type": "a mapping of keys to values",
     "invalid_key": "a key that is text",
     "string_too_short": "text that is not empty",
+    "string_too_long": "text of at most {max_length} characters",
     "too_short": "at least {min_length} in the list",
     "greater_than": "a number > {gt}",
     "greater_than_equal": "a number >= {ge}",
@@ -81,7 +82,7 @@ def _wrong_tag(path: str, details: ErrorDetails) -> Fault:
 
 
 def _trace(model: type[BaseModel], loc: Sequence[str | int]) -> tuple[str, Any]:
-    """The path as the author sees it, without pydantic's own steps; and the type of what holds the last step."""
+    """Find the path as the author sees it, without pydantic's own steps; and the type of what holds the last step."""
     steps: list[str | int] = []
     annotation: Any = model
     owner: Any = model
@@ -118,7 +119,7 @@ def _bare(annotation: Any) -> Any:
 
 
 def _tagged_member(annotation: Any, tag: str | int) -> Any:
-    """The member of a tagged union that ``tag`` names; None when it is not a tagged union."""
+    """Find the member of a tagged union that ``tag`` names; None when it is not a tagged union."""
     if get_origin(annotation) not in (Union, types.UnionType):
         return None
     for member in get_args(annotation):

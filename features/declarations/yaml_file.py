@@ -37,7 +37,7 @@ _PLAIN_SCALARS = (
 
 
 def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
-    """What PyYAML wants to know: first character -> the scalar types it may begin."""
+    """Tell PyYAML what it wants to know: first character -> the scalar types it may begin."""
     resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
     for tag, pattern, first_characters in _PLAIN_SCALARS:
         for character in first_characters:
@@ -50,7 +50,7 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 def load_validated(file: Path, model: type[Model]) -> Model:
-    """The file's content as ``model``.
+    """Read the file's content as ``model``.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def load_validated(file: Path, model: type[Model]) -> Model:
 
 
 def read_yaml(file: Path) -> Any:
-    """The file's content as plain Python values.
+    """Read the file's content as plain Python values.
 
     Raises
     ------

@@ -25,6 +25,9 @@ from features.ports import ProfileStore, RawLog, TimelineStore
 FLUSH_EVENTS = 2_000_000
 """Events held before they are stored, about 300 MB: few and large part files, one merge for most users."""
 
+CHANGES_PER_WRITE = 10_000
+"""Profile changes given to the store at once."""
+
 _MIX = np.int64(-7046029254386353131)  # odd; spreads user hashes over the keys of `_keys`
 
 OnStored = Callable[[int, int], None]
@@ -101,25 +104,22 @@ class EventSink:
 
 
 class ProfileSink:
-    """Profile changes: written in the order of their instants, all changes of one instant together."""
+    """Profile changes, in portions of `CHANGES_PER_WRITE`; the store keeps the newest value whatever order they come in."""
 
     def __init__(self, profiles: ProfileStore) -> None:
         self._profiles = profiles
-        self._by_instant: defaultdict[datetime, list[ProfileChange]] = defaultdict(list)
+        self._changes: list[ProfileChange] = []
 
     def add(self, items: Sequence[ProfileChange]) -> None:
         """Take a batch."""
-        for change in items:
-            self._by_instant[change.changed_at].append(change)
+        self._changes += items
 
     def finish(self, on_stored: OnStored) -> Totals:
         """Write everything."""
-        changes = [change for group in self._by_instant.values() for change in group]
-        instants = sorted(self._by_instant)
-        for done, instant in enumerate(instants, start=1):
-            self._profiles.write(_merged(self._by_instant[instant]), changed_us=to_us(instant))
-            on_stored(done, len(instants))
-        return _totals([(change.user_id, change.changed_at) for change in changes])
+        for start in range(0, len(self._changes), CHANGES_PER_WRITE):
+            self._profiles.write_history(_by_instant(self._changes[start : start + CHANGES_PER_WRITE]))
+            on_stored(min(start + CHANGES_PER_WRITE, len(self._changes)), len(self._changes))
+        return _totals([(change.user_id, change.changed_at) for change in self._changes])
 
 
 class LabelSink:
@@ -149,11 +149,12 @@ def _content_keys(table: pa.Table) -> npt.NDArray[np.int64]:
     return np.unique(table["event_hash"].to_numpy() ^ (by_row * _MIX))
 
 
-def _merged(changes: Iterable[ProfileChange]) -> dict[str, dict[str, Any]]:
-    rows: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+def _by_instant(changes: Iterable[ProfileChange]) -> dict[int, dict[str, dict[str, Any]]]:
+    """changed_us -> user -> attributes; of two values at one instant the one that comes later in the file counts."""
+    history: defaultdict[int, defaultdict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
     for change in changes:
-        rows[change.user_id].update(change.attributes)
-    return rows
+        history[to_us(change.changed_at)][change.user_id].update(change.attributes)
+    return {changed_us: dict(rows) for changed_us, rows in history.items()}
 
 
 def _totals(stated: Sequence[tuple[str, datetime]]) -> Totals:

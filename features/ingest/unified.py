@@ -86,6 +86,17 @@ class UnifiedProfileStore:
         for user_id, known in self.identities.standing(list(kept)).items():
             self._settle(user_id, known, kept[user_id], changed_us)
 
+    def write_history(self, history: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> None:
+        """Set attributes as of many instants: changed_us -> user -> attributes."""
+        user_ids = list({user_id for rows in history.values() for user_id in rows})
+        gone = _erased(self.identities, user_ids)
+        kept = {at: {user_id: rows[user_id] for user_id in rows if user_id not in gone} for at, rows in history.items()}
+        self.inner.write_history({at: rows for at, rows in kept.items() if rows})
+        standing = self.identities.standing([user_id for user_id in user_ids if user_id not in gone])
+        for changed_us, rows in sorted(kept.items()):
+            for user_id in rows.keys() & standing.keys():
+                self._settle(user_id, standing[user_id], rows[user_id], changed_us)
+
     def erase(self, user_ids: Sequence[str]) -> None:
         """Remove all attributes of the users."""
         self.inner.erase(user_ids)

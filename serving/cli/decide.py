@@ -50,8 +50,11 @@ def replay(decision_id: str, /, *, place: Place = HERE) -> int:
     decision_id
         As the decision states it.
     """
+    import orjson
+
     with opened(place) as installation:
-        report = installation.replayer().replay(_receipt(installation, decision_id))
+        receipt = _receipt(installation, decision_id)
+        report = installation.replayer(orjson.loads(receipt)["versions"]["model"]).replay(receipt)
     _print_bytes(report.output)
     for name, part in (("decision", report.decision), ("score", report.score), ("features", report.features)):
         detail = f" ({part.detail})" if part.detail else ""
@@ -98,7 +101,7 @@ def opened(place: Place) -> Iterator[Installation]:
 
     settings = place.settings()
     with reachable_redis(settings) as redis_url:
-        installation = bootstrap.installation(settings, redis_url)
+        installation = bootstrap.installation(settings, redis_url, asks_registry=False)
         yield installation
         installation.close()
 

@@ -44,7 +44,7 @@ def import_logs(
         steps = Steps()
         for file, declaration in files:
             report = import_one(file, declaration, installation.product, installation.import_target(), steps=steps)
-            steps.console.print(f"    {summary(report)}")
+            steps.console.print(f"    {summary(report)}", soft_wrap=True)
 
 
 def chosen_files(path: Path, product: Product, log: str | None) -> list[tuple[Path, LogDeclaration]]:

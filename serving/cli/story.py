@@ -52,7 +52,7 @@ def _facts(output: dict[str, Any], causes: dict[str, float] | None, headline: st
         facts.append(("cause", _cause(output["cause"], causes)))
     if output["message"] is not None:
         message = output["message"]
-        facts += [("message", f"{message['title']}: {message['body']}"), ("channel", f"{message['channel']} ({message['class']})")]
+        facts += [("message", f"{message['title']}\n{message['body']}"), ("channel", f"{message['channel']} ({message['class']})")]
     if output["moment"] is not None:
         facts.append(("moment", f"{output['moment']['sentence']} ({output['moment']['send_at']})"))
     if output["degraded"]:

@@ -92,3 +92,15 @@ def test_concurrent_writers_of_one_user_keep_the_newest_of_every_attribute(store
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(8)))
     assert store.read(["ada"]) == [{"plan": "value-196", "device": "value-197", "cohort": "value-198", "timezone": "value-199"}]
+
+
+def test_a_history_written_at_once_is_what_its_changes_one_by_one_are(store):
+    store.write({"ada": {"plan": "pro"}}, changed_us=T0 + 5)
+    store.write_history(
+        {
+            T0 + 10: {"ada": {"device": "web"}, "bob": {"plan": "team"}},
+            T0: {"ada": {"plan": "free", "device": "ios"}, "bob": {"plan": "free", "consent": True}},
+        }
+    )
+    assert store.read(["ada", "bob"]) == [{"plan": "pro", "device": "web"}, {"plan": "team", "consent": True}]
+    store.write_history({})

@@ -91,7 +91,7 @@ policies = st.builds(
     min_events=st.integers(0, 8),
     min_contribution=st.floats(0, 1),
 )
-laws = settings(max_examples=300, deadline=None)
+laws = settings(max_examples=200, deadline=None)
 
 
 def open_arms(decision):

@@ -76,7 +76,11 @@ def test_a_silent_users_features_age(events: list[Event], silence_us: int) -> No
     for feature, was, now in zip(FULL.features, before, after, strict=True):
         if feature.aggregation is Aggregation.SECONDS_SINCE_LAST:
             assert now > was or math.isnan(now)
-        elif feature.window is not None and feature.aggregation in {Aggregation.COUNT, Aggregation.ACTIVE_DAYS, Aggregation.DISTINCT_SUBJECTS}:
+        elif feature.window is not None and feature.aggregation in {
+            Aggregation.COUNT,
+            Aggregation.ACTIVE_DAYS,
+            Aggregation.DISTINCT_SUBJECTS,
+        }:
             assert now <= was
         elif feature.window is None and feature.aggregation is Aggregation.COUNT:
             assert now == was

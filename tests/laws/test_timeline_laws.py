@@ -34,7 +34,9 @@ def test_merge_is_idempotent_and_the_empty_timeline_changes_nothing(events: list
 
 
 @given(histories(), kinds(), st.randoms(use_true_random=False), st.integers(1, 6))
-def test_order_duplication_and_batching_change_no_byte(events: list[Event], kinds: tuple[Kind, ...], chance: object, n_batches: int) -> None:
+def test_order_duplication_and_batching_change_no_byte(
+    events: list[Event], kinds: tuple[Kind, ...], chance: object, n_batches: int
+) -> None:
     again = [*events, *events[::2]]
     chance.shuffle(again)
     merged = Timeline()

@@ -24,7 +24,7 @@ def build(opened: Installation, *, n_users: int, seed: int, steps: Steps) -> Non
         _simulate(opened, n_users=n_users, seed=seed, share=share)
     for file, declaration in chosen_files(home.incoming_dir(product.name), product, None):
         report = import_one(file, declaration, product, opened.import_target(), steps=steps)
-        steps.console.print(f"    [dim]{summary(report)}[/]")
+        steps.console.print(f"    [dim]{summary(report)}[/]", soft_wrap=True)
     _train(opened, seed=seed, steps=steps)
     with steps.step("fetching the champion"):
         fetch_champion(product.name, home.bundles_dir(product.name))

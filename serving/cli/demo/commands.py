@@ -124,7 +124,8 @@ def _play(settings: Settings, redis_url: str, *, steps: Steps) -> list[Played]:
 
 def _replayed_the_same(opened: Installation, played: list[Played]) -> int:
     replayer = opened.replayer()
-    return sum(replayer.replay(one.receipt).output == one.answer for one in played)
+    reports = [(replayer.replay(one.receipt), one) for one in played]
+    return sum(report.is_same and report.output == one.answer for report, one in reports)
 
 
 def _show(played: list[Played], *, n_same: int, json: bool) -> None:
@@ -143,7 +144,9 @@ def _show(played: list[Played], *, n_same: int, json: bool) -> None:
         console.print(story(receipt["output"], causes=receipt["inputs"]["contributions"], headline=one.headline))
     console.print("The first of them as JSON, as the service answered it:")
     console.print_json(data=orjson.loads(played[0].answer))
-    console.print(f"Replayed from their receipts: {n_same} of {len(played)} decisions came out the same, byte for byte.")
+    console.print(
+        f"Replayed from their receipts: {n_same} of {len(played)} decisions came out the same, byte for byte; scores and features, too."
+    )
 
 
 def _say_where(settings: Settings, played: list[Played], product: str, *, seconds: float, quiet: bool) -> None:

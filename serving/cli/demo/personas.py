@@ -118,7 +118,7 @@ def _doing_well() -> Persona:
     )
     return Persona(
         user_id="tom",
-        headline="Ten days in, uses the product nearly every day; was there a minute ago.",
+        headline="Nine days in, uses the product nearly every day; was there a minute ago.",
         traits=_traits(first_name="Tom", timezone="America/New_York"),
         moments=((9 * DAY + 60, "signup", None, None), *visits, *steps, *_visit(6 * MINUTE, pages=4)),
     )

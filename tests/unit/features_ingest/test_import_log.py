@@ -175,7 +175,7 @@ def test_a_wide_table_gives_an_event_a_kind_and_day(product: Product, target: Im
     assert (report.rows, report.admitted, report.users) == (3, 2, 2)
 
 
-def test_profiles_are_set_in_the_order_of_their_instants(product: Product, target: ImportTarget, tmp_path: Path) -> None:
+def test_profiles_keep_the_newest_value_whatever_the_order_of_the_file(product: Product, target: ImportTarget, tmp_path: Path) -> None:
     people = ProfilesLog(
         name="people",
         syntax=syntax("csv"),

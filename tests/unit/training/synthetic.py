@@ -21,7 +21,9 @@ def product(name: str = "tiny", *, horizon_days: int = 5, profile: bool = True) 
     """A dozen features over three kinds, two causes, two attributes."""
     windows = tuple(timedelta(days=days) for days in (1, 3, 7, 14))
     counts = [
-        Feature(aggregation=Aggregation.COUNT, of=kind, kinds=(kind,), window=window, cause="friction" if kind == "login_failed" else "silence")
+        Feature(
+            aggregation=Aggregation.COUNT, of=kind, kinds=(kind,), window=window, cause="friction" if kind == "login_failed" else "silence"
+        )
         for kind in KINDS
         for window in windows
     ]
@@ -42,7 +44,9 @@ def product(name: str = "tiny", *, horizon_days: int = 5, profile: bool = True) 
         label=Label(
             activity=use,
             horizon=timedelta(days=horizon_days),
-            spine=SpineRule(every=timedelta(days=1), start_after=timedelta(days=1), stop_after=timedelta(days=40), active_within=timedelta(days=7)),
+            spine=SpineRule(
+                every=timedelta(days=1), start_after=timedelta(days=1), stop_after=timedelta(days=40), active_within=timedelta(days=7)
+            ),
         ),
         profile=attributes if profile else (),
     )
@@ -78,7 +82,9 @@ def home_at(folder: Path) -> Home:
 
 def _visit(user_id: str, day: int, rng: np.random.Generator, *, frustrated: bool) -> list[Event]:
     start = BEGIN + timedelta(days=day, seconds=float(rng.uniform(0, 80_000)))
-    kinds = ["login_failed"] * int(rng.integers(0, 3 if frustrated else 1) + frustrated * 0) + ["login"] + ["click"] * int(rng.integers(0, 4))
+    kinds = (
+        ["login_failed"] * int(rng.integers(0, 3 if frustrated else 1) + frustrated * 0) + ["login"] + ["click"] * int(rng.integers(0, 4))
+    )
     return [_event(user_id, kind, start + timedelta(seconds=20 * i), f"{day}/{i}") for i, kind in enumerate(kinds)]
 
 
