@@ -70,6 +70,18 @@ class Ledger(Protocol):
         """Delivery orders not yet taken by a sender; each user's in the order of their commits."""
 
 
+class ContactBook(Protocol):
+    """Hands contacts on from one id of a person to another."""
+
+    def adopt(self, product: str, previous_id: str, user_id: str) -> None:
+        """Copy every contact of the previous id to the user; doing it again changes nothing, and an erased user gets none.
+
+        Raises
+        ------
+        LedgerError
+        """
+
+
 class PolicyArchive(Protocol):
     """Every policy that ever decided, by the hash of its content; so that replay finds the one that a receipt names."""
 

@@ -16,13 +16,15 @@ from typing import Protocol
 import orjson
 
 from features.adapters.memory import MemoryTimelineStore
+from features.core.alias import Alias
 from features.core.event import Event, from_us, to_us
 from features.core.product import Product
 from features.ingest.admission import ProfileChange, admit_item
 from features.ingest.merge_batch import merge_events
 from features.ingest.rejection import Rejection
-from features.ports import ProfileStore, RawLog, StoreError, TimelineStore
+from features.ports import AliasRefusal, ProfileStore, RawLog, StoreError, TimelineStore
 from serving import bootstrap
+from serving.identity import Attacher, alias_rejection
 from serving.ports import EventStream, EventStreamError, StreamEntry
 
 _log = logging.getLogger(__name__)
@@ -63,7 +65,9 @@ class Worker:
     now_us: Callable[[], int]
     log_delay_us: int = 2_000_000
     export_every_us: int = 5_000_000
+    attacher: Attacher | None = None  # None: aliases are buried
     _unlogged: list[Event] = field(default_factory=list)
+    _unlogged_aliases: list[Alias] = field(default_factory=list)
     _unacknowledged: list[StreamEntry] = field(default_factory=list)
     _oldest_us: int = 0  # when the first of `_unlogged` was taken
     _exported_us: int = 0
@@ -116,20 +120,16 @@ class Worker:
     def _apply(self, entries: Sequence[StreamEntry]) -> None:
         if not entries:
             return
-        events: list[Event] = []
-        changes: list[ProfileChange] = []
-        good: list[StreamEntry] = []
+        admitted: list[tuple[StreamEntry, Event | ProfileChange | Alias]] = []
         for entry in entries:
-            admitted = read_entry(entry, self.product)
-            if isinstance(admitted, Rejection):
-                self._bury(entry, admitted)
-                continue
-            good.append(entry)
-            if isinstance(admitted, Event):
-                events.append(admitted)
+            item = read_entry(entry, self.product)
+            if isinstance(item, Rejection):
+                self._bury(entry, item)
             else:
-                changes.append(admitted)
-        self._write(events, changes)
+                admitted.append((entry, item))
+        events = [item for _, item in admitted if isinstance(item, Event)]
+        self._write(events, [item for _, item in admitted if isinstance(item, ProfileChange)])
+        good = [entry for entry, item in admitted if self._attached(entry, _alias_of(item))]
         self._oldest_us = self._oldest_us if self._unacknowledged else self.now_us()
         self._unlogged += events
         self._unacknowledged += good
@@ -140,6 +140,21 @@ class Worker:
         for change in changes:
             self.profiles.write({change.user_id: change.attributes}, changed_us=to_us(change.changed_at))
 
+    def _attached(self, entry: StreamEntry, alias: Alias | None) -> bool:
+        """Carry out the alias that an entry asks for; False when it was refused and the entry is buried."""
+        if alias is None:
+            return True
+        if self.attacher is None:
+            self._bury(entry, Rejection(code="malformed", field="type", message="type: got an alias, expected none: nothing here attaches"))
+            return False
+        refusal = self.attacher.attach(alias)
+        if refusal is None:
+            self._unlogged_aliases.append(alias)
+        elif refusal is not AliasRefusal.ERASED:  # of the erased not even a dead letter is kept
+            self._bury(entry, alias_rejection(alias, refusal))
+            return False
+        return True
+
     def _bury(self, entry: StreamEntry, rejection: Rejection) -> None:
         _log.warning("dead letter %s of partition %d: %s", entry.entry_id, entry.partition, rejection.message)
         self.stream.bury(entry, f"{rejection.code}: {rejection.message}")
@@ -147,13 +162,15 @@ class Worker:
     def _flush(self) -> None:
         if self._unlogged:
             self.raw_log.append(self._unlogged)
+        if self._unlogged_aliases and self.attacher is not None:
+            self.attacher.record(self._unlogged_aliases)
         if self._unacknowledged:
             self.stream.acknowledge(self._unacknowledged)
         self._forget_unfinished()
 
     def _forget_unfinished(self) -> None:
         """Start afresh; what was not acknowledged stays pending in the stream."""
-        self._unlogged, self._unacknowledged = [], []
+        self._unlogged, self._unlogged_aliases, self._unacknowledged = [], [], []
 
     def _export(self, now_us: int) -> None:
         self._exported_us = now_us
@@ -161,7 +178,7 @@ class Worker:
             self.exporter.export()
 
 
-def read_entry(entry: StreamEntry, product: Product) -> Event | ProfileChange | Rejection:
+def read_entry(entry: StreamEntry, product: Product) -> Event | ProfileChange | Alias | Rejection:
     """Read one message of the stream; the product may have changed since it was accepted, so that it is judged again.
 
     Examples
@@ -183,6 +200,10 @@ def read_entry(entry: StreamEntry, product: Product) -> Event | ProfileChange | 
     return admit_item(item, product, received_at)
 
 
+def _alias_of(item: Event | ProfileChange | Alias) -> Alias | None:
+    return item if isinstance(item, Alias) else item.alias if isinstance(item, ProfileChange) else None
+
+
 def warm_up(product: Product) -> None:
     """Compile the kernel before the first event waits for it; nothing is stored."""
     start = from_us(bootstrap.now_us())
@@ -200,6 +221,7 @@ def worker_of(opened: bootstrap.Installation) -> Worker:
         profiles=opened.profiles,
         raw_log=opened.raw_log,
         exporter=opened.exporter,
+        attacher=opened.attacher,
         now_us=bootstrap.now_us,
         log_delay_us=int(settings.log_delay_s * 1_000_000),
         export_every_us=int(settings.export_every_s * 1_000_000),

@@ -46,7 +46,9 @@ class ParquetAliasLog:
         try:
             write_part(self.aliases_dir, alias_table(aliases))
         except OSError as exc:
-            raise StoreError(f"alias log {self.aliases_dir}: a part could not be written ({exc}); check free space and permissions") from exc
+            raise StoreError(
+                f"alias log {self.aliases_dir}: a part could not be written ({exc}); check free space and permissions"
+            ) from exc
 
     def erase(self, user_ids: Sequence[str]) -> None:
         """Remove every alias that names one of the users."""

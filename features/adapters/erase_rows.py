@@ -33,7 +33,7 @@ def erase_rows(paths: Iterable[Path], user_ids: Sequence[str]) -> int:
 
 
 def erase_lines(paths: Iterable[Path], user_ids: Sequence[str]) -> int:
-    """Remove the lines of text files (also ``.gz``) that hold one of the ids as a whole word; returns how many.
+    r"""Remove the lines of text files (also ``.gz``) that hold one of the ids as a whole word; returns how many.
 
     For files that hold rows as they came: rejected rows, and logs that wait to be imported.
 
@@ -47,9 +47,9 @@ def erase_lines(paths: Iterable[Path], user_ids: Sequence[str]) -> int:
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     file = Path(folder) / "rejected.csv"
-    ...     _ = file.write_text("line,row\\n1,ada;login\\n2,adam;login\\n")
+    ...     _ = file.write_text("line,row\n1,ada;login\n2,adam;login\n")
     ...     erase_lines([file], ["ada"]), file.read_text()
-    (1, 'line,row\\n2,adam;login\\n')
+    (1, 'line,row\n2,adam;login\n')
     """
     if not user_ids:
         return 0
@@ -103,4 +103,6 @@ def _wrapped(path: Path, erase: Callable[[Path], int]) -> int:
     try:
         return erase(path) if path.exists() else 0
     except (OSError, pa.ArrowException, EOFError) as exc:
-        raise StoreError(f"{path}: could not take erased users out of it ({type(exc).__name__}: {exc}); correct that and erase again") from exc
+        raise StoreError(
+            f"{path}: could not take erased users out of it ({type(exc).__name__}: {exc}); correct that and erase again"
+        ) from exc

@@ -70,18 +70,16 @@ class MemoryProfileStore:
                     if name not in known or changed_us >= known[name][0]:
                         known[name] = (changed_us, value)
 
-<<<<<<< HEAD
     def erase(self, user_ids: Sequence[str]) -> None:
         """Remove all attributes of the users."""
         with self._lock:
             for user_id in user_ids:
                 self._values.pop(user_id, None)
-=======
+
     def write_history(self, history: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> None:
         """Set attributes as of many instants, as `write` does for one."""
         for changed_us, rows in history.items():
             self.write(rows, changed_us=changed_us)
->>>>>>> main
 
 
 _UNKNOWN = StoredTimeline(packed=b"", version_us=0)

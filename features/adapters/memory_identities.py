@@ -59,9 +59,7 @@ class MemoryIdentityStore:
         """Remove the ids from all links."""
         with self._lock:
             gone = set(user_ids)
-            self._links = {
-                previous_id: link for previous_id, link in self._links.items() if gone.isdisjoint((previous_id, link.user_id))
-            }
+            self._links = {previous_id: link for previous_id, link in self._links.items() if gone.isdisjoint((previous_id, link.user_id))}
 
     def _end_of(self, user_id: str) -> str:
         while (link := self._links.get(user_id)) is not None:

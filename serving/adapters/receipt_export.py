@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import redis
 import xxhash
 
-from features.ports import StoreError
+from features.adapters.erase_rows import erase_rows
+from features.ports import IdentityStore, StoreError
 
 _SCAN_COUNT = 1_000
 _BATCH = 1_000
@@ -55,6 +56,7 @@ class ReceiptExporter:
     client: redis.Redis
     product: str
     receipts_dir: Path
+    identities: IdentityStore | None = None  # None: nobody is ever erased
     _known: set[str] | None = field(default=None)
 
     def export(self) -> int:
@@ -95,6 +97,13 @@ class ReceiptExporter:
             rows_of_day[row["as_of"].date().isoformat()].append(row)
         for day, rows in rows_of_day.items():
             _write(self.receipts_dir / f"day={day}", pa.Table.from_pylist(rows, schema=SCHEMA))
+        self._erase_again({row["user_id"] for rows in rows_of_day.values() for row in rows})
+
+    def _erase_again(self, user_ids: set[str]) -> None:
+        """Take back what an erasure overtook: it empties the files once, perhaps before these were written."""
+        standing = {} if self.identities is None else self.identities.standing(sorted(user_ids))
+        if erased := [user_id for user_id, known in standing.items() if known.is_erased]:
+            erase_rows(sorted(self.receipts_dir.glob("day=*/part-*.parquet")), erased)
 
 
 def exported_ids(receipts_dir: Path) -> set[str]:

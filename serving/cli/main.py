@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import cyclopts
 
-from serving.cli import decide, demo, import_command, serve, train
+from serving.cli import decide, demo, import_command, people, serve, train
 from serving.cli.faults import expected_failures, one_line
 
 BAD_INPUT = 2
@@ -33,6 +33,8 @@ def build_app() -> cyclopts.App:
     app.command(decide.decide)
     app.command(decide.explain)
     app.command(decide.replay)
+    app.command(people.receipts)
+    app.command(people.erase)
     return app
 
 

@@ -24,6 +24,7 @@ class Degradation(StrEnum):
     FEATURES_UNAVAILABLE = "features_unavailable"
     PROFILE_UNAVAILABLE = "profile_unavailable"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
+    USER_ERASED = "user_erased"  # nothing is missing: nothing may be known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
