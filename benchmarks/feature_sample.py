@@ -14,6 +14,7 @@ DAY = timedelta(days=1)
 DAY_US = 86_400_000_000
 START_US = to_us(datetime(2026, 1, 1, tzinfo=UTC))
 SPAN_DAYS = 60
+SESSIONS = 40
 KEEP = 512
 """Above any kind's count of any user here, so that the query beside the kernel need not rank events (a kindness to it)."""
 
@@ -64,8 +65,8 @@ def simulated_log(n_events: int, n_users: int, *, seed: int = 7) -> pa.Table:
     random = np.random.default_rng(seed)
     weight = random.lognormal(0, 0.5, n_users).clip(0.2, 3)
     user = random.choice(n_users, n_events, p=weight / weight.sum())
-    session = random.integers(0, 40, n_events)
-    begin_us = random.integers(0, SPAN_DAYS * 86_400, (n_users, 40))[user, session] * 1_000_000
+    session = random.integers(0, SESSIONS, n_events)
+    begin_us = random.integers(0, SPAN_DAYS * 86_400, (n_users, SESSIONS))[user, session] * 1_000_000
     occurred_us = START_US + begin_us + random.integers(0, 3_600_000, n_events) * 1_000
     late = random.random(n_events) < 0.02
     delay_us = np.where(late, random.integers(0, 20 * 3_600_000_000, n_events), random.integers(0, 2_000_000, n_events))
@@ -79,17 +80,18 @@ def simulated_log(n_events: int, n_users: int, *, seed: int = 7) -> pa.Table:
         "event_hash": random.integers(-(2**63), 2**63 - 1, n_events),
         "subject": np.where(random.random(n_events) < 0.7, _hashed(random.integers(1, 30, n_events)), 0),
         "value": np.where((kind == 2) | (kind == 3), random.integers(0, 60_000, n_events), 0),
-        "session": np.where(random.random(n_events) < 0.8, _hashed(user * 40 + session + 1), 0),
+        "session": np.where(random.random(n_events) < 0.8, _hashed(user * SESSIONS + session + 1), 0),
     }
     order = np.argsort(columns["known_us"], kind="stable")
     return pa.table({name: column[order] for name, column in columns.items()})
 
 
 def simulated_spine(n_rows: int, n_users: int, *, seed: int = 8) -> pa.Table:
-    """As many instants per user, over the log's whole span."""
+    """As many instants per user, over the log's whole span, by user and then by instant."""
     random = np.random.default_rng(seed)
-    user = np.arange(n_rows, dtype=np.int64) % n_users
+    user = np.arange(n_rows, dtype=np.int64) * n_users // n_rows
     as_of_us = START_US + random.integers(1, SPAN_DAYS + 1, n_rows) * DAY_US
+    as_of_us = as_of_us[np.lexsort((as_of_us, user))]
     return pa.table({"row": np.arange(n_rows, dtype=np.int64), "user": user, "as_of_us": as_of_us})
 
 

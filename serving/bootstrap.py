@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 _WORKER_TIMEOUT_S = 10.0  # the worker waits rather than fails: nobody waits for it
 _SQLITE = "sqlite:///"
 _MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"  # set by BentoML for its workers
+_FEASTS_MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROCESS_DIR"
 
 
 def settings_from_environment(*, product: Path | None = None, home: Path | None = None) -> Settings:
@@ -222,6 +223,8 @@ class Installation:
 
     def scorer_of(self, version: str) -> Bundle | None:
         """Load the model of a version ("onboarding/3") that was served here; None if its bundle is gone."""
+        if self.scorer is not None and self.scorer.version == version:
+            return self.scorer
         folder = self.settings.home.bundles_dir(self.product.name) / version.rsplit("/", 1)[-1]
         return self._usable(folder if (folder / "manifest.json").is_file() else None)
 
@@ -292,6 +295,9 @@ def start_api() -> RunningApi:
     SettingsError, DeclarationError, StoreError
         If it could never serve. A Redis that is away for the moment is not such a case.
     """
+    # Feast keeps its own metrics in a directory that it makes, and leaves behind, unless this names one.
+    if _MULTIPROCESS_DIR in os.environ:
+        os.environ.setdefault(_FEASTS_MULTIPROCESS_DIR, os.environ[_MULTIPROCESS_DIR])
     settings = settings_from_environment()
     opened = installation(settings, required_redis_url(settings), timeout_s=settings.redis_timeout_s)
     return RunningApi(app=build_api(opened, shared_by_processes=_MULTIPROCESS_DIR in os.environ), close=opened.close)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import prometheus_client  # noqa: F401 - before Feast, whose import would turn every metric into a file shared by all tests
 import pytest
 import redis
 from hypothesis import settings

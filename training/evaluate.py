@@ -86,7 +86,9 @@ def ece(probabilities: FloatArray, outcomes: BoolArray, *, bins: int = ECE_BINS)
 
 
 def calibration_line(probabilities: FloatArray, outcomes: BoolArray) -> tuple[float, float]:
-    """Slope and intercept of the outcome's log-odds on the predicted log-odds; (1, 0) is perfect."""
+    """Slope and intercept of the outcome's log-odds on the predicted log-odds; (1, 0) is perfect, NaN where all predictions are one."""
+    if np.ptp(probabilities) == 0:
+        return float("nan"), float("nan")
     p = np.clip(probabilities, _TINY, 1 - _TINY)
     return fit_logistic(np.log(p) - np.log1p(-p), outcomes)
 

@@ -51,6 +51,8 @@ def _figures(evaluations: Mapping[str, Evaluation]) -> str:
 
 
 def _cell(interval: Interval) -> str:
+    if math.isnan(interval.value):
+        return "-"
     return f"{interval.value:.4f}" if math.isnan(interval.low) else str(interval)
 
 

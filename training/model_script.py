@@ -5,15 +5,19 @@ It is not imported by our own code; ``set_model`` at the end is how MLflow finds
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
-import mlflow.models
-import mlflow.pyfunc
 import pandas as pd
 
 from models.bundle import load_bundle
 from models.signature import profiles_from_columns
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MLflow warns of type hints of its own
+    import mlflow.models
+    import mlflow.pyfunc
 
 
 class RiskOfDropout(mlflow.pyfunc.PythonModel):  # type: ignore[misc]

@@ -16,6 +16,7 @@ from typing import Any
 from features.core.product import AttributeType
 from models.bundle import write_bundle
 from models.signature import Signature
+from training.evaluate import Interval
 from training.frame import OUTCOME, TrainingFrame
 from training.model_card import model_card
 from training.pipeline import TrainedModel
@@ -72,16 +73,17 @@ def metrics(trained: TrainedModel) -> dict[str, float]:
     for scorer, evaluation in trained.review.evaluations.items():
         prefix = scorer.replace(" ", "_")
         for name, interval in evaluation.figures.items():
-            logged[f"{prefix}.{name}"] = interval.value
-            if not math.isnan(interval.low):
-                logged |= {f"{prefix}.{name}_low": interval.low, f"{prefix}.{name}_high": interval.high}
-    gain = trained.review.gain_over_recency
-    if gain is not None:
-        logged |= {"gain_over_recency.auc": gain.value, "gain_over_recency.auc_low": gain.low, "gain_over_recency.auc_high": gain.high}
+            logged |= _with_bounds(f"{prefix}.{name}", interval)
+    if trained.review.gain_over_recency is not None:
+        logged |= _with_bounds("gain_over_recency.auc", trained.review.gain_over_recency)
     for name, summary in trained.content.about["slices"].items():
         logged |= {f"slice.{name}.{figure}": float(summary[figure]) for figure in ("rows", "users", "dropout_rate")}
     logged |= {f"calibration.{name}_log_loss": loss for name, loss in trained.calibration.log_loss.items()}
-    return logged
+    return {name: value for name, value in logged.items() if not math.isnan(value)}
+
+
+def _with_bounds(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def _log_plots(trained: TrainedModel) -> None:

@@ -13,7 +13,7 @@ from models.attribution import matrix_by_cause
 from models.risk import RiskModel
 from training.baselines import recency_probabilities, recency_scores
 from training.evaluate import Evaluation, Interval, UserDraws, auc_gain, evaluate
-from training.frame import USER, TrainingFrame
+from training.frame import AS_OF, USER, TrainingFrame
 from training.split import Slices
 
 FloatArray = npt.NDArray[np.float64]
@@ -93,6 +93,6 @@ def slice_summary(frame: TrainingFrame) -> dict[str, str | int | float]:
         "rows": len(frame.rows),
         "users": int(frame.rows[USER].nunique()),
         "dropout_rate": round(float(frame.outcomes.mean()), 4),
-        "from": frame.rows["as_of"].min().isoformat(),
-        "to": frame.rows["as_of"].max().isoformat(),
+        "from": frame.rows[AS_OF].min().isoformat(timespec="minutes"),
+        "to": frame.rows[AS_OF].max().isoformat(timespec="minutes"),
     }

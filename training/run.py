@@ -13,6 +13,7 @@ from features.backfill.raw_scan import data_fingerprint
 from features.core.product import Product
 from features.home import Home
 from training.dataset import build_frame
+from training.errors import TrainingError
 from training.fit import FitParameters
 from training.pipeline import Report, TrainedModel, say_nothing, train_model, with_about
 from training.record import record
@@ -87,7 +88,11 @@ def _mlflow_run(product: Product) -> Iterator[str]:
         mlflow.set_experiment(f"stillhere-{product.name}")
     with mlflow.start_run() as run:
         run_id: str = run.info.run_id
-        yield run_id
+        try:
+            yield run_id
+        except TrainingError as exc:
+            mlflow.set_tag("stillhere.stopped_because", str(exc))  # the run itself ends as FAILED
+            raise
 
 
 def _facts(product: Product, home: Home, trained: TrainedModel, *, seed: int, product_dir: Path | None) -> dict[str, str]:

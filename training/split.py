@@ -22,10 +22,13 @@ _US = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
-    """Share of all rows that each later slice gets; training gets what is left, minus the gaps."""
+    """Share of the rows that no later slice or gap has taken; training gets what is left.
 
-    stop: float = 0.12
-    calibration: float = 0.15
+    Of the rows that remain, not of all: where a gap falls into a busy time and takes many rows, every earlier slice shrinks alike.
+    """
+
+    stop: float = 0.18
+    calibration: float = 0.19
     test: float = 0.20
 
 
@@ -65,7 +68,7 @@ def split_by_time(frame: TrainingFrame, shares: Shares | None = None, *, min_row
     parts: list[npt.NDArray[np.int64]] = []
     end_us = np.iinfo(np.int64).max  # exclusive
     for share in (shares.test, shares.calibration, shares.stop):
-        positions = _latest(as_of_us, end_us=end_us, count=round(share * len(as_of_us)))
+        positions = _latest(as_of_us, end_us=end_us, share=share)
         parts.append(positions)
         end_us = int(as_of_us[positions].min()) - horizon_us + 1 if len(positions) else 0
     parts.append(np.flatnonzero(as_of_us < end_us))
@@ -94,12 +97,12 @@ def require_gaps(slices: Slices) -> None:
             )
 
 
-def _latest(as_of_us: npt.NDArray[np.int64], *, end_us: int, count: int) -> npt.NDArray[np.int64]:
-    """Positions of about the ``count`` latest rows before ``end_us``; rows of one instant stay together."""
+def _latest(as_of_us: npt.NDArray[np.int64], *, end_us: int, share: float) -> npt.NDArray[np.int64]:
+    """Positions of about the latest ``share`` of the rows before ``end_us``; rows of one instant stay together."""
     before = np.sort(as_of_us[as_of_us < end_us])
     if len(before) == 0:
         return np.empty(0, dtype=np.int64)
-    from_us = before[max(0, len(before) - max(1, count))]
+    from_us = before[-max(1, round(share * len(before)))]
     return np.flatnonzero((as_of_us >= from_us) & (as_of_us < end_us))
 
 

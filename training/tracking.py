@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 _SQLITE = "sqlite:///"
 
@@ -17,9 +19,7 @@ def prepare_tracking() -> str:
     Several processes may call it at once: one makes the schema, the others wait for its lock. The store is MLflow's own default
     (``sqlite:///mlflow.db`` in the working directory) unless ``MLFLOW_TRACKING_URI`` says otherwise.
     """
-    _quiet()
-    import mlflow
-
+    mlflow = _quiet_mlflow()
     uri = str(mlflow.get_tracking_uri())
     with _lock(uri):
         client = mlflow.MlflowClient()
@@ -28,11 +28,15 @@ def prepare_tracking() -> str:
     return uri
 
 
-def _quiet() -> None:
-    """Keep MLflow from calling home, from printing every step of a new schema, and from a second progress bar beside ours."""
+def _quiet_mlflow() -> Any:
+    """Import MLflow and keep it from calling home, printing every step of a new schema, and showing a progress bar beside ours."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow warns of type hints of its own while it is imported
+        import mlflow.pyfunc
+    return mlflow
 
 
 @contextmanager

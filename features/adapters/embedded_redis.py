@@ -300,6 +300,7 @@ def _no_retry() -> Retry:
 def _answers(client: redis.Redis, pid: int) -> bool:
     """Whether our own server answers: another process may have taken the port first."""
     try:
+        client.ping()  # refused as long as the data is loading, which INFO is not
         return int(client.info("server")["process_id"]) == pid
     except redis.RedisError:  # refused, reset or still loading its data
         return False

@@ -47,8 +47,7 @@ def open_raw_log(raw_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         files = sorted(str(part) for part in raw_dir.glob(PARTS_GLOB))
-        empty = SCHEMA.empty_table()
-        parts = connection.read_parquet(files, hive_partitioning=False) if files else connection.from_arrow(empty)
+        parts = connection.read_parquet(files, hive_partitioning=False) if files else connection.from_arrow(SCHEMA.empty_table())
         parts.create_view("parts")
         connection.execute(_DEDUPLICATED)
         has_aliases = add_aliases(connection, raw_dir.with_name("aliases"))

@@ -26,7 +26,7 @@ class EventColumns:
     Raises
     ------
     ValueError
-        If the arrays differ in length, dimension or type, a skew is negative, or an event was known before it happened.
+        If the arrays differ in length, dimension or type. (Their content is checked where it is used.)
     """
 
     user: Int64s  # code of the user, 0 .. n_users - 1
@@ -48,11 +48,6 @@ class EventColumns:
                     f"event column {field.name}: got {array.dtype} of shape {array.shape}, "
                     f"expected {expected} of shape ({len(self.user)},); convert before building EventColumns"
                 )
-        if len(self) and (self.skew_us.min() < 0 or (self.known_us - self.occurred_us + self.skew_us).min() < 0):
-            raise ValueError(
-                "event columns: got an event with skew_us < 0 or known_us < occurred_us - skew_us, expected skew_us = "
-                "max(0, occurred_us - received_us) and known_us >= received_us; an event cannot be known before it happened"
-            )
 
     def __len__(self) -> int:
         return len(self.user)

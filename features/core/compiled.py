@@ -32,6 +32,16 @@ def inlined(function: _Function) -> _Function:
     return numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)  # type: ignore[no-any-return]
 
 
+def borrowing(function: _Function) -> _Function:
+    """Compile into its callers, without reference counting: for the hot path.
+
+    Counting references of every array in every tuple passed to every small function was most of the time of a row. A
+    borrowing function must not allocate (numba refuses to compile it) and may return arrays only to other borrowing
+    functions: a counting caller would give back what it never took.
+    """
+    return numba.njit(nogil=True, error_model="numpy", forceinline=True, _nrt=False)(function)  # type: ignore[no-any-return]
+
+
 @lru_cache(maxsize=1)
 def sources_digest() -> bytes:
     """Digest of every module of the pure core: what compiled code may depend on."""

@@ -104,7 +104,7 @@ def batch_vectors(
     ValueError
         If a code of a user or kind is out of range, or the spine's arrays differ in length.
     """
-    _check_codes(columns, n_users, spine_user, spine_as_of_us, program)
+    _check_spine(spine_user, spine_as_of_us, n_users)
     numbers = np.empty((len(spine_user), program.n_features), dtype=np.float64)
     rows = (_frozen(spine_as_of_us), *group(_frozen(spine_user), n_users))
     shift = range_shift(len(columns), n_users)
@@ -114,19 +114,23 @@ def batch_vectors(
         pass_over_range(records[start[position] : start[position + 1]], users, rows, program.tables, numbers)
 
     with ThreadPoolExecutor(threads or int(numba.config.NUMBA_NUM_THREADS)) as pool:
-        records, start = _partition(columns, n_users, shift, pool)
+        records, start = _partition(columns, n_users, len(program.catalogue.kinds), pool)
         list(pool.map(run, range(len(start) - 1)))
     return numbers
 
 
-def _partition(columns: EventColumns, n_users: int, shift: int, pool: ThreadPoolExecutor) -> tuple[Int64s, Int64s]:
+def _partition(columns: EventColumns, n_users: int, n_kinds: int, pool: ThreadPoolExecutor) -> tuple[Int64s, Int64s]:
     """The log as records by range of users, and where each range starts."""
+    shift = range_shift(len(columns), n_users)
     log = tuple(_frozen(getattr(columns, field.name)) for field in fields(columns))
     edges = np.linspace(0, len(columns), _SLICES + 1).astype(np.int64).tolist()
     slices = list(pairwise(edges))
     n_ranges = ((max(n_users, 1) - 1) >> shift) + 1
     counts = np.zeros((_SLICES, n_ranges), dtype=np.int64)
-    list(pool.map(lambda i: count_ranges(log[0][slices[i][0] : slices[i][1]], shift, counts[i]), range(_SLICES)))
+    limits = (shift, n_users, n_kinds)
+    wrong = [i for i in pool.map(lambda i: count_ranges(log, slices[i], limits, counts[i]), range(_SLICES)) if i >= 0]
+    if wrong:
+        raise ValueError(_what_is_wrong(columns, wrong[0], n_users, n_kinds))
     places = np.cumsum(np.concatenate(([0], counts.T.ravel())))  # by range and, within it, by slice: the log's own order
     free = places[:-1].reshape(n_ranges, _SLICES).T.copy()
     records = np.empty((len(columns), N_PROPERTIES), dtype=np.int64)
@@ -134,17 +138,21 @@ def _partition(columns: EventColumns, n_users: int, shift: int, pool: ThreadPool
     return records, places[::_SLICES]
 
 
-def _check_codes(columns: EventColumns, n_users: int, spine_user: Int64s, spine_as_of_us: Int64s, program: Program) -> None:
+def _check_spine(spine_user: Int64s, spine_as_of_us: Int64s, n_users: int) -> None:
     if len(spine_user) != len(spine_as_of_us):
         raise ValueError(f"spine: got {len(spine_user)} users and {len(spine_as_of_us)} as_of instants, expected as many")
-    n_kinds = len(program.catalogue.kinds)
-    for what, codes, limit in (
-        ("log user", columns.user, n_users),
-        ("spine user", spine_user, n_users),
-        ("log kind", columns.kind, n_kinds),
-    ):
-        if len(codes) and not (0 <= codes.min() and codes.max() < limit):
-            raise ValueError(f"{what} codes: got {codes.min()} .. {codes.max()}, expected 0 .. {limit - 1}")
+    if len(spine_user) and not (spine_user.min() >= 0 and spine_user.max() < n_users):
+        raise ValueError(f"spine: got user codes {spine_user.min()} .. {spine_user.max()}, expected 0 .. {n_users - 1}")
+
+
+def _what_is_wrong(columns: EventColumns, i: int, n_users: int, n_kinds: int) -> str:
+    user, kind, skew_us = columns.user[i], columns.kind[i], columns.skew_us[i]
+    if not (0 <= user < n_users and 0 <= kind < n_kinds):
+        return f"event {i} of the log: got user code {user} and kind code {kind}, expected 0 .. {n_users - 1} and 0 .. {n_kinds - 1}"
+    return (
+        f"event {i} of the log: got occurred_us {columns.occurred_us[i]}, skew_us {skew_us} and known_us {columns.known_us[i]}, expected "
+        "skew_us = max(0, occurred_us - received_us) and known_us >= received_us; an event cannot be known before it happened"
+    )
 
 
 def _frozen(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

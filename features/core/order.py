@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.columns import Int64s, Places
-from features.core.compiled import compiled, inlined
+from features.core.compiled import borrowing, compiled
 
 
 @compiled
@@ -29,38 +29,38 @@ def group(codes: npt.NDArray[np.int64], n_groups: int) -> tuple[Int64s, Places]:
     return start, order
 
 
-@inlined
+@borrowing
 def _less(major: Int64s, minor: Int64s, i: int, j: int) -> bool:
     return major[i] < major[j] or (major[i] == major[j] and minor[i] < minor[j])
 
 
-@compiled
-def key_order(major: Int64s, minor: Int64s, n: int, scratch: Places) -> Places:
+@borrowing
+def key_order(major: Int64s, minor: Int64s, n: int, scratch: Places) -> int:
     """Stable ascending order of the first ``n`` elements by (major, minor).
 
     A natural merge sort: what comes as a few sorted runs (a log in time order, a timeline in kind order) costs little.
-    ``scratch`` is uint32[3, >= n + 1]; the answer is one of its rows.
+    ``scratch`` is uint32[3, >= n + 1]; the answer is the number of its row that holds the order.
     """
     runs = scratch[2]
-    source, target = scratch[0], scratch[1]
     n_runs = _find_runs(major, minor, n, runs)
+    row = 0
     for i in range(n):
-        source[i] = i
+        scratch[row, i] = i
     while n_runs > 1:
         merged = 0
         for run in range(0, n_runs, 2):
             low, middle = runs[run], runs[run + 1]
             high = runs[run + 2] if run + 2 <= n_runs else middle
-            _merge_runs(major, minor, source, target, (low, middle, high))
+            _merge_runs(major, minor, scratch[row], scratch[1 - row], (low, middle, high))
             runs[merged] = low
             merged += 1
         runs[merged] = n
         n_runs = merged
-        source, target = target, source
-    return source
+        row = 1 - row
+    return row
 
 
-@inlined
+@borrowing
 def _find_runs(major: Int64s, minor: Int64s, n: int, runs: Places) -> int:
     runs[0] = 0
     n_runs = 1
@@ -72,7 +72,7 @@ def _find_runs(major: Int64s, minor: Int64s, n: int, runs: Places) -> int:
     return n_runs
 
 
-@inlined
+@borrowing
 def _merge_runs(major: Int64s, minor: Int64s, source: Places, target: Places, bounds: tuple[int, int, int]) -> None:
     low, middle, high = bounds
     left, right = low, middle

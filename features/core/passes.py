@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.columns import Int64s, Places
-from features.core.compiled import compiled, inlined
+from features.core.compiled import borrowing, compiled, inlined
 from features.core.layout import KIND, N_LET_GO, N_PROPERTIES
 from features.core.partition import KIND_BITS, KIND_MASK
 from features.core.program import Tables
 from features.core.row import evaluate
-from features.core.statistics import make_desk
+from features.core.statistics import Desk, make_desk
 from features.core.timeline_format import HEADER_BYTES, N_SIZES, read_events, read_sizes
 from features.core.user import Room, arrange, make_room, number_texts
 
@@ -40,18 +40,35 @@ def pass_over_bytes(buffer: npt.NDArray[np.uint8], ends: Int64s, as_of_us: Int64
     kinds, let_go = np.empty((2, most_kinds), np.int64), np.empty((N_LET_GO, most_kinds), np.int64)
     records = np.empty((most_events, N_PROPERTIES), np.int64)
     for user in range(len(as_of_us)):
-        low, high = ends[user], ends[user + 1]
-        n_places = 0
-        if low < high:
-            read_sizes(buffer, low, high, sizes)
-            if read_events(buffer, (low, high), sizes, (kinds, let_go), records) < 0:
-                return user
-            n_places = _place_wanted(sizes, kinds[0], records, tables, room)
-        evaluate(as_of_us[user], arrange(records, n_places, room, tables), tables, desk, vectors[user])
+        bytes_of_user = (buffer, ends[user], ends[user + 1])
+        if not _one_timeline(bytes_of_user, as_of_us[user], (sizes, kinds, let_go, records), (room, desk, tables), vectors[user]):
+            return user
     return -1
 
 
-@inlined
+@borrowing
+def _one_timeline(
+    packed: tuple[npt.NDArray[np.uint8], int, int],
+    as_of_us: int,
+    read: tuple[Int64s, Matrix, Matrix, Matrix],
+    machine: tuple[Room, Desk, Tables],
+    vector: Float64s,
+) -> bool:
+    """Fill ``vector``; False if the bytes do not fit together."""
+    buffer, low, high = packed
+    sizes, kinds, let_go, records = read
+    room, desk, tables = machine
+    n_places = 0
+    if low < high:
+        read_sizes(buffer, low, high, sizes)
+        if read_events(buffer, (low, high), sizes, (kinds, let_go), records) < 0:
+            return False
+        n_places = _place_wanted(sizes, kinds[0], records, tables, room)
+    evaluate(as_of_us, arrange(records, n_places, room, tables), tables, desk, vector)
+    return True
+
+
+@borrowing
 def _place_wanted(sizes: Int64s, kind_hashes: Int64s, records: Matrix, tables: Tables, room: Room) -> int:
     """Turn KIND from an index in the bytes into one in the catalogue; leave out kinds that no feature looks at."""
     for kind in range(sizes[0]):
@@ -65,12 +82,18 @@ def _place_wanted(sizes: Int64s, kind_hashes: Int64s, records: Matrix, tables: T
     return n
 
 
-@inlined
+@borrowing
 def _wanted_kind(kind_hash: int, tables: Tables) -> int:
-    place = np.searchsorted(tables.kind_hash, kind_hash)
-    if place == len(tables.kind_hash) or tables.kind_hash[place] != kind_hash:
+    low, high = 0, len(tables.kind_hash)
+    while low < high:
+        middle = (low + high) // 2
+        if tables.kind_hash[middle] < kind_hash:
+            low = middle + 1
+        else:
+            high = middle
+    if low == len(tables.kind_hash) or tables.kind_hash[low] != kind_hash:
         return -1
-    kind = tables.kind_index[place]
+    kind = tables.kind_index[low]
     return kind if tables.member_start[kind] < tables.member_start[kind + 1] else -1
 
 
@@ -89,7 +112,22 @@ def pass_over_range(
     for user in range(stop - first):
         most = max(most, start[user + 1] - start[user])
     room, desk = make_room(most, len(tables.keep)), make_desk(most, tables)
-    for user in range(stop - first):
+    _all_users(records, first, (start, order), rows, (room, desk, tables), vectors)
+
+
+@borrowing
+def _all_users(
+    records: Matrix,
+    first: int,
+    groups: tuple[Int64s, Places],
+    rows: tuple[Int64s, Int64s, Places],
+    machine: tuple[Room, Desk, Tables],
+    vectors: Float64s,
+) -> None:
+    start, order = groups
+    as_of_us, row_start, row_order = rows
+    room, desk, tables = machine
+    for user in range(len(start) - 1):
         if row_start[first + user] == row_start[first + user + 1]:
             continue
         n_places = 0

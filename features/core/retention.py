@@ -58,8 +58,8 @@ def retain(events: Matrix, let_go: Matrix, limits: Matrix) -> tuple[Matrix, Matr
 def _sorted(events: Matrix) -> Matrix:
     n = events.shape[1]
     scratch = np.empty((3, n + 1), np.uint32)
-    by_key = _columns(events, key_order(events[OCCURRED], events[HASH], n, scratch)[:n])
-    return _columns(by_key, key_order(by_key[KIND], by_key[KIND], n, scratch)[:n])
+    by_key = _columns(events, scratch[key_order(events[OCCURRED], events[HASH], n, scratch), :n])
+    return _columns(by_key, scratch[key_order(by_key[KIND], by_key[KIND], n, scratch), :n])
 
 
 @inlined
@@ -118,8 +118,8 @@ def _note(dropped: Matrix, position: int, events: Matrix, i: int) -> None:
 def _newest_per_kind(keys: Matrix) -> Matrix:
     n = keys.shape[1]
     scratch = np.empty((3, n + 1), np.uint32)
-    by_key = _columns(keys, key_order(keys[LET_GO_OCCURRED], keys[LET_GO_HASH], n, scratch)[:n])
-    by_kind = _columns(by_key, key_order(by_key[LET_GO_KIND], by_key[LET_GO_KIND], n, scratch)[:n])
+    by_key = _columns(keys, scratch[key_order(keys[LET_GO_OCCURRED], keys[LET_GO_HASH], n, scratch), :n])
+    by_kind = _columns(by_key, scratch[key_order(by_key[LET_GO_KIND], by_key[LET_GO_KIND], n, scratch), :n])
     newest = np.empty(n, np.uint32)
     n_kinds = 0
     for i in range(n):

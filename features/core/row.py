@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.catalogue import Aggregation
-from features.core.compiled import inlined
+from features.core.compiled import borrowing
 from features.core.layout import EFFECTIVE, KIND, KNOWN
 from features.core.program import AGGREGATIONS, Tables
 from features.core.statistics import DAYS, SESSIONS, SUBJECTS, SUM_HIGH, SUM_LOW, Desk, exact_float, fill_suffixes, streak_days
@@ -27,7 +27,7 @@ _STREAK_DAYS = AGGREGATIONS.index(Aggregation.STREAK_DAYS)
 MICROSECONDS = 1_000_000.0
 
 
-@inlined
+@borrowing
 def evaluate(as_of_us: int, user: User, tables: Tables, desk: Desk, vector: Float64s) -> None:
     """Fill ``vector`` with the features of ``user`` at ``as_of_us``."""
     desk.stamp[0] += 1
@@ -45,7 +45,7 @@ def evaluate(as_of_us: int, user: User, tables: Tables, desk: Desk, vector: Floa
     _fill_streaks(as_of_us, user.events, tables, desk, vector)
 
 
-@inlined
+@borrowing
 def _choose(as_of_us: int, user: User, tables: Tables, stamp: int) -> None:
     """Stamp the newest ``keep`` and the oldest ``keep_first`` known events of the kinds that have more."""
     for kind in range(len(tables.keep)):
@@ -69,7 +69,7 @@ def _choose(as_of_us: int, user: User, tables: Tables, stamp: int) -> None:
             i += 1
 
 
-@inlined
+@borrowing
 def _collect(as_of_us: int, user: User, tables: Tables, desk: Desk) -> None:
     """List the selected events of every kind set, oldest first, and where each window begins in each list."""
     n_sets, n_windows, stamp = len(desk.end), len(tables.window_us), desk.stamp[0]
@@ -94,34 +94,34 @@ def _collect(as_of_us: int, user: User, tables: Tables, desk: Desk) -> None:
         window += 1
 
 
-@inlined
+@borrowing
 def _begin_window(window: int, desk: Desk) -> None:
     for kind_set in range(len(desk.end)):  # a loop: a slice assignment takes numba seconds to compile
         desk.start[window * len(desk.end) + kind_set] = desk.end[kind_set]
 
 
-@inlined
+@borrowing
 def _fill_counts(tables: Tables, desk: Desk, vector: Float64s) -> None:
     for feature in range(tables.feature_start[_COUNT], tables.feature_start[_COUNT + 1]):
         kind_set = tables.feature_set[feature]
         vector[tables.feature_column[feature]] = np.int64(desk.end[kind_set]) - np.int64(desk.start[tables.feature_slot[feature]])
 
 
-@inlined
+@borrowing
 def _look_up(aggregation: int, statistic: int, tables: Tables, desk: Desk, vector: Float64s) -> None:
     for feature in range(tables.feature_start[aggregation], tables.feature_start[aggregation + 1]):
         start = desk.start[tables.feature_slot[feature]]
         vector[tables.feature_column[feature]] = desk.suffix[statistic, start]
 
 
-@inlined
+@borrowing
 def _fill_sums(tables: Tables, desk: Desk, vector: Float64s) -> None:
     for feature in range(tables.feature_start[_SUM], tables.feature_start[_SUM + 1]):
         start = desk.start[tables.feature_slot[feature]]
         vector[tables.feature_column[feature]] = exact_float(desk.suffix[SUM_HIGH, start], desk.suffix[SUM_LOW, start])
 
 
-@inlined
+@borrowing
 def _fill_last(as_of_us: int, events: Matrix, tables: Tables, desk: Desk, vector: Float64s) -> None:
     for feature in range(tables.feature_start[_SECONDS_SINCE_LAST], tables.feature_start[_SECONDS_SINCE_LAST + 1]):
         kind_set = tables.feature_set[feature]
@@ -131,7 +131,7 @@ def _fill_last(as_of_us: int, events: Matrix, tables: Tables, desk: Desk, vector
         )
 
 
-@inlined
+@borrowing
 def _fill_first(as_of_us: int, events: Matrix, tables: Tables, desk: Desk, vector: Float64s) -> None:
     for feature in range(tables.feature_start[_SECONDS_SINCE_FIRST], tables.feature_start[_SECONDS_SINCE_FIRST + 1]):
         kind_set = tables.feature_set[feature]
@@ -139,7 +139,7 @@ def _fill_first(as_of_us: int, events: Matrix, tables: Tables, desk: Desk, vecto
         vector[tables.feature_column[feature]] = np.nan if start == end else (as_of_us - events[EFFECTIVE, desk.sequence[start]]) / MICROSECONDS
 
 
-@inlined
+@borrowing
 def _fill_streaks(as_of_us: int, events: Matrix, tables: Tables, desk: Desk, vector: Float64s) -> None:
     for feature in range(tables.feature_start[_STREAK_DAYS], tables.feature_start[_STREAK_DAYS + 1]):
         kind_set = tables.feature_set[feature]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.columns import Int64s, Places
-from features.core.compiled import compiled, inlined
+from features.core.compiled import borrowing, compiled
 from features.core.layout import DAY, EFFECTIVE, SESSION, SUBJECT, VALUE
 from features.core.program import NEEDS_DAYS, NEEDS_SESSIONS, NEEDS_SUBJECTS, NEEDS_SUM, Tables
 from features.core.user import ALWAYS, DAY_US
@@ -51,7 +51,7 @@ def make_desk(n_events: int, tables: Tables) -> Desk:
     )
 
 
-@inlined
+@borrowing
 def fill_suffixes(events: Matrix, tables: Tables, desk: Desk) -> None:
     """All suffix statistics that the program asks for."""
     for kind_set in range(len(tables.set_needs)):
@@ -66,7 +66,7 @@ def fill_suffixes(events: Matrix, tables: Tables, desk: Desk) -> None:
             _fill_sums(events, low, high, desk)
 
 
-@inlined
+@borrowing
 def _fill_subjects(events: Matrix, low: int, high: int, desk: Desk) -> None:
     desk.stamp[0] += 1
     stamp, n = desk.stamp[0], 0
@@ -79,7 +79,7 @@ def _fill_subjects(events: Matrix, low: int, high: int, desk: Desk) -> None:
         desk.suffix[SUBJECTS, i] = n
 
 
-@inlined
+@borrowing
 def _fill_sessions(events: Matrix, low: int, high: int, desk: Desk) -> None:
     """Distinct session ids, plus the runs of events without one (gaps of at most 30 minutes)."""
     desk.stamp[0] += 1
@@ -98,7 +98,7 @@ def _fill_sessions(events: Matrix, low: int, high: int, desk: Desk) -> None:
         desk.suffix[SESSIONS, i] = n
 
 
-@inlined
+@borrowing
 def _fill_days(events: Matrix, low: int, high: int, desk: Desk) -> None:
     n = 0
     newer = ALWAYS  # no event's day
@@ -110,7 +110,7 @@ def _fill_days(events: Matrix, low: int, high: int, desk: Desk) -> None:
         desk.suffix[DAYS, i] = n
 
 
-@inlined
+@borrowing
 def _fill_sums(events: Matrix, low: int, high: int, desk: Desk) -> None:
     """Sums in two halves, so that no value can make them overflow."""
     upper, lower = np.int64(0), np.int64(0)
@@ -124,7 +124,7 @@ def _fill_sums(events: Matrix, low: int, high: int, desk: Desk) -> None:
         desk.suffix[SUM_LOW, i] = lower
 
 
-@inlined
+@borrowing
 def exact_float(upper: int, lower: int) -> float:
     """The float64 nearest to ``upper * 2**32 + lower``."""
     upper += lower >> 32
@@ -140,7 +140,7 @@ def exact_float(upper: int, lower: int) -> float:
     return np.float64(upper) * np.float64(1 << bits_left)
 
 
-@inlined
+@borrowing
 def streak_days(events: Matrix, sequence: Places, as_of_us: int) -> int:
     """Length of the run of consecutive days that ends on as_of's day or the day before, of events oldest first."""
     n = 0

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import xxhash
 
 from features.core.columns import Int64s
-from features.core.compiled import compiled, inlined
+from features.core.compiled import borrowing, compiled, inlined
 from features.core.layout import (
     HASH,
     KIND,
@@ -125,7 +125,7 @@ def malformed(size: int) -> TimelineFormatError:
     )
 
 
-@compiled
+@borrowing
 def read_sizes(buffer: Bytes, low: int, high: int, sizes: Int64s) -> bool:
     """Fill ``sizes`` with n_kinds, n_let_go, n_events, n_subjects, n_sessions; False if there cannot be as many."""
     for i in range(N_SIZES):
@@ -135,7 +135,7 @@ def read_sizes(buffer: Bytes, low: int, high: int, sizes: Int64s) -> bool:
     return sizes[3] <= sizes[2] and sizes[4] <= sizes[2]
 
 
-@compiled
+@borrowing
 def read_events(buffer: Bytes, bounds: tuple[int, int], sizes: Int64s, tables: tuple[Matrix, Matrix], records: Matrix) -> int:
     """Fill kinds (2 rows), let-go keys (3 rows) and records (a row each); the position after them, or -1 if they do not fit.
 
@@ -156,7 +156,7 @@ def read_events(buffer: Bytes, bounds: tuple[int, int], sizes: Int64s, tables: t
     return at if _finish_records(sizes, let_go, records) else -1
 
 
-@inlined
+@borrowing
 def _spread_kinds(kinds: Matrix, sizes: Int64s, records: Matrix) -> bool:
     position = 0
     for kind in range(sizes[0]):
@@ -169,7 +169,7 @@ def _spread_kinds(kinds: Matrix, sizes: Int64s, records: Matrix) -> bool:
     return position == sizes[2]
 
 
-@inlined
+@borrowing
 def _finish_records(sizes: Int64s, let_go: Matrix, records: Matrix) -> bool:
     right = True
     for i in range(sizes[2]):
@@ -212,7 +212,7 @@ def _decoded(records: Matrix, kind_hashes: Int64s, texts: Matrix) -> Matrix:
     return events
 
 
-@inlined
+@borrowing
 def _load(buffer: Bytes, at: int) -> int:
     """Eight bytes as a signed integer; the checksum at the end makes it safe to read past a column."""
     first = np.uint64(at)  # unsigned: numba then knows that it is no index from the end, and makes one load of the loop
@@ -222,7 +222,7 @@ def _load(buffer: Bytes, at: int) -> int:
     return loaded
 
 
-@compiled
+@borrowing
 def _read_column(buffer: Bytes, at: int, stop: int, values: Int64s) -> int:
     """Fill ``values``; the position after the column, or -1 if it cannot be one (also if ``at`` already was -1)."""
     if at < 0 or at + 2 > stop:
@@ -242,7 +242,7 @@ def _read_column(buffer: Bytes, at: int, stop: int, values: Int64s) -> int:
     return end
 
 
-@inlined
+@borrowing
 def _sign_extended(loaded: int, width: int) -> int:
     if width == 0:
         return 0
@@ -292,7 +292,7 @@ def _codes(texts: Int64s, hashes: Int64s) -> Int64s:
     return codes
 
 
-@compiled
+@borrowing
 def _write_column(out: Bytes, at: int, values: Int64s) -> int:
     least, width, scale = _frame(values)
     least_width = 0 if width == 8 else _signed_width(least)
@@ -305,12 +305,14 @@ def _write_column(out: Bytes, at: int, values: Int64s) -> int:
     return body + len(values) * width
 
 
-@inlined
+@borrowing
 def _frame(values: Int64s) -> tuple[int, int, int]:
     """Least value, width in bytes and scale that code the column shortest."""
     if len(values) == 0:
         return 0, 0, 0
-    least, most = values.min(), values.max()
+    least, most = values[0], values[0]
+    for value in values:
+        least, most = min(least, value), max(most, value)
     span = most - least
     if span < 0 or span > _MASKS[7]:  # negative: wider than int64
         return 0, 8, 0
@@ -320,7 +322,7 @@ def _frame(values: Int64s) -> tuple[int, int, int]:
     return least, _unsigned_width(span // _SCALES[scale]), scale
 
 
-@inlined
+@borrowing
 def _divides(scale: int, least: int, values: Int64s) -> bool:
     for value in values:
         if (value - least) % scale != 0:
@@ -328,7 +330,7 @@ def _divides(scale: int, least: int, values: Int64s) -> bool:
     return True
 
 
-@inlined
+@borrowing
 def _unsigned_width(value: int) -> int:
     width = 0
     while value > _MASKS[width]:
@@ -336,7 +338,7 @@ def _unsigned_width(value: int) -> int:
     return width
 
 
-@inlined
+@borrowing
 def _signed_width(value: int) -> int:
     if value == 0:
         return 0
@@ -346,7 +348,7 @@ def _signed_width(value: int) -> int:
     return width
 
 
-@inlined
+@borrowing
 def _store(out: Bytes, at: int, value: int, width: int) -> None:
     for i in range(width):
         out[at + i] = (value >> (8 * i)) & 255

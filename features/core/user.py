@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.columns import Int64s, Places
-from features.core.compiled import compiled, inlined
+from features.core.compiled import borrowing, compiled
 from features.core.layout import DAY, EFFECTIVE, HASH, KIND, KNOWN, N_PROPERTIES, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
 from features.core.order import key_order
 from features.core.program import NEEDS_SESSIONS, NEEDS_SUBJECTS, Tables
@@ -17,6 +17,8 @@ Matrix = npt.NDArray[np.int64]
 
 DAY_US = 86_400_000_000
 ALWAYS = int(np.iinfo(np.int64).max)
+EMPTY = int(np.iinfo(np.int64).min) + 1
+"""Marks a free slot; a text that happens to have this hash is taken for one with the hash 1."""
 
 
 class Room(NamedTuple):
@@ -31,7 +33,7 @@ class Room(NamedTuple):
     kind_place: Places  # (n,)
     kind_start: Int64s  # (n_kinds + 1,)
     kind_free: Int64s  # (n_kinds,)
-    texts: Matrix  # (2, power of two >= 2 n): open addressing of texts and their codes
+    texts: Matrix  # (2, power of two >= 2 (n + 1)): open addressing of texts and their codes
 
 
 class User(NamedTuple):
@@ -49,7 +51,7 @@ class User(NamedTuple):
 def make_room(n_events: int, n_kinds: int) -> Room:
     """Scratch for users of up to ``n_events``."""
     slots = 4
-    while slots < 2 * n_events:
+    while slots < 2 * (n_events + 1):
         slots *= 2
     return Room(
         np.empty(n_events, np.uint32),
@@ -65,7 +67,7 @@ def make_room(n_events: int, n_kinds: int) -> Room:
     )
 
 
-@inlined
+@borrowing
 def arrange(records: Matrix, n_places: int, room: Room, tables: Tables) -> User:
     """The records at ``room.places[:n_places]`` in effective order, each event once, known times and skews united."""
     n = _unite(records, n_places, room)
@@ -85,13 +87,13 @@ def arrange(records: Matrix, n_places: int, room: Room, tables: Tables) -> User:
     return User(n, events, room.chosen, room.kind_place, room.kind_start, overflows)
 
 
-@inlined
+@borrowing
 def _unite(records: Matrix, n_places: int, room: Room) -> int:
     """Fill ``room.events`` by sent key and unite duplicates there. Number of events."""
     places, events, major, minor = room.places, room.events, room.keys[0], room.keys[1]
     for i in range(n_places):
         major[i], minor[i] = records[places[i], OCCURRED], records[places[i], HASH]
-    order = key_order(major, minor, n_places, room.order)
+    order = room.order[key_order(major, minor, n_places, room.order)]
     n = 0
     for position in range(n_places):
         place = places[order[position]]
@@ -105,7 +107,7 @@ def _unite(records: Matrix, n_places: int, room: Room) -> int:
     return n
 
 
-@inlined
+@borrowing
 def _same_event(events: Matrix, i: int, records: Matrix, place: int) -> bool:
     return (
         events[HASH, i] == records[place, HASH]
@@ -114,7 +116,7 @@ def _same_event(events: Matrix, i: int, records: Matrix, place: int) -> bool:
     )
 
 
-@inlined
+@borrowing
 def _apply_skew(n: int, events: Matrix) -> bool:
     """Turn sent times into effective ones; True if that changed any, so that the order may have changed."""
     skewed = False
@@ -124,11 +126,11 @@ def _apply_skew(n: int, events: Matrix) -> bool:
     return skewed
 
 
-@inlined
+@borrowing
 def _by_effective_time(n: int, room: Room) -> None:
     """Move ``events`` to ``spare`` in effective order; ``room.order[1]`` then tells where each event went."""
     events, spare = room.events, room.spare
-    order = key_order(events[EFFECTIVE], events[HASH], n, room.order)
+    order = room.order[key_order(events[EFFECTIVE], events[HASH], n, room.order)]
     places = room.places  # used up
     for position in range(n):
         places[order[position]] = position
@@ -139,7 +141,7 @@ def _by_effective_time(n: int, room: Room) -> None:
         room.order[1, i] = places[i]
 
 
-@inlined
+@borrowing
 def _by_kind(n: int, room: Room, tables: Tables) -> bool:
     """Fill the kind ranges; True if some kind has more events than are kept, and then ``kind_place`` is filled, too."""
     kinds, place, start, free = room.events[KIND], room.order[1], room.kind_start, room.kind_free
@@ -159,7 +161,7 @@ def _by_kind(n: int, room: Room, tables: Tables) -> bool:
     return overflows
 
 
-@inlined
+@borrowing
 def number_texts(user: User, room: Room, tables: Tables) -> None:
     """Replace the hashes of subjects and sessions by codes 1, 2, ... where the program needs them; 0 stays 0."""
     if tables.needs[0] & NEEDS_SUBJECTS:
@@ -168,23 +170,23 @@ def number_texts(user: User, room: Room, tables: Tables) -> None:
         _number(user.events[SESSION], user.n, room.texts)
 
 
-@inlined
+@borrowing
 def _number(texts: Int64s, n: int, table: Matrix) -> None:
     mask = 3  # the smallest table of at most half load: it is cleared for every user
-    while mask + 1 < 2 * n:
+    while mask + 1 < 2 * (n + 1):
         mask = 2 * mask + 1
     keys, codes = table[0], table[1]
     for slot in range(mask + 1):
-        keys[slot] = 0
+        keys[slot] = EMPTY
+    keys[0], codes[0] = 0, 0  # "none" is in the table from the start: one branch fewer for every event
     n_texts = 0
     for i in range(n):
-        text = texts[i]
-        if text == 0:
-            continue
-        slot = (text ^ (text >> 32)) & mask
-        while keys[slot] != 0 and keys[slot] != text:
-            slot = (slot + 1) & mask
-        if keys[slot] == 0:
-            n_texts += 1
-            keys[slot], codes[slot] = text, n_texts
+        text = texts[i] if texts[i] != EMPTY else np.int64(1)
+        slot = np.uint64((text ^ (text >> 32)) & mask)
+        while keys[slot] != text:
+            if keys[slot] == EMPTY:
+                n_texts += 1
+                keys[slot], codes[slot] = text, n_texts
+            else:
+                slot = np.uint64((np.int64(slot) + 1) & mask)
         texts[i] = codes[slot]

@@ -26,7 +26,11 @@ bad_value              value missing where the kind has a unit, given where it h
                        NaN, 1.5), or beyond 64 bits; a daily count below 0
 bad_session_id         session_id is not text, is blank, or holds NUL or a lone surrogate
 session_id_too_long    session_id has more than 128 characters
-missing_previous_id    an alias item without previous_id (bad_ and _too_long as for user_id; also for anonymous_id)
+missing_previous_id    an alias item without previous_id
+bad_previous_id        previous_id is not text, is blank, or holds NUL or a lone surrogate
+previous_id_too_long   previous_id has more than 128 characters
+bad_anonymous_id       the anonymous_id of an identify item is not text, is blank, or holds NUL or a lone surrogate
+anonymous_id_too_long  anonymous_id has more than 128 characters
 alias_cycle            an id is to be attached to itself (also later, when a chain of aliases would lead back to it)
 missing_traits         an identify item without a non-empty object ``traits`` (they may be left out beside an anonymous_id)
 unknown_attribute      the product's profile declares no attribute of that name

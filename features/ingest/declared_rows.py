@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from typing import Any
@@ -22,6 +22,7 @@ Judge = Callable[[Mapping[str, Any]], list[Judged]]
 """From one row to what it says; an empty list says nothing."""
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_PLAIN_DIGITS = 18  # as many always fit into 64 bits
 _EXACT = Context(prec=60, traps=[Inexact, InvalidOperation, Overflow])
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
 
@@ -64,14 +65,13 @@ def daily_judge(log: DailyCountsLog, product: Product, imported_at: datetime) ->
         user_id, day_text = as_text(values.get(log.user_id)), noon.date().isoformat()
         judged: list[Judged] = []
         for column, kind in log.kind_columns.items():
-            count = _count(values.get(column), column)
-            if isinstance(count, Rejection):
-                judged.append(count)
-            elif count:
-                event_id = f"{log.name}/{kind}/{day_text}"
-                item = {"event_id": event_id, "user_id": user_id, "kind": kind, "occurred_at": noon, "value": count}
-                judged.append(admit(item, product, min(noon, imported_at)))
-        return _each_refusal_once(judged)
+            item: Judged | int = _count(values.get(column), column)
+            if isinstance(item, int) and item:
+                wire = {"event_id": f"{log.name}/{kind}/{day_text}", "user_id": user_id, "kind": kind, "occurred_at": noon, "value": item}
+                item = admit(wire, product, min(noon, imported_at))
+            if isinstance(item, Event) or (isinstance(item, Rejection) and item not in judged):  # a bad user is said once, not per column
+                judged.append(item)
+        return judged
 
     return _refusals_as_values(judge)
 
@@ -135,6 +135,10 @@ def as_integer(value: object, column: str, multiplier: int = 1) -> int | None:
     """
     if value is None:
         return None
+    if isinstance(value, str) and value.isdecimal() and len(value) <= _PLAIN_DIGITS:
+        value = int(value)
+    if type(value) is int and abs(value * multiplier) <= INT64_MAX:
+        return value * multiplier  # what nearly all values are; several times faster than decimals
     try:
         exact = _EXACT.multiply(_decimal(value), Decimal(multiplier))
         if abs(exact) <= INT64_MAX and exact == exact.to_integral_value():
@@ -180,21 +184,6 @@ def _as_float(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
-
-
-def _each_refusal_once(judged: list[Judged]) -> list[Judged]:
-    """Say once what is wrong with the user or the day of a wide row, not once a column."""
-    seen: set[Rejection] = set()
-    return list(_unseen(judged, seen))
-
-
-def _unseen(judged: list[Judged], seen: set[Rejection]) -> Iterator[Judged]:
-    for item in judged:
-        if not isinstance(item, Rejection):
-            yield item
-        elif item not in seen:
-            seen.add(item)
-            yield item
 
 
 def _refusals_as_values(judge: Judge) -> Judge:

@@ -37,9 +37,11 @@ def import_logs(
         A file, or a folder that holds the files that product.yaml names.
     """
     from serving.cli.decide import opened
+    from serving.cli.demo.state import keep
     from serving.cli.steps import Steps
 
     with opened(place) as installation:
+        keep(installation.settings.home)
         files = chosen_files(path, installation.product, log)
         steps = Steps()
         for file, declaration in files:

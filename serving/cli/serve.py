@@ -30,11 +30,13 @@ def serve(
     """
     from rich.console import Console
 
+    from serving.cli.demo.state import keep
     from serving.cli.stack import redis_server, refuse_if_running, service_and_worker
 
     settings = place.settings()
     console = Console(stderr=True, highlight=False)
     refuse_if_running(settings)
+    keep(settings.home)
     with redis_server(settings) as redis_url, service_and_worker(settings, redis_url, port=port, host=host) as stack:
         console.print(f"Serving {settings.product_folder} on [bold]{stack.api_url}[/] (docs at {stack.api_url}/docs). Ctrl-C ends it.")
         console.print(f"Logs: {settings.home.root / 'logs'}")

@@ -16,6 +16,7 @@ from serving.settings import Settings
 
 _READY_S = 90.0
 _HOST = "127.0.0.1"
+_FEASTS_OWN = {"PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR"}  # set for this process alone when Feast is imported
 
 
 class AlreadyRunningError(Exception):
@@ -80,6 +81,17 @@ def service_and_worker(
 
 
 @contextmanager
+def kernel_compiling(settings: Settings) -> Iterator[None]:
+    """Compile the kernel in another process while the context lasts; the end of the context waits for it."""
+    with ExitStack() as cleanup:
+        folder = str(settings.product_folder.absolute())
+        logs_dir = settings.home.root / "logs"
+        child = started(cleanup, "compile", "serving.cli.compile_kernel", [folder], environment=dict(os.environ), logs_dir=logs_dir)
+        yield
+        child.process.wait(timeout=_READY_S)  # a failure shows, and is told, where the kernel is used
+
+
+@contextmanager
 def mlflow_page(settings: Settings, tracking_uri: str, *, port: int) -> Iterator[str]:
     """MLflow's own page over the tracking store; its URL."""
     arguments = ["ui", "--backend-store-uri", tracking_uri, "--host", _HOST, "--port", str(port), "--workers", "1"]
@@ -104,8 +116,9 @@ def refuse_if_running(settings: Settings) -> None:
 def child_environment(settings: Settings, redis_url: str) -> dict[str, str]:
     """Make the environment of service and worker: ours, with every choice made explicit and every telemetry off."""
     home = settings.home.root.absolute()
+    ours = {name: value for name, value in os.environ.items() if name not in _FEASTS_OWN}
     return {
-        **os.environ,
+        **ours,
         "STILLHERE_HOME": str(home),
         "STILLHERE_PRODUCT": str(settings.product_folder.absolute()),
         "STILLHERE_REDIS_URL": redis_url,

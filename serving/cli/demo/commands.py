@@ -69,7 +69,8 @@ def up(
 ) -> None:
     """Serve what the demo built, with the MLflow UI, until Ctrl-C.
 
-    Builds it first where nothing has been imported and trained yet.
+    Builds it first where nothing has been imported and trained yet. The next demo replaces this state, events sent to it included; for data
+    of your own, use `stillhere serve`.
 
     Example: `stillhere up --port 3000`
     """
@@ -102,9 +103,11 @@ def up(
 
 def _build(opened: Installation, *, users: int, seed: int, steps: Steps) -> None:
     from serving.cli.demo.build import build
+    from serving.cli.stack import kernel_compiling
 
     steps.console.print(f"State: {opened.settings.home.root}   Product: {opened.settings.product_folder}")
-    build(opened, n_users=users, seed=seed, steps=steps)
+    with kernel_compiling(opened.settings):
+        build(opened, n_users=users, seed=seed, steps=steps)
 
 
 def _play(settings: Settings, redis_url: str, *, steps: Steps) -> list[Played]:

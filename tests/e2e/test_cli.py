@@ -1,0 +1,192 @@
+"""The command line, in this process: what a stranger reads, what programs read, and how each wrong input ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import orjson
+import pytest
+
+from serving.adapters.run_file import Running, read_run_file, write_run_file
+from serving.cli import main
+from serving.cli.demo.personas import personas
+from serving.cli.demo.state import is_demo, keep, reset
+from serving.cli.faults import BadInputError
+from tests.small_model import write_small_bundle
+
+COMMANDS = ("demo", "up", "import", "train", "serve", "decide", "explain", "replay")
+EVENTS = """\
+{"event_id": "1", "user_id": "ada", "kind": "login", "occurred_at": "2026-03-01T12:00:00Z"}
+{"event_id": "2", "user_id": "ada", "kind": "login", "occurred_at": "2026-03-01T12:00:00"}
+{"event_id": "3", "user_id": "ada"
+{"event_id": "4", "user_id": "ben", "kind": "login", "occurred_at": "2026-03-01T12:05:00Z"}
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, onboarding):
+    """A state directory with a model and nothing else."""
+    home = tmp_path_factory.mktemp("home")
+    write_small_bundle(onboarding, home / "products" / onboarding.name / "bundles" / "1")
+    return home
+
+
+@pytest.fixture
+def run(home, monkeypatch, capfdbinary):
+    """Run one command; answers exit code, stdout and stderr."""
+    for name in ("STILLHERE_REDIS_URL", "STILLHERE_PRODUCT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("STILLHERE_HOME", str(home))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/none.db")
+
+    def run_one(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        out, err = capfdbinary.readouterr()
+        return ended.value.code, out, err.decode()
+
+    return run_one
+
+
+def test_help_answers_at_once_and_loads_nothing_heavy():
+    heavy = "{'pandas', 'feast', 'mlflow', 'bentoml', 'numba', 'lightgbm', 'redis', 'pyarrow'}"
+    code = f"import sys; import serving.cli; print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_an_example(run, command):
+    code, out, _ = run(command, "--help")
+    text = " ".join(out.decode().split())
+    assert code == 0
+    assert f"Example: stillhere {command}" in text
+    assert "--home" in text
+
+
+def test_the_list_of_commands(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    assert all(command in out.decode() for command in COMMANDS)
+
+
+def test_decide_replay_and_explain_without_a_running_service(run, home):
+    code, decided, err = run("decide", "ada")
+    assert (code, err) == (0, "")
+    decision = orjson.loads(decided)
+    assert (decision["user_id"], decision["action"], decision["degraded"]) == ("ada", "none", [])
+
+    code, replayed, err = run("replay", decision["decision_id"])
+    assert (code, replayed) == (0, decided)
+    assert err.splitlines() == ["decision: same", "score: same (differs by 0, allowed 1e-09)", "features: same"]
+
+    code, story, _ = run("explain", decision["decision_id"])
+    assert code == 0
+    assert "has not consented" in " ".join(story.decode().split())
+
+    code, receipt, _ = run("explain", decision["decision_id"], "--json")
+    assert orjson.loads(receipt)["output"] == decision
+    assert read_run_file(home / "run.json") is None
+
+
+def test_explaining_a_user_remembers_nothing(run):
+    code, receipt, _ = run("explain", "somebody", "--json")
+    assert code == 0
+    decision_id = orjson.loads(receipt)["decision_id"]
+    code, _, err = run("replay", decision_id)
+    assert code == 2
+    assert "no decision" in err
+
+
+def test_import_sets_bad_rows_aside_and_goes_on(run, tmp_path):
+    log = tmp_path / "events.jsonl"
+    log.write_text(EVENTS)
+    code, _, err = run("import", log, "--log", "events")
+    assert code == 0
+    assert "4 rows, 2 admitted (2 distinct) of 2 users; refused: 1 naive_timestamp, 1 malformed" in err
+    code, out, _ = run("explain", "ada", "--json")
+    assert orjson.loads(out)["inputs"]["n_events"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["decide"], "USER_ID"),
+        (["decide", " "], "not blank"),
+        (["decide", "x" * 129], "129 characters, expected 1 to 128"),
+        (["decide", "ada", "--product", "products/nowhere"], "products/nowhere"),
+        (["replay", "nonsense"], "give a decision_id"),
+        (["import", "/nowhere"], "there is no file or folder /nowhere"),
+        (["import", ".", "--log", "nope"], "declares no log 'nope', expected one of events, profiles"),
+        (["import", "tests"], "holds none of the files"),
+        (["serve", "--port", "many"], "port"),
+        (["nonsense"], "nonsense"),
+    ],
+    ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else None,
+)
+def test_bad_input_ends_with_2_and_one_readable_message(run, arguments, expected):
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, b"")
+    assert expected in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+def test_a_setting_that_cannot_be_used_is_named(run, monkeypatch):
+    monkeypatch.setenv("STILLHERE_PARTITIONS", "many")
+    code, _, err = run("decide", "ada")
+    assert code == 2
+    assert err.startswith("stillhere: STILLHERE_PARTITIONS is 'many', expected a whole number from 1 to 256")
+
+
+def test_a_redis_that_is_away_still_gives_a_decision(run, monkeypatch):
+    monkeypatch.setenv("STILLHERE_REDIS_URL", "redis://127.0.0.1:1/0")
+    code, out, _ = run("decide", "ada")
+    assert code == 0
+    assert orjson.loads(out)["degraded"] == ["features_unavailable", "profile_unavailable", "ledger_unavailable"]
+    code, _, err = run("replay", "dfdee430d40bd57de-01kjmma2g00000000000000000")
+    assert code == 1
+    assert "start Redis" in err
+
+
+def test_a_second_service_on_the_same_state_is_refused(run, home):
+    write_run_file(home / "run.json", Running(pid=1, redis_url="redis://127.0.0.1:1/0", api_url="http://127.0.0.1:1"))
+    try:
+        code, _, err = run("serve")
+    finally:
+        (home / "run.json").unlink()
+    assert code == 1
+    assert "is in use by process 1" in err
+
+
+def test_the_demo_never_deletes_what_it_did_not_make(run, tmp_path):
+    (tmp_path / "mine.txt").write_text("precious")
+    code, _, err = run("demo", "--home", tmp_path)
+    assert code == 2
+    assert "holds data that the demo did not make" in err
+    assert (tmp_path / "mine.txt").read_text() == "precious"
+
+
+def test_the_demo_replaces_its_own_state(tmp_path):
+    from features.home import Home
+
+    home = Home(tmp_path / "new")
+    reset(home)
+    assert is_demo(home)
+    (home.root / "products").mkdir()
+    reset(home)
+    assert not (home.root / "products").exists()
+    (home.root / "products").mkdir()
+    keep(home)
+    with pytest.raises(BadInputError, match="choose another place"):
+        reset(home)
+
+
+def test_every_event_of_the_demo_is_acceptable(onboarding):
+    from datetime import UTC, datetime
+
+    from features.ingest.admission import admit_item
+    from features.ingest.rejection import Rejection
+
+    now = datetime.now(UTC)
+    admitted = [admit_item(item, onboarding, now) for persona in personas() for item in persona.items(now)]
+    assert [item for item in admitted if isinstance(item, Rejection)] == []

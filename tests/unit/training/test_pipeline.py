@@ -1,0 +1,88 @@
+"""A frame in, a reviewed model out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.bundle import load_bundle, write_bundle
+from training.frame import TrainingFrame
+from training.model_card import model_card
+from training.pipeline import TrainedModel, train_model, with_about
+from training.plots import cause_plot, reliability_plot, roc_and_pr
+from training.record import metrics, mlflow_signature, parameters
+from training.review import BASE_RATE, MODEL, RECENCY
+
+
+def test_the_model_beats_recency_and_the_base_rate(trained: TrainedModel) -> None:
+    evaluations = trained.review.evaluations
+    assert evaluations[MODEL].figures["auc"].value > evaluations[RECENCY].figures["auc"].value
+    assert evaluations[MODEL].figures["brier"].value < evaluations[BASE_RATE].figures["brier"].value
+    assert trained.review.gain_over_recency is not None
+    assert trained.review.gain_over_recency.value > 0
+
+
+def test_causes_of_the_sample_sum_to_the_raw_scores(trained: TrainedModel, tmp_path: Path) -> None:
+    bundle = load_bundle(write_bundle(tmp_path / "bundle", trained.content), trained.slices.test.product.catalogue)
+    test = trained.slices.test
+    picked = np.linspace(0, len(test.rows) - 1, len(trained.review.causes.sums)).astype(int)
+    vectors, profiles = test.vectors[picked], [test.profiles()[i] for i in picked]
+    base = bundle.contributions(vectors[0], profiles[0])["base"]
+    np.testing.assert_allclose(trained.review.causes.sums.sum(axis=1) + base, bundle.raw_scores(vectors, profiles), rtol=0, atol=1e-9)
+
+
+def test_the_bundle_scores_as_the_pipeline_measured(trained: TrainedModel, tmp_path: Path) -> None:
+    bundle = load_bundle(write_bundle(tmp_path / "bundle", trained.content))
+    test = trained.slices.test
+    np.testing.assert_array_equal(bundle.risk(test.vectors, test.profiles()), trained.review.evaluations[MODEL].probabilities)
+
+
+def test_stages_are_reported_to_their_end(frame: TrainingFrame) -> None:
+    heard: dict[str, float] = {}
+    train_model(frame, report=heard.__setitem__)
+    assert heard == {"fitting LightGBM": 1.0, "evaluating": 1.0}
+
+
+def test_facts_are_added_to_what_the_bundle_says_of_itself(trained: TrainedModel) -> None:
+    about = with_about(trained, run_id="r1").content.about
+    assert about["run_id"] == "r1"
+    assert about["horizon_s"] == 5 * 86400
+    assert list(about["slices"]) == ["train", "stop", "calibration", "test"]
+
+
+def test_the_card_says_what_the_model_is_for_and_what_it_is_not(trained: TrainedModel) -> None:
+    card = model_card(trained, {"seed": "3"})
+    for expected in ("Risk is not uplift", "Intended use", "recency alone", "| test |", "- silence:", "- seed: `3`", "better than recency"):
+        assert expected in card
+    assert " nan" not in card
+
+
+def test_logged_figures_are_numbers(trained: TrainedModel) -> None:
+    logged = metrics(trained)
+    assert np.isfinite(list(logged.values())).all()
+    assert {"model.auc", "model.auc_low", "model.ece", "recency_alone.auc", "gain_over_recency.auc_low", "slice.test.rows"} <= set(logged)
+    assert "base_rate.calibration_slope" not in logged  # not defined for one probability
+
+
+def test_every_logged_parameter_has_a_dot(trained: TrainedModel) -> None:
+    assert all("." in name for name in parameters(trained))
+
+
+def test_plots_are_drawn_without_a_display(trained: TrainedModel, tmp_path: Path) -> None:
+    review, outcomes = trained.review, trained.slices.test.outcomes
+    figures = [
+        roc_and_pr(review.scores, outcomes),
+        reliability_plot({MODEL: review.evaluations[MODEL].probabilities}, outcomes),
+        cause_plot(review.causes.names, review.causes.sums),
+    ]
+    for i, figure in enumerate(figures):
+        figure.savefig(tmp_path / f"{i}.png")
+        assert (tmp_path / f"{i}.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize("name", ["count_login_1d", "invited"])
+def test_mlflow_knows_which_inputs_are_required(trained: TrainedModel, name: str) -> None:
+    inputs = mlflow_signature(trained.content.signature).inputs.input_dict()
+    assert inputs[name].required == (name == "count_login_1d")
