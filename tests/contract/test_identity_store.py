@@ -156,6 +156,11 @@ def test_a_redis_that_is_not_there_is_a_store_error():
         listener.bind(("127.0.0.1", 0))
         with redis.Redis(port=listener.getsockname()[1], retry=None) as client:
             store = RedisIdentityStore(client, product="onboarding")
-            for call in (lambda: store.claim(alias("a", "b")), lambda: store.standing(["a"]), lambda: store.ids_of("a"), lambda: store.forget(["a"])):
+            for call in (
+                lambda: store.claim(alias("a", "b")),
+                lambda: store.standing(["a"]),
+                lambda: store.ids_of("a"),
+                lambda: store.forget(["a"]),
+            ):
                 with pytest.raises(StoreError, match="start Redis"):
                     call()
