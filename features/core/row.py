@@ -136,7 +136,9 @@ def _fill_first(as_of_us: int, events: Matrix, tables: Tables, desk: Desk, vecto
     for feature in range(tables.feature_start[_SECONDS_SINCE_FIRST], tables.feature_start[_SECONDS_SINCE_FIRST + 1]):
         kind_set = tables.feature_set[feature]
         start, end = desk.start[tables.feature_slot[feature]], desk.end[kind_set]
-        vector[tables.feature_column[feature]] = np.nan if start == end else (as_of_us - events[EFFECTIVE, desk.sequence[start]]) / MICROSECONDS
+        vector[tables.feature_column[feature]] = (
+            np.nan if start == end else (as_of_us - events[EFFECTIVE, desk.sequence[start]]) / MICROSECONDS
+        )
 
 
 @borrowing
