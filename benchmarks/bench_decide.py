@@ -43,7 +43,7 @@ def main() -> int:
         with service(settings, redis_url) as port, naive(settings, redis_url, users) as naive_port:
             figures = measure(port, naive_port, users)
     rows, notes = rows_of(figures)
-    return 0 if report.write("bench_decide", rows, notes=notes) else 1
+    return 0 if report.write("decide", rows, notes=notes) else 1
 
 
 def prepare(settings: Settings, redis_url: str) -> list[str]:

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks import report
-from benchmarks.feature_sample import EIGHTY, KEEP, SIXTY, SPAN_DAYS, START_US, catalogue, simulated_log, simulated_spine
+from benchmarks.feature_sample import EIGHTY, KEEP, SPAN_DAYS, START_US, catalogue, simulated_log, simulated_spine
 from benchmarks.feature_sql import query
 from features.core.columns import EventColumns
 from features.core.kernel import batch_vectors, vector, vectors
@@ -51,7 +51,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _beside_duckdb(log: pa.Table, spine: pa.Table, *, n_users: int, threads: int) -> tuple[list[dict[str, object]], list[str]]:
-    program = compile_program(catalogue(SIXTY))
+    program = compile_program(catalogue(EIGHTY))
     first_s = _seconds(lambda: _kernel(log.slice(0, 1000), spine.slice(0, 10), n_users, program, threads))
     kernel_s, found = _median(lambda: _kernel(log, spine, n_users, program, threads), KERNEL_RUNS)
     print(f"kernel: {kernel_s:.3f} s; DuckDB ...", flush=True)

@@ -5,7 +5,7 @@
 The files go through the same import, the same batch kernel and the same fit as any product's. Protocol A: the given label (no event on
 days 30 to 39), seen from the end of day 29, 13 and 6. Protocol B: at the end of days 6 to 19, for those active in the last seven days, is
 there no event in the next ten? Courses that start before 2014-05-01 train, later ones test. Trees are counted on the latest training
-courses and the calibration is chosen by leaving one training course out at a time; the test courses are scored once.
+courses and the calibration is chosen by leaving one training course out at a time; the test courses are only scored.
 """
 
 from __future__ import annotations

@@ -16,6 +16,10 @@ VALUE = 6
 SESSION = 7  # like SUBJECT
 N_PROPERTIES = 8
 
+KIND_BITS = 16
+KIND_MASK = (1 << KIND_BITS) - 1
+"""In a record of a whole log KIND is ``user << KIND_BITS | kind``."""
+
 EFFECTIVE = OCCURRED
 """In the kernel's matrix of one user the place of the sent time holds the effective one: ``occurred - skew``."""
 DAY = SKEW

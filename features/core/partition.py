@@ -12,14 +12,12 @@ import numpy.typing as npt
 
 from features.core.columns import Int64s
 from features.core.compiled import compiled
-from features.core.layout import HASH, KIND, KNOWN, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
+from features.core.layout import HASH, KIND, KIND_BITS, KNOWN, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
 
 Matrix = npt.NDArray[np.int64]
 Log = tuple[Int64s, npt.NDArray[np.int16], Int64s, Int64s, Int64s, Int64s, Int64s, Int64s, Int64s]
 """user, kind, occurred, known, skew, hash, subject, value, session."""
 
-KIND_BITS = 16
-KIND_MASK = (1 << KIND_BITS) - 1
 RECORDS_PER_RANGE = 16_384
 MAX_RANGES = 512
 

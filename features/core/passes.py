@@ -7,8 +7,7 @@ import numpy.typing as npt
 
 from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, compiled, inlined
-from features.core.layout import KIND, N_LET_GO, N_PROPERTIES
-from features.core.partition import KIND_BITS, KIND_MASK
+from features.core.layout import KIND, KIND_BITS, KIND_MASK, N_LET_GO, N_PROPERTIES
 from features.core.program import Tables
 from features.core.row import evaluate
 from features.core.statistics import Desk, make_desk
@@ -132,7 +131,7 @@ def _all_users(
             continue
         n_places = 0
         for position in range(start[user], start[user + 1]):
-            kind = records[order[position], KIND]
+            kind = records[order[position], KIND] & KIND_MASK
             room.places[n_places] = order[position]
             n_places += tables.member_start[kind] < tables.member_start[kind + 1]
         ready = arrange(records, n_places, room, tables)
@@ -144,7 +143,7 @@ def _all_users(
 
 @inlined
 def _group_records(records: Matrix, first: int, n_users: int) -> tuple[Int64s, Places]:
-    """Places of each user's records, in order; takes the user out of KIND."""
+    """Places of each user's records, in order."""
     start = np.zeros(n_users + 1, np.int64)
     for place in range(len(records)):
         start[(records[place, KIND] >> KIND_BITS) - first + 1] += 1
@@ -155,5 +154,4 @@ def _group_records(records: Matrix, first: int, n_users: int) -> tuple[Int64s, P
         user = (records[place, KIND] >> KIND_BITS) - first
         order[free[user]] = place
         free[user] += 1
-        records[place, KIND] &= KIND_MASK
     return start, order

@@ -84,9 +84,9 @@ def _collect(as_of_us: int, user: User, tables: Tables, desk: Desk) -> None:
             _begin_window(window, desk)
             window += 1
         if user.events[KNOWN, event] <= as_of_us and user.chosen[event] >= stamp:
-            kind = user.events[KIND, event]
-            for member in range(tables.member_start[kind], tables.member_start[kind + 1]):
-                kind_set = tables.member_set[member]
+            kind = np.uint64(user.events[KIND, event])
+            for member in range(tables.member_start[kind], tables.member_start[kind + np.uint64(1)]):
+                kind_set = tables.member_set[np.uint64(member)]
                 desk.sequence[desk.end[kind_set]] = event
                 desk.end[kind_set] += 1
     while window < n_windows:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, compiled
-from features.core.layout import DAY, EFFECTIVE, HASH, KIND, KNOWN, N_PROPERTIES, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
+from features.core.layout import DAY, EFFECTIVE, HASH, KIND, KIND_MASK, KNOWN, N_PROPERTIES, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
 from features.core.order import key_order
 from features.core.program import NEEDS_SESSIONS, NEEDS_SUBJECTS, Tables
 
@@ -101,7 +101,8 @@ def _unite(records: Matrix, n_places: int, room: Room) -> int:
             events[KNOWN, n - 1] = min(events[KNOWN, n - 1], records[place, KNOWN])
             events[SKEW, n - 1] = max(events[SKEW, n - 1], records[place, SKEW])
         else:
-            for row in (KIND, OCCURRED, HASH, KNOWN, SKEW, SUBJECT, VALUE, SESSION):
+            events[KIND, n] = records[place, KIND] & KIND_MASK
+            for row in (OCCURRED, HASH, KNOWN, SKEW, SUBJECT, VALUE, SESSION):
                 events[row, n] = records[place, row]
             n += 1
     return n
@@ -112,7 +113,7 @@ def _same_event(events: Matrix, i: int, records: Matrix, place: int) -> bool:
     return (
         events[HASH, i] == records[place, HASH]
         and events[OCCURRED, i] == records[place, OCCURRED]
-        and events[KIND, i] == records[place, KIND]
+        and events[KIND, i] == records[place, KIND] & KIND_MASK
     )
 
 

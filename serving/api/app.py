@@ -16,8 +16,8 @@ from serving.api.health import add_health_routes
 
 DESCRIPTION = """
 Send events as they happen; ask for a decision about a user when one could be acted on. Every decision says why, and why not.
-Every answer that is not a success has the shape of `ErrorAnswer`. Losing Redis or the model never fails a decision: its action is
-then `none` (without a model also the assists that need none), and `degraded` names what was missing.
+Every answer that is not a success has the shape of `ErrorAnswer`. Losing Redis or the model never fails a decision: `degraded` names what
+was missing, and without Redis nothing is sent.
 """
 
 

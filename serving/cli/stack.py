@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +89,8 @@ def kernel_compiling(settings: Settings) -> Iterator[None]:
         logs_dir = settings.home.root / "logs"
         child = started(cleanup, "compile", "serving.cli.compile_kernel", [folder], environment=dict(os.environ), logs_dir=logs_dir)
         yield
-        child.process.wait(timeout=_READY_S)  # a failure shows, and is told, where the kernel is used
+        with suppress(subprocess.TimeoutExpired):  # a failure shows, and is told, where the kernel is used
+            child.process.wait(timeout=_READY_S)
 
 
 @contextmanager

@@ -46,6 +46,15 @@ def test_shares_are_of_all_rows_and_rows_of_one_instant_stay_together() -> None:
     assert sum(len(part.rows) for part in slices.named().values()) == 1000 - 3 * 4 * 10  # three gaps of five days, four days inside each
 
 
+def test_a_gap_that_swallows_most_rows_shrinks_every_earlier_slice_alike() -> None:
+    busy = [24 * 200 + i % 96 for i in range(3000)]  # four days with most of the rows, then some later ones
+    slices = split_by_time(frame_of_hours(sorted([*range(0, 24 * 120, 2), *busy, *[24 * 207 + i % 48 for i in range(800)]])))
+    assert slices.test.rows[AS_OF].min() >= BEGIN + timedelta(days=200)
+    sizes = {name: len(part.rows) for name, part in slices.named().items()}
+    assert sizes["train"] > sizes["stop"] > 100
+    assert sizes["train"] > sizes["calibration"] > 100
+
+
 def test_a_log_too_short_for_the_horizon_is_refused_with_the_numbers() -> None:
     with pytest.raises(
         TooLittleDataError, match=r"slice train has 0 rows.*600 mature rows span 9 days.*three gaps of the horizon \(5 days\)"
@@ -54,7 +63,7 @@ def test_a_log_too_short_for_the_horizon_is_refused_with_the_numbers() -> None:
 
 
 def test_too_few_rows_are_refused() -> None:
-    with pytest.raises(TooLittleDataError, match="slice train has 30 rows, expected at least 100"):
+    with pytest.raises(TooLittleDataError, match="slice train has 33 rows, expected at least 100"):
         split_by_time(frame_of_hours([24 * i for i in range(80)]))
 
 
