@@ -156,7 +156,8 @@ class Worker:
         return True
 
     def _bury(self, entry: StreamEntry, rejection: Rejection) -> None:
-        _log.warning("dead letter %s of partition %d: %s", entry.entry_id, entry.partition, rejection.message)
+        # Not the message: it may name users, and a log file is out of an erasure's reach.
+        _log.warning("dead letter %s of partition %d: %s %s", entry.entry_id, entry.partition, rejection.code, rejection.field)
         self.stream.bury(entry, f"{rejection.code}: {rejection.message}")
 
     def _flush(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import orjson
 from cyclopts import Parameter
 
 from serving.cli.decide import check_user_id, opened
@@ -23,6 +22,8 @@ def receipts(user_id: str, /, *, place: Place = HERE) -> None:
     user_id
         Any of the user's ids.
     """
+    import orjson
+
     check_user_id(user_id)
     with opened(place) as installation:
         ids = installation.identities.ids_of(user_id)

@@ -51,7 +51,7 @@ def test_an_id_has_rows_until_it_is_attached_and_the_user_from_then_on(product: 
 def test_who_goes_on_under_another_id_did_not_drop_out(product: Product, raw_dir: Path) -> None:
     ParquetRawLog(raw_dir).append([login(0, "phone"), login(2, "ada"), login(9, "ben")])
     ParquetAliasLog(raw_dir.with_name("aliases")).append([alias(3.5, "phone", "laptop"), alias(4.5, "laptop", "ada")])
-    rows = dict(((user, day), dropped) for user, day, dropped in labelled(raw_dir, product))
+    rows = {(user, day): dropped for user, day, dropped in labelled(raw_dir, product)}
     assert (rows["phone", 1.0], rows["phone", 2.0], rows["ada", 3.0]) == (False, True, True)
 
 
