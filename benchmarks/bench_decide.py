@@ -150,7 +150,7 @@ def rows_of(figures: dict[str, list[dict[str, float]]]) -> tuple[list[dict[str, 
     rows = [
         report.row("empty route ratio", empty_ratio, "", reference="decisions/s over an empty route's requests/s"),
         report.row(
-            "naive ratio", naive_ratio, "times", reference="a naive service: flat Feast features, DataFrame, TreeExplainer built once"
+            "naive ratio", naive_ratio, "times", reference="naive: flat Feast features, DataFrame, TreeExplainer built once"
         ),
         report.row(
             "decide p50 ms", alone["p50_ms"], "ms", reference=f"empty {empty_alone['p50_ms']:.2f}, naive {naive_alone['p50_ms']:.1f}"
@@ -163,7 +163,7 @@ def rows_of(figures: dict[str, list[dict[str, float]]]) -> tuple[list[dict[str, 
     counts = figures["what"][0]
     sent = counts.get("send", 0.0) / max(1.0, sum(counts.values()))
     notes = [
-        f"{CONNECTIONS} connections for the ratios (median of {ROUNDS} alternating rounds), 1 connection for p50 and p99; one service process.",
+        f"{CONNECTIONS} connections for the ratios (median of {ROUNDS} alternating rounds), 1 for p50 and p99; one service process.",
         f"{sent:.1%} of the decisions sent a message: who was written to once is at rest, by cooldown and caps, when asked about again.",
     ]
     return rows, notes

@@ -67,8 +67,8 @@ def _days(features: Sequence[Feature], where: str) -> str:
     streaks = [
         # Days in descending order; day number i of an unbroken run that begins at most one day ago is the first day less i - 1.
         f"""coalesce(len(list_filter(list(day ORDER BY day DESC) FILTER ({_young(feature)}),
-            lambda d, i: d + i - 1 = max(day) FILTER ({_young(feature)}))) * (max(day) FILTER ({_young(feature)}) >= any_value(today) - 1)::INT, 0)
-            AS {feature.name}"""
+                                     lambda d, i: d + i - 1 = max(day) FILTER ({_young(feature)})))
+                     * (max(day) FILTER ({_young(feature)}) >= any_value(today) - 1)::INT, 0) AS {feature.name}"""
         for feature in features
         if feature.aggregation is Aggregation.STREAK_DAYS
     ]
@@ -81,7 +81,8 @@ def _sessions(features: Sequence[Feature], where: str) -> str:
     unnamed = f"SELECT row, age, coalesce({older}, {1 << 62}) AS older FROM j WHERE session = 0 AND {where}"
     columns = [
         # A run begins at an event whose older neighbour lies outside the window or more than the gap before it.
-        f"""count(*) FILTER ({_young(feature)} AND (older IS NULL OR NOT {_young(feature, "older")} OR older - age > {GAP_US})) AS {feature.name}"""
+        f"""count(*) FILTER ({_young(feature)} AND (older IS NULL OR NOT {_young(feature, "older")} OR older - age > {GAP_US}))
+            AS {feature.name}"""
         for feature in features
     ]
     return f"SELECT row, {', '.join(columns)} FROM ({named} UNION ALL {unnamed}) GROUP BY row"

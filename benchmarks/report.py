@@ -44,7 +44,9 @@ def write(name: str, rows: Sequence[Mapping[str, Any]], *, notes: Sequence[str] 
     for note in notes:
         console.print(f"  {note}", highlight=False)
     holds = all(each.get("holds", True) for each in rows)
-    console.print(f"  {os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}", highlight=False)
+    console.print(
+        f"  {os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}", highlight=False
+    )
     OUT.mkdir(exist_ok=True)
     (OUT / f"{name}.json").write_text(json.dumps([{key: _plain(each.get(key)) for key in KEYS} for each in rows], indent=1) + "\n")
     return holds

@@ -52,6 +52,29 @@ class EventColumns:
     def __len__(self) -> int:
         return len(self.user)
 
+    def check(self, n_users: int, n_kinds: int) -> None:
+        """Nothing, if every event is one.
+
+        Raises
+        ------
+        ValueError
+            If a code of a user or kind is out of range, or an event was known before it happened.
+        """
+        coded = (self.user >= 0) & (self.user < n_users) & (self.kind >= 0) & (self.kind < n_kinds)
+        right = coded & (self.skew_us >= 0) & (self.known_us >= self.occurred_us - self.skew_us)
+        if right.all():
+            return
+        i = int(np.argmin(right))
+        if not coded[i]:
+            raise ValueError(
+                f"event {i} of the log: got user code {self.user[i]} and kind code {self.kind[i]}, "
+                f"expected 0 .. {n_users - 1} and 0 .. {n_kinds - 1}; number users and kinds again"
+            )
+        raise ValueError(
+            f"event {i} of the log: got occurred_us {self.occurred_us[i]}, skew_us {self.skew_us[i]} and known_us {self.known_us[i]}, "
+            "expected skew_us = max(0, occurred_us - received_us) and known_us >= received_us; an event cannot be known before it happened"
+        )
+
 
 def columns_from_events(events: Iterable[Event], kinds: Sequence[Kind]) -> tuple[EventColumns, list[str]]:
     """Columns of ``events`` and the user ids that their user codes stand for, in order of appearance.

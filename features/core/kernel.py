@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from itertools import pairwise
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from features.core.columns import EventColumns, Int64s
 from features.core.layout import N_PROPERTIES
 from features.core.order import group
-from features.core.partition import count_ranges, range_shift, scatter
+from features.core.partition import Log, count_ranges, range_shift, scatter
 from features.core.passes import pass_over_bytes, pass_over_range
 from features.core.program import Program
 from features.core.timeline_format import TimelineFormatError, checked, malformed
@@ -22,6 +23,7 @@ from features.core.timeline_format import TimelineFormatError, checked, malforme
 __all__ = ["batch_vectors", "vector", "vectors"]
 
 Float64s = npt.NDArray[np.float64]
+_Array = TypeVar("_Array", bound=npt.NDArray[Any])
 
 _SLICES = 8
 """Into how many parts the log is cut for reading by several threads."""
@@ -50,7 +52,8 @@ def vector(packed: bytes, as_of_us: int, program: Program) -> Float64s:
     ends = np.array((0, len(packed)), dtype=np.int64)
     if pass_over_bytes(np.frombuffer(checked(packed), np.uint8), ends, np.array((as_of_us,), dtype=np.int64), program.tables, numbers) >= 0:
         raise malformed(len(packed))
-    return numbers[0]
+    one: Float64s = numbers[0]
+    return one
 
 
 def vectors(packed: Sequence[bytes], as_of_us: Int64s, program: Program) -> Float64s:
@@ -122,15 +125,14 @@ def batch_vectors(
 def _partition(columns: EventColumns, n_users: int, n_kinds: int, pool: ThreadPoolExecutor) -> tuple[Int64s, Int64s]:
     """The log as records by range of users, and where each range starts."""
     shift = range_shift(len(columns), n_users)
-    log = tuple(_frozen(getattr(columns, field.name)) for field in fields(columns))
+    log: Log = tuple(_frozen(getattr(columns, field.name)) for field in fields(columns))
     edges = np.linspace(0, len(columns), _SLICES + 1).astype(np.int64).tolist()
     slices = list(pairwise(edges))
     n_ranges = ((max(n_users, 1) - 1) >> shift) + 1
     counts = np.zeros((_SLICES, n_ranges), dtype=np.int64)
     limits = (shift, n_users, n_kinds)
-    wrong = [i for i in pool.map(lambda i: count_ranges(log, slices[i], limits, counts[i]), range(_SLICES)) if i >= 0]
-    if wrong:
-        raise ValueError(_what_is_wrong(columns, wrong[0], n_users, n_kinds))
+    if not all(pool.map(lambda i: count_ranges(log, slices[i], limits, counts[i]), range(_SLICES))):
+        columns.check(n_users, n_kinds)
     places = np.cumsum(np.concatenate(([0], counts.T.ravel())))  # by range and, within it, by slice: the log's own order
     free = places[:-1].reshape(n_ranges, _SLICES).T.copy()
     records = np.empty((len(columns), N_PROPERTIES), dtype=np.int64)
@@ -145,18 +147,8 @@ def _check_spine(spine_user: Int64s, spine_as_of_us: Int64s, n_users: int) -> No
         raise ValueError(f"spine: got user codes {spine_user.min()} .. {spine_user.max()}, expected 0 .. {n_users - 1}")
 
 
-def _what_is_wrong(columns: EventColumns, i: int, n_users: int, n_kinds: int) -> str:
-    user, kind, skew_us = columns.user[i], columns.kind[i], columns.skew_us[i]
-    if not (0 <= user < n_users and 0 <= kind < n_kinds):
-        return f"event {i} of the log: got user code {user} and kind code {kind}, expected 0 .. {n_users - 1} and 0 .. {n_kinds - 1}"
-    return (
-        f"event {i} of the log: got occurred_us {columns.occurred_us[i]}, skew_us {skew_us} and known_us {columns.known_us[i]}, expected "
-        "skew_us = max(0, occurred_us - received_us) and known_us >= received_us; an event cannot be known before it happened"
-    )
-
-
-def _frozen(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _frozen(array: _Array) -> _Array:
     """Contiguous and read-only, so that the compiler sees one type whether the caller owns the memory or Arrow does."""
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
-    return view
+    return view  # type: ignore[return-value]

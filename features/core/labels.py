@@ -12,7 +12,7 @@ from features.core.columns import Int64s
 from features.core.product import SpineRule
 from features.core.user import DAY_US
 
-__all__ = ["Labels", "NO_EVENT_US", "Spine", "label_rows", "last_activity_us", "spine_rows"]
+__all__ = ["NO_EVENT_US", "Labels", "Spine", "label_rows", "last_activity_us", "spine_rows"]
 
 Bools = npt.NDArray[np.bool_]
 

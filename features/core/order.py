@@ -31,7 +31,8 @@ def group(codes: npt.NDArray[np.int64], n_groups: int) -> tuple[Int64s, Places]:
 
 @borrowing
 def _less(major: Int64s, minor: Int64s, i: int, j: int) -> bool:
-    return major[i] < major[j] or (major[i] == major[j] and minor[i] < minor[j])
+    less: bool = major[i] < major[j] or (major[i] == major[j] and minor[i] < minor[j])
+    return less
 
 
 @borrowing

@@ -32,20 +32,19 @@ def range_shift(n_events: int, n_users: int) -> int:
 
 
 @compiled
-def count_ranges(log: Log, bounds: tuple[int, int], limits: tuple[int, int, int], counts: Int64s) -> int:
+def count_ranges(log: Log, bounds: tuple[int, int], limits: tuple[int, int, int], counts: Int64s) -> bool:
     """How many of the events ``bounds[0] .. bounds[1] - 1`` belong to each range.
 
-    ``limits`` are shift, n_users and n_kinds. Returns the position of the first event that is none (a code out of range, or
-    known before it happened), -1 if all are right.
+    ``limits`` are shift, n_users and n_kinds. False if some event is none: a code out of range, or known before it happened.
     """
     shift, n_users, n_kinds = limits
     users, kind, occurred, known, skew = log[:5]
     for i in range(bounds[0], bounds[1]):
         right = (0 <= users[i] < n_users) & (0 <= kind[i] < n_kinds) & (skew[i] >= 0) & (known[i] >= occurred[i] - skew[i])
         if not right:
-            return i
+            return False
         counts[np.uint64(users[i]) >> np.uint64(shift)] += 1
-    return -1
+    return True
 
 
 @compiled

@@ -16,6 +16,7 @@ from features.core.user import Room, arrange, make_room, number_texts
 
 Matrix = npt.NDArray[np.int64]
 Float64s = npt.NDArray[np.float64]
+Machine = tuple[Room, Desk, Tables]
 
 N_EVENTS = 2
 """Place of the number of events among the sizes of a packed timeline."""
@@ -35,7 +36,7 @@ def pass_over_bytes(buffer: npt.NDArray[np.uint8], ends: Int64s, as_of_us: Int64
             if high - low < HEADER_BYTES or not read_sizes(buffer, low, high, sizes):
                 return user
             most_events, most_kinds = max(most_events, sizes[N_EVENTS]), max(most_kinds, sizes[0], sizes[1])
-    room, desk = make_room(most_events, len(tables.keep)), make_desk(most_events, tables)
+    room, desk = make_room(most_events, len(tables.keep)), make_desk(most_events, tables)  # type: ignore[arg-type]
     kinds, let_go = np.empty((2, most_kinds), np.int64), np.empty((N_LET_GO, most_kinds), np.int64)
     records = np.empty((most_events, N_PROPERTIES), np.int64)
     for user in range(len(as_of_us)):
@@ -50,7 +51,7 @@ def _one_timeline(
     packed: tuple[npt.NDArray[np.uint8], int, int],
     as_of_us: int,
     read: tuple[Int64s, Matrix, Matrix, Matrix],
-    machine: tuple[Room, Desk, Tables],
+    machine: Machine,
     vector: Float64s,
 ) -> bool:
     """Fill ``vector``; False if the bytes do not fit together."""
@@ -105,25 +106,19 @@ def pass_over_range(
     ``rows`` are as_of_us by row, and the rows of each user as `order.group` gives them.
     """
     first, stop = users
-    as_of_us, row_start, row_order = rows
     start, order = _group_records(records, first, stop - first)
     most = 0
     for user in range(stop - first):
         most = max(most, start[user + 1] - start[user])
     room, desk = make_room(most, len(tables.keep)), make_desk(most, tables)
-    _all_users(records, first, (start, order), rows, (room, desk, tables), vectors)
+    _all_users((records, start, order), first, rows, (room, desk, tables), vectors)
 
 
 @borrowing
 def _all_users(
-    records: Matrix,
-    first: int,
-    groups: tuple[Int64s, Places],
-    rows: tuple[Int64s, Int64s, Places],
-    machine: tuple[Room, Desk, Tables],
-    vectors: Float64s,
+    events: tuple[Matrix, Int64s, Places], first: int, rows: tuple[Int64s, Int64s, Places], machine: Machine, vectors: Float64s
 ) -> None:
-    start, order = groups
+    records, start, order = events
     as_of_us, row_start, row_order = rows
     room, desk, tables = machine
     for user in range(len(start) - 1):

@@ -92,7 +92,7 @@ def compile_program(catalogue: Catalogue) -> Program:
         member_set=member_set,
         set_base=_set_base(keeps, sets),
         set_needs=set_needs,
-        needs=np.bitwise_or.reduce(set_needs, keepdims=True) if len(sets) else _int64s([0]),
+        needs=np.bitwise_or.reduce(set_needs, keepdims=True) if sets else _int64s([0]),
         window_us=_int64s(windows),
         feature_start=_feature_start([feature for _, feature in features]),
         feature_set=_places(sets.index(kinds) for kinds in feature_sets),

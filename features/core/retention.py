@@ -87,7 +87,8 @@ def _deduplicate(events: Matrix) -> Matrix:
 
 @inlined
 def _same_key(events: Matrix, i: int, j: int) -> bool:
-    return events[HASH, i] == events[HASH, j] and events[OCCURRED, i] == events[OCCURRED, j] and events[KIND, i] == events[KIND, j]
+    same: bool = events[HASH, i] == events[HASH, j] and events[OCCURRED, i] == events[OCCURRED, j] and events[KIND, i] == events[KIND, j]
+    return same
 
 
 @inlined

@@ -52,7 +52,7 @@ class Timeline:
     @property
     def n_events(self) -> int:
         """How many events are kept."""
-        return self.events.shape[1]
+        return int(self.events.shape[1])
 
     @property
     def newest_known_us(self) -> int:
@@ -86,7 +86,14 @@ def timeline_from_events(events: Iterable[Event], kinds: Sequence[Kind]) -> Time
 
 
 def timelines_from_columns(columns: EventColumns, n_users: int, kinds: Sequence[Kind]) -> list[Timeline]:
-    """The timelines of all users of a log, by user code; ``columns.kind`` indexes ``kinds``."""
+    """The timelines of all users of a log, by user code; ``columns.kind`` indexes ``kinds``.
+
+    Raises
+    ------
+    ValueError
+        If a code of a user or kind is out of range, or an event was known before it happened.
+    """
+    columns.check(n_users, len(kinds))
     start, order = group(columns.user, n_users)
     hashes = np.array([text_hash(kind.name) for kind in kinds], dtype=np.int64)
     rows = (

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from features.core.column_coding import MAX_COLUMN_OVERHEAD, load, read_column, write_column
 from features.core.columns import Int64s
 from features.core.compiled import borrowing, compiled, inlined
 from features.core.layout import (
@@ -50,10 +51,7 @@ CHECKSUM_BYTES = 8
 Bytes = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.int64]
 
-_SCALES = np.array([1, 1_000, 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000], np.int64)
-_MASKS = np.array([0, *((1 << 8 * width) - 1 for width in range(1, 8)), -1], np.int64)
 _FOUR_BYTES = 0xFFFF_FFFF
-_MAX_COLUMN_OVERHEAD = 10
 N_SIZES = 5
 
 
@@ -129,10 +127,11 @@ def malformed(size: int) -> TimelineFormatError:
 def read_sizes(buffer: Bytes, low: int, high: int, sizes: Int64s) -> bool:
     """Fill ``sizes`` with n_kinds, n_let_go, n_events, n_subjects, n_sessions; False if there cannot be as many."""
     for i in range(N_SIZES):
-        sizes[i] = _load(buffer, low + 4 + 4 * i) & _FOUR_BYTES
+        sizes[i] = load(buffer, low + 4 + 4 * i) & _FOUR_BYTES
         if sizes[i] > high - low:
             return False
-    return sizes[3] <= sizes[2] and sizes[4] <= sizes[2]
+    right: bool = sizes[3] <= sizes[2] and sizes[4] <= sizes[2]
+    return right
 
 
 @borrowing
@@ -146,11 +145,11 @@ def read_events(buffer: Bytes, bounds: tuple[int, int], sizes: Int64s, tables: t
     kinds, let_go = tables
     at = low + HEADER_BYTES
     for row in range(2):
-        at = _read_column(buffer, at, stop, kinds[row, : sizes[0]])
+        at = read_column(buffer, at, stop, kinds[row, : sizes[0]])
     for row in range(N_LET_GO):
-        at = _read_column(buffer, at, stop, let_go[row, : sizes[1]])
+        at = read_column(buffer, at, stop, let_go[row, : sizes[1]])
     for place in (OCCURRED, HASH, KNOWN, SKEW, VALUE, SUBJECT, SESSION):
-        at = _read_column(buffer, at, stop, records[: sizes[2], place])
+        at = read_column(buffer, at, stop, records[: sizes[2], place])
     if at < 0 or not _spread_kinds(kinds, sizes, records):
         return -1
     return at if _finish_records(sizes, let_go, records) else -1
@@ -166,7 +165,8 @@ def _spread_kinds(kinds: Matrix, sizes: Int64s, records: Matrix) -> bool:
         for _ in range(count):
             records[position, KIND] = kind
             position += 1
-    return position == sizes[2]
+    complete: bool = position == sizes[2]
+    return complete
 
 
 @borrowing
@@ -191,7 +191,7 @@ def _read(buffer: Bytes) -> tuple[bool, Matrix, Matrix]:
     at = read_events(buffer, (0, len(buffer)), sizes, (kinds, let_go), records)
     texts = np.zeros((2, max(sizes[3], sizes[4]) + 1), np.int64)
     for row in range(2):
-        at = _read_column(buffer, at, len(buffer) - CHECKSUM_BYTES, texts[row, 1 : sizes[3 + row] + 1])
+        at = read_column(buffer, at, len(buffer) - CHECKSUM_BYTES, texts[row, 1 : sizes[3 + row] + 1])
     if at != len(buffer) - CHECKSUM_BYTES:
         return False, records, let_go
     for i in range(sizes[1]):
@@ -212,64 +212,27 @@ def _decoded(records: Matrix, kind_hashes: Int64s, texts: Matrix) -> Matrix:
     return events
 
 
-@borrowing
-def _load(buffer: Bytes, at: int) -> int:
-    """Eight bytes as a signed integer; the checksum at the end makes it safe to read past a column."""
-    first = np.uint64(at)  # unsigned: numba then knows that it is no index from the end, and makes one load of the loop
-    loaded = np.int64(0)
-    for i in range(8):
-        loaded |= np.int64(buffer[first + np.uint64(i)]) << (8 * i)
-    return loaded
-
-
-@borrowing
-def _read_column(buffer: Bytes, at: int, stop: int, values: Int64s) -> int:
-    """Fill ``values``; the position after the column, or -1 if it cannot be one (also if ``at`` already was -1)."""
-    if at < 0 or at + 2 > stop:
-        return -1
-    width, scale, least_width = buffer[at] & 15, buffer[at] >> 4, buffer[at + 1]
-    body = at + 2 + least_width
-    end = body + len(values) * width
-    if width > 8 or least_width > 8 or scale >= len(_SCALES) or end > stop:
-        return -1
-    least = _sign_extended(_load(buffer, at + 2), least_width)
-    if width == 0:
-        values[:] = least
-        return end
-    mask, factor = _MASKS[width], _SCALES[scale]
-    for i in range(len(values)):
-        values[i] = least + (_load(buffer, body + i * width) & mask) * factor
-    return end
-
-
-@borrowing
-def _sign_extended(loaded: int, width: int) -> int:
-    if width == 0:
-        return 0
-    unused = 64 - 8 * np.int64(width)
-    return (np.int64(loaded) << unused) >> unused
-
-
 @compiled
 def _written(events: Matrix, let_go: Matrix, tables: tuple[Int64s, Int64s, Int64s]) -> Bytes:
     kinds, subjects, sessions = tables
     n, m, k = events.shape[1], let_go.shape[1], len(kinds)
-    out = np.empty((k * 2 + m * 3 + n * 7 + len(subjects) + len(sessions)) * 8 + 14 * _MAX_COLUMN_OVERHEAD, np.uint8)
-    at = _write_column(out, 0, kinds)
-    at = _write_column(out, at, _counts(kinds, events))
-    at = _write_column(out, at, np.searchsorted(kinds, let_go[LET_GO_KIND]))
-    at = _write_column(out, at, let_go[LET_GO_OCCURRED])
-    at = _write_column(out, at, let_go[LET_GO_HASH])
-    at = _write_column(out, at, events[OCCURRED])
-    at = _write_column(out, at, events[HASH])
-    at = _write_column(out, at, events[KNOWN] - (events[OCCURRED] - events[SKEW]))
-    at = _write_column(out, at, events[SKEW])
-    at = _write_column(out, at, events[VALUE])
-    at = _write_column(out, at, _codes(subjects, events[SUBJECT]))
-    at = _write_column(out, at, _codes(sessions, events[SESSION]))
-    at = _write_column(out, at, subjects)
-    at = _write_column(out, at, sessions)
-    return out[:at]
+    out = np.empty((k * 2 + m * 3 + n * 7 + len(subjects) + len(sessions)) * 8 + 14 * MAX_COLUMN_OVERHEAD, np.uint8)
+    at = write_column(out, 0, kinds)
+    at = write_column(out, at, _counts(kinds, events))
+    at = write_column(out, at, np.searchsorted(kinds, let_go[LET_GO_KIND]))
+    at = write_column(out, at, let_go[LET_GO_OCCURRED])
+    at = write_column(out, at, let_go[LET_GO_HASH])
+    at = write_column(out, at, events[OCCURRED])
+    at = write_column(out, at, events[HASH])
+    at = write_column(out, at, events[KNOWN] - (events[OCCURRED] - events[SKEW]))
+    at = write_column(out, at, events[SKEW])
+    at = write_column(out, at, events[VALUE])
+    at = write_column(out, at, _codes(subjects, events[SUBJECT]))
+    at = write_column(out, at, _codes(sessions, events[SESSION]))
+    at = write_column(out, at, subjects)
+    at = write_column(out, at, sessions)
+    written: Bytes = out[:at]
+    return written
 
 
 @inlined
@@ -292,69 +255,7 @@ def _codes(texts: Int64s, hashes: Int64s) -> Int64s:
     return codes
 
 
-@borrowing
-def _write_column(out: Bytes, at: int, values: Int64s) -> int:
-    least, width, scale = _frame(values)
-    least_width = 0 if width == 8 else _signed_width(least)
-    out[at] = width | scale << 4
-    out[at + 1] = least_width
-    _store(out, at + 2, least, least_width)
-    body = at + 2 + least_width
-    for i in range(len(values)):
-        _store(out, body + i * width, (values[i] - least) // _SCALES[scale] if width < 8 else values[i], width)
-    return body + len(values) * width
-
-
-@borrowing
-def _frame(values: Int64s) -> tuple[int, int, int]:
-    """Least value, width in bytes and scale that code the column shortest."""
-    if len(values) == 0:
-        return 0, 0, 0
-    least, most = values[0], values[0]
-    for value in values:
-        least, most = min(least, value), max(most, value)
-    span = most - least
-    if span < 0 or span > _MASKS[7]:  # negative: wider than int64
-        return 0, 8, 0
-    scale = len(_SCALES) - 1 if span > 0 else 0
-    while scale > 0 and not _divides(_SCALES[scale], least, values):
-        scale -= 1
-    return least, _unsigned_width(span // _SCALES[scale]), scale
-
-
-@borrowing
-def _divides(scale: int, least: int, values: Int64s) -> bool:
-    for value in values:
-        if (value - least) % scale != 0:
-            return False
-    return True
-
-
-@borrowing
-def _unsigned_width(value: int) -> int:
-    width = 0
-    while value > _MASKS[width]:
-        width += 1
-    return width
-
-
-@borrowing
-def _signed_width(value: int) -> int:
-    if value == 0:
-        return 0
-    width = 1
-    while width < 8 and not -(1 << (8 * width - 1)) <= value < 1 << (8 * width - 1):
-        width += 1
-    return width
-
-
-@borrowing
-def _store(out: Bytes, at: int, value: int, width: int) -> None:
-    for i in range(width):
-        out[at + i] = (value >> (8 * i)) & 255
-
-
 def _texts(hashes: Int64s) -> Int64s:
     """Distinct hashes in ascending order, without the 0 of "none"."""
-    distinct = np.unique(hashes)
-    return distinct[distinct != 0]
+    some: Int64s = np.unique(hashes[hashes != 0])
+    return some

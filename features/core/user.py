@@ -110,11 +110,12 @@ def _unite(records: Matrix, n_places: int, room: Room) -> int:
 
 @borrowing
 def _same_event(events: Matrix, i: int, records: Matrix, place: int) -> bool:
-    return (
+    same: bool = (
         events[HASH, i] == records[place, HASH]
         and events[OCCURRED, i] == records[place, OCCURRED]
         and events[KIND, i] == records[place, KIND] & KIND_MASK
     )
+    return same
 
 
 @borrowing
@@ -177,8 +178,8 @@ def _number(texts: Int64s, n: int, table: Matrix) -> None:
     while mask + 1 < 2 * (n + 1):
         mask = 2 * mask + 1
     keys, codes = table[0], table[1]
-    for slot in range(mask + 1):
-        keys[slot] = EMPTY
+    for i in range(mask + 1):
+        keys[i] = EMPTY
     keys[0], codes[0] = 0, 0  # "none" is in the table from the start: one branch fewer for every event
     n_texts = 0
     for i in range(n):

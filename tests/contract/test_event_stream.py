@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import redis
 
 from serving.adapters.event_stream import RedisEventStream
 from serving.adapters.memory_event_stream import MemoryEventStream
@@ -104,7 +103,7 @@ def test_two_products_share_no_stream(redis_url):
 
 
 def test_a_redis_that_is_away_is_a_named_error():
-    with redis.Redis(port=1, socket_connect_timeout=0.1) as client:
+    with connect("redis://127.0.0.1:1/0") as client:
         stream = RedisEventStream(client, product="p", partitions=1)
         with pytest.raises(EventStreamError, match="start it or correct STILLHERE_REDIS_URL"):
             stream.publish(MESSAGES)

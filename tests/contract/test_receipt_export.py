@@ -3,7 +3,6 @@ from __future__ import annotations
 import orjson
 import pyarrow.parquet as pq
 import pytest
-import redis
 
 from features.ports import StoreError
 from serving.adapters.receipt_export import ReceiptExporter, exported_ids
@@ -75,5 +74,5 @@ def test_another_products_receipts_are_left_alone(world, client, tmp_path):
 
 
 def test_a_redis_that_is_away_is_a_named_error(tmp_path):
-    with redis.Redis(port=1, socket_connect_timeout=0.1) as client, pytest.raises(StoreError, match="start Redis"):
+    with connect("redis://127.0.0.1:1/0") as client, pytest.raises(StoreError, match="start Redis"):
         ReceiptExporter(client=client, product="p", receipts_dir=tmp_path).export()

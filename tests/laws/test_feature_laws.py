@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 
@@ -16,7 +17,7 @@ from features.core.columns import columns_from_events
 from features.core.event import Event, from_us, to_us
 from features.core.kernel import batch_vectors, vector, vectors
 from features.core.program import compile_program
-from features.core.timeline import TimelineFormatError, pack, timeline_from_events
+from features.core.timeline import TimelineFormatError, pack, timeline_from_events, unpack
 from tests.laws.histories import GROUPS, catalogues, flood, full_catalogue, histories, instants
 from tests.oracle import DEFINITIONS, oracle_vector
 
@@ -114,10 +115,10 @@ def test_forged_bytes_with_a_right_checksum_never_crash(events: list[Event], dat
     for _ in range(data.draw(st.integers(1, 4))):
         forged[data.draw(st.integers(4, len(forged) - 1))] = data.draw(st.integers(0, 255))
     sealed = bytes(forged) + xxhash.xxh3_64_intdigest(bytes(forged)).to_bytes(8, "little")
-    try:
+    with contextlib.suppress(TimelineFormatError):
         assert len(vector(sealed, 0, FULL_PROGRAM)) == len(FULL.features)
-    except TimelineFormatError as error:
-        assert "timeline" in str(error)
+    with contextlib.suppress(TimelineFormatError):
+        assert unpack(sealed).n_events >= 0
 
 
 @given(histories())
