@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from features.adapters.erase_rows import erase_rows
 from features.adapters.raw_log import write_part
 from features.backfill.alias_scan import ALIAS_PARTS_GLOB, ALIAS_SCHEMA
 from features.core.alias import Alias
+from features.ingest.erase_rows import erase_rows
 from features.ports import StoreError
 
 

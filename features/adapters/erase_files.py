@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from features.adapters.erase_rows import erase_lines, erase_rows
+from features.ingest.erase_rows import erase_lines, erase_rows
 
 _TEXTS = (".csv", ".jsonl", ".json", ".txt", ".tsv")
 

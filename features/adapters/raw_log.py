@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
-from features.adapters.erase_rows import erase_rows
 from features.backfill.raw_scan import PARTS_GLOB, scan
 from features.core.event import Event
+from features.ingest.erase_rows import erase_rows
 from features.ingest.event_table import SCHEMA, event_table
 from features.ports import StoreError
 

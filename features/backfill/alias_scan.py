@@ -21,8 +21,8 @@ ALIAS_SCHEMA = pa.schema(
 )
 """Columns of every part file of the log of aliases, in order."""
 
-# Only accepted aliases are logged, so an id has one user and there are no circles. Should a log that was put together by hand say otherwise,
-# the first alias of an id counts, and those that form a circle do not.
+# Only accepted aliases are logged, so an id has one user and there are no circles. Should a log that was put together by hand say
+# otherwise, the first alias of an id counts, and those that form a circle do not.
 _LINKS = """
 CREATE TABLE links AS
 SELECT previous_id, arg_min(user_id, (received_at, user_id)) AS user_id, min(received_at) AS known_at
@@ -39,7 +39,7 @@ WITH RECURSIVE chain AS (
 
 _WITHOUT_CIRCLES = f"DELETE FROM links WHERE previous_id IN ({_CHAIN} SELECT id FROM chain WHERE holder = id)"  # noqa: S608 - text of ours
 
-_HELD = f"CREATE TABLE held AS {_CHAIN} SELECT id, holder, known_at FROM chain"
+_HELD = f"CREATE TABLE held AS {_CHAIN} SELECT id, holder, known_at FROM chain"  # noqa: S608 - text of ours
 
 
 def add_aliases(connection: duckdb.DuckDBPyConnection, aliases_dir: Path) -> bool:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import redis
 import xxhash
 
-from features.adapters.erase_rows import erase_rows
+from features.ingest.erase_rows import erase_rows
 from features.ports import IdentityStore, StoreError
 
 _SCAN_COUNT = 1_000

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.adapters.erase_files import ProductFiles
-from features.adapters.erase_rows import erase_lines, erase_rows
+from features.ingest.erase_rows import erase_lines, erase_rows
 from features.ports import StoreError
 
 
@@ -26,6 +26,7 @@ def test_rows_that_name_a_user_in_any_id_column_go_and_all_else_stays(tmp_path):
 
 def test_files_that_name_nobody_are_not_written(tmp_path):
     file, other = write(tmp_path / "a.parquet", user_id=["ben", None]), write(tmp_path / "b.parquet", n=[1])
+    assert erase_rows([write(tmp_path / "none.parquet", user_id=pa.array([], pa.string()))], ["ada"]) == 0
     before = [path.stat().st_mtime_ns for path in (file, other)]
     assert erase_rows([file, other, tmp_path / "missing.parquet"], ["ada"]) == 0
     assert [path.stat().st_mtime_ns for path in (file, other)] == before

@@ -73,7 +73,7 @@ def _erase_in(path: Path, gone: pa.Array) -> int:
 
 def _named(table: pa.Table, names: Sequence[str], gone: pa.Array) -> pa.BooleanArray:
     """Whether each row names one of the users."""
-    named = pa.array([False] * table.num_rows)
+    named = pa.array([False] * table.num_rows, pa.bool_())
     for name in names:
         column = pc.is_in(table[name].cast(pa.string()), value_set=gone)
         named = pc.or_(named, column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
