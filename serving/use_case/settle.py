@@ -110,7 +110,9 @@ class Settlement:
     def _with_contacts(self, inputs: Inputs) -> Inputs:
         contacts = self.ledger.contacts(inputs.user_id, since_us=inputs.as_of_us - lookback_us(self.policy))
         if contacts is None:
-            return replace(inputs, contacts=None, degraded=(*inputs.degraded, Degradation.LEDGER_UNAVAILABLE))
+            is_erased = Degradation.USER_ERASED in inputs.degraded  # the ledger was not asked about them
+            missing = () if is_erased else (Degradation.LEDGER_UNAVAILABLE,)
+            return replace(inputs, contacts=None, degraded=(*inputs.degraded, *missing))
         return replace(inputs, contacts=contacts)
 
     def _answer(self, known: Known, inputs: Inputs, decision: Decision, *, stored: bool) -> DecisionAnswer:
