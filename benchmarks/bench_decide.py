@@ -149,9 +149,7 @@ def rows_of(figures: dict[str, list[dict[str, float]]]) -> tuple[list[dict[str, 
     alone, naive_alone, empty_alone = (figures[name][0] for name in ("alone", "naive_alone", "empty_alone"))
     rows = [
         report.row("empty route ratio", empty_ratio, "", reference="decisions/s over an empty route's requests/s"),
-        report.row(
-            "naive ratio", naive_ratio, "times", reference="naive: flat Feast features, DataFrame, TreeExplainer built once"
-        ),
+        report.row("naive ratio", naive_ratio, "times", reference="naive: flat Feast features, DataFrame, TreeExplainer built once"),
         report.row(
             "decide p50 ms", alone["p50_ms"], "ms", reference=f"empty {empty_alone['p50_ms']:.2f}, naive {naive_alone['p50_ms']:.1f}"
         ),

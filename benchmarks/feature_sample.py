@@ -57,14 +57,14 @@ def catalogue(specs: tuple[Spec, ...], *, keep: int = KEEP) -> Catalogue:
     return Catalogue(kinds=tuple(Kind(name=name, keep=keep) for name in KINDS), features=features)
 
 
-def simulated_log(n_events: int, n_users: int, *, seed: int = 7) -> pa.Table:
+def simulated_log(n_events: int, n_users: int, *, evenly: bool = False, seed: int = 7) -> pa.Table:
     """A raw log in order of arrival, as it is stored, with user and kind coded and texts hashed; without duplicates.
 
-    Activity per user is skewed; a fiftieth of the events arrives hours late; a fifth carries no session id.
+    Activity per user is skewed, or ``evenly`` spread; a fiftieth of the events arrives hours late; a fifth carries no session id.
     """
     random = np.random.default_rng(seed)
     weight = random.lognormal(0, 0.5, n_users).clip(0.2, 3)
-    user = random.choice(n_users, n_events, p=weight / weight.sum())
+    user = np.arange(n_events) % n_users if evenly else random.choice(n_users, n_events, p=weight / weight.sum())
     session = random.integers(0, SESSIONS, n_events)
     begin_us = random.integers(0, SPAN_DAYS * 86_400, (n_users, SESSIONS))[user, session] * 1_000_000
     occurred_us = START_US + begin_us + random.integers(0, 3_600_000, n_events) * 1_000

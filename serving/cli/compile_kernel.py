@@ -1,22 +1,32 @@
-"""``python -m serving.cli.compile_kernel``: compile the kernel's online half into its cache, beside other work.
+"""``python -m serving.cli.compile_kernel FOLDER``: compile the kernel into its cache.
 
-The first run on a machine compiles for half a minute; what one process compiled, the next ones load. The demo starts this while it
-simulates and imports, so that service and worker need not compile the same code, both at once.
+The first run on a machine compiles for half a minute; what one process compiled, the next ones load. `make setup` does it once. The demo
+starts it too, beside simulating and importing, for whoever installed in another way.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 
 def main() -> None:
-    """Compile what a decision needs of the product in the folder that is named."""
-    from features.core.kernel import vector
+    """Compile what decisions, the worker and training need of the product in the folder that is named."""
+    import numpy as np
+
+    from features.core.columns import EventColumns
+    from features.core.kernel import batch_vectors, vector
     from features.core.program import compile_program
+    from features.core.timeline import Timeline, merge, timeline_from_events
     from features.declarations.product_file import load_product
 
-    vector(b"", 0, compile_program(load_product(Path(sys.argv[1])).catalogue))
+    catalogue = load_product(Path(sys.argv[1])).catalogue
+    program = compile_program(catalogue)
+    vector(b"", 0, program)
+    merge(Timeline(), timeline_from_events([], catalogue.kinds), catalogue.kinds)
+    columns = {field.name: np.zeros(1, np.int16 if field.name == "kind" else np.int64) for field in fields(EventColumns)}
+    batch_vectors(EventColumns(**columns), 1, np.zeros(1, np.int64), np.zeros(1, np.int64), program)
 
 
 if __name__ == "__main__":
