@@ -104,7 +104,13 @@ class Scorer(Protocol):
         """Fingerprint of the features it was trained on."""
 
     def risk(self, vectors: FloatArray, profiles: Sequence[dict[str, object]]) -> FloatArray:
-        """Calibrated P(dropout), shape (n_users,), for vectors of shape (n_users, n_features)."""
+        """Calibrated P(dropout), shape (n_users,), for vectors of shape (n_users, n_features).
+
+        Profiles hold the ages of their instants at as_of, too (`features.core.ages`).
+        """
+
+    def segments(self, vectors: FloatArray) -> Sequence[str] | None:
+        """Learned segment of each user, by its stable id, for vectors of shape (n_users, n_features); None where it learned none."""
 
     def contributions(self, vector: FloatArray, profile: dict[str, object]) -> dict[str, float]:
         """TreeSHAP log-odds by cause for one user; with ``"base"``, the sum is the raw score."""

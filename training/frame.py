@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from features.core.ages import age_name, age_s
 from features.core.product import Attribute, AttributeType, Product
 from models.signature import ModelAttribute, Signature, profiles_from_columns
 
@@ -79,8 +80,16 @@ def to_us_array(instants: pd.Series) -> npt.NDArray[np.int64]:
 
 
 def model_attributes(product: Product) -> list[Attribute]:
-    """Profile attributes that the model sees: those not hidden from it, and no text."""
-    return [attribute for attribute in product.profile if attribute.model and attribute.type is not AttributeType.TEXT]
+    """Profile attributes as the model sees them: those not hidden from it, no text, and of an instant its age, a number."""
+    shown = [attribute for attribute in product.profile if attribute.model and attribute.type is not AttributeType.TEXT]
+    return [Attribute(name=age_name(a.name), type=AttributeType.NUMBER) if a.type is AttributeType.INSTANT else a for a in shown]
+
+
+def with_ages(product: Product, rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with a column for the age of each instant that the model may see, at each row's own as_of."""
+    as_of_us = to_us_array(rows[AS_OF]).tolist()
+    instants = [a.name for a in product.profile if a.type is AttributeType.INSTANT and a.model and a.name in rows.columns]
+    return rows.assign(**{age_name(name): [age_s(at, us) for at, us in zip(rows[name], as_of_us, strict=True)] for name in instants})
 
 
 def learn_signature(train: TrainingFrame) -> Signature:

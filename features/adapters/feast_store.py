@@ -25,6 +25,7 @@ from features.adapters.feast_online_store import (
     VersionedBytes,
 )
 from features.adapters.feast_registry import open_store
+from features.core.ages import canonical_instant
 from features.core.catalogue import Kind
 from features.core.event import from_us, to_us
 from features.core.product import AttributeType, Product
@@ -229,6 +230,8 @@ class FeastProfileStore:
         if kind is AttributeType.NUMBER and isinstance(value, int | float) and not isinstance(value, bool):
             return Value(double_val=float(value))
         if kind in {AttributeType.CATEGORY, AttributeType.TEXT} and isinstance(value, str):
+            return Value(string_val=value)
+        if kind is AttributeType.INSTANT and value == canonical_instant(value):
             return Value(string_val=value)
         raise StoreError(f"user {user_id!r}: profile attribute {name!r} is {value!r}, expected a {kind.value}")
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from features.core.catalogue import Catalogue
+from features.core.condition import Condition
 
 
 class AttributeType(StrEnum):
@@ -16,6 +17,7 @@ class AttributeType(StrEnum):
     CATEGORY = "category"
     NUMBER = "number"
     BOOLEAN = "boolean"
+    INSTANT = "instant"  # ISO 8601 in UTC; the model and conditions see its age at as_of (`features.core.ages`), never itself
     TEXT = "text"  # carried and readable by the policy (time zone, e-mail), never a model input
 
 
@@ -40,10 +42,19 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """Users whose profile has all of these values; the first segment that matches is the user's."""
+    """Users whose profile has all of these values and for whom all conditions hold; one that asks for nothing is everybody's."""
 
     name: str
-    where: Mapping[str, str | float | bool]
+    where: Mapping[str, str | float | bool] = field(default_factory=dict)
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segmentation:
+    """One way to divide the users; the first segment that matches is the user's."""
+
+    name: str
+    segments: tuple[Segment, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,5 +87,6 @@ class Product:
     causes: tuple[Cause, ...]
     label: Label
     profile: tuple[Attribute, ...] = ()
-    segments: tuple[Segment, ...] = ()
+    segments: tuple[Segment, ...] = ()  # the primary segmentation, by which thresholds differ; the first that matches is the user's
+    segmentations: tuple[Segmentation, ...] = ()  # further ones; a user has at most one segment in each
     logs: tuple[object, ...] = ()  # how to read external files; `features.declarations.log` defines them

@@ -48,6 +48,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from features.core.ages import canonical_instant
 from features.core.alias import Alias
 from features.core.catalogue import Kind
 from features.core.event import FUTURE_TOLERANCE, Event
@@ -251,6 +252,9 @@ def _trait(value: Any, attribute: Attribute) -> str | float | bool:
             fits, expected = isinstance(value, bool), "true or false"
         case AttributeType.NUMBER:
             fits, expected = _is_finite_number(value), "a finite number"
+        case AttributeType.INSTANT:
+            instant, expected = canonical_instant(value), "ISO-8601 text with a UTC offset such as 2024-05-01T10:00:00Z"
+            fits, value = instant is not None, instant or value
         case _:
             fits = is_clean_text(value) and len(value) <= MAX_TEXT_CHARS
             expected = f"text of 1 to {MAX_TEXT_CHARS} characters"

@@ -174,7 +174,8 @@ class DecisionOut(_Shape):
     reason: Reason
     risk: Annotated[float | None, Field(ge=0, le=1, description="P(no activity within the horizon), calibrated.")]
     threshold: float
-    segment: str | None
+    segment: Annotated[str | None, Field(description="In the product's primary segmentation, by which thresholds differ.")]
+    segments: Annotated[dict[str, str], Field(description="By segmentation: the product's named ones; \"learned\" is the model's.")]
     trigger: str | None
     severity: str | None
     cause: CauseOut | None

@@ -92,6 +92,7 @@ class Settlement:
         return self._answer(known, inputs, decide(inputs, self.policy), stored=False)
 
     def _inputs(self, known: Known, decision_id: str) -> Inputs:
+        segment, segments = self.reader.segments(known)
         inputs = Inputs(
             decision_id=decision_id,
             user_id=known.user_id,
@@ -101,7 +102,9 @@ class Settlement:
             risk=known.risk,
             contributions=None,
             profile=known.profile,
-            segment=self.reader.segment(known.profile),
+            segment=segment,
+            segments=segments,
+            ages=self.reader.ages(known),
             contacts=(),
             degraded=known.degraded,
         )
