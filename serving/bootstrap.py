@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from features.ingest.import_log import ImportTarget
     from models.bundle import Bundle
     from serving.consistency import ConsistencyReport
+    from serving.erasure import Erasure
     from serving.replay import Replayer
     from serving.use_case import DecisionService
 
@@ -109,22 +110,47 @@ class Installation:
     def timelines(self) -> Any:
         """Live timelines in Feast's online store."""
         from features.adapters.feast_store import FeastTimelineStore
+        from features.ingest.unified import UnifiedTimelineStore
 
-        return FeastTimelineStore(self._feature_store, kinds=self.product.catalogue.kinds, clock_us=now_us)
+        kinds = self.product.catalogue.kinds
+        inner = FeastTimelineStore(self._feature_store, kinds=kinds, clock_us=now_us)
+        return UnifiedTimelineStore(inner=inner, identities=self.identities, kinds=kinds)
 
     @cached_property
     def profiles(self) -> Any:
         """Profile attributes in Feast's online store."""
         from features.adapters.feast_store import FeastProfileStore
+        from features.ingest.unified import UnifiedProfileStore
 
-        return FeastProfileStore(self._feature_store, self.product)
+        return UnifiedProfileStore(inner=FeastProfileStore(self._feature_store, self.product), identities=self.identities)
 
     @cached_property
     def raw_log(self) -> Any:
         """Every admitted event, for ever."""
         from features.adapters.raw_log import ParquetRawLog
+        from features.ingest.unified import GuardedRawLog
 
-        return ParquetRawLog(self.settings.home.raw_dir(self.product.name))
+        inner = ParquetRawLog(self.settings.home.raw_dir(self.product.name))
+        return GuardedRawLog(inner=inner, identities=self.identities)
+
+    @cached_property
+    def identities(self) -> Any:
+        """Which ids stand for whom, and which were erased."""
+        from features.adapters.redis_identities import RedisIdentityStore
+
+        return RedisIdentityStore(self.client, product=self.product.name)
+
+    @cached_property
+    def attacher(self) -> Any:
+        """Carries out aliases."""
+        from features.adapters.alias_log import ParquetAliasLog
+        from features.ingest.unified import GuardedAliasLog
+        from serving.identity import Attacher
+
+        name = self.product.name
+        log = GuardedAliasLog(inner=ParquetAliasLog(self.settings.home.aliases_dir(name)), identities=self.identities)
+        stores = {"timelines": self.timelines, "profiles": self.profiles, "contacts": self.ledger}
+        return Attacher(product=name, identities=self.identities, log=log, **stores)
 
     @cached_property
     def exporter(self) -> Any:
@@ -132,7 +158,30 @@ class Installation:
         from serving.adapters.receipt_export import ReceiptExporter
 
         name = self.product.name
-        return ReceiptExporter(client=self.client, product=name, receipts_dir=self.settings.home.receipts_dir(name))
+        receipts_dir = self.settings.home.receipts_dir(name)
+        return ReceiptExporter(client=self.client, product=name, receipts_dir=receipts_dir, identities=self.identities)
+
+    @cached_property
+    def ledger_of_users(self) -> Any:
+        """The ledger's contents by user, for listing and erasing."""
+        from serving.adapters.redis_erasure import LedgerOfUsers
+
+        return LedgerOfUsers(client=self.client, product=self.product.name)
+
+    def erasure(self) -> Erasure:
+        """Make what erases persons."""
+        from features.adapters.erase_files import ProductFiles
+        from serving.adapters.redis_erasure import StreamOfUsers, compact
+        from serving.erasure import Erasure
+
+        name = self.product.name
+        places = {
+            "ledger": self.ledger_of_users,
+            "waiting messages": StreamOfUsers(client=self.client, product=name),
+            "timelines and profiles": self.timelines,
+            "files": ProductFiles(self.settings.home.product_dir(name)),
+        }
+        return Erasure(identities=self.identities, places=places, compact=lambda: compact(self.client))
 
     @cached_property
     def program(self) -> Any:
@@ -154,6 +203,7 @@ class Installation:
 
     def decisions(self) -> DecisionService:
         """Make the use case over all of it."""
+        from serving.identity import FollowingLedger
         from serving.use_case import DecisionService
 
         return DecisionService(
@@ -162,9 +212,10 @@ class Installation:
             scorer=self.scorer,
             timelines=self.timelines,
             profiles=self.profiles,
-            ledger=self.ledger,
+            ledger=FollowingLedger(inner=self.ledger, contact_book=self.ledger, identities=self.identities),
             program=self.program,
             archive=self.archive,
+            identities=self.identities,
         )
 
     def replayer(self, model_version: str | None = None) -> Replayer:
@@ -290,6 +341,7 @@ def build_api(opened: Installation, *, shared_by_processes: bool = False, regist
     from serving.api.app import build_app
     from serving.api.context import ApiContext
     from serving.api.metrics import Metrics
+    from serving.identity import foreseen_rejections
 
     settings, product = opened.settings, opened.product
     warm_up(opened)
@@ -298,6 +350,7 @@ def build_api(opened: Installation, *, shared_by_processes: bool = False, regist
             product=product,
             decider=opened.decisions(),
             stream=opened.stream,
+            foreseen=lambda items: foreseen_rejections(opened.identities, items),
             receipt=lambda decision_id: opened.ledger.receipt(product.name, decision_id),
             metrics=Metrics(registry, shared_by_processes=shared_by_processes),
             now_us=now_us,

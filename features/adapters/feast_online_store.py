@@ -139,6 +139,14 @@ class TimelineOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         ]
         return [reply == 1 for reply in self._run_script(config, _COMPARE_AND_SET, arguments)]
 
+    def delete_users(self, config: RepoConfig, entity_keys: Sequence[EntityKey]) -> None:
+        """Delete all that is stored of the users: one key each holds every view. Feast itself has no such operation."""
+        keys = self._generate_redis_keys_for_entities(config, list(entity_keys))
+        with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.delete(key)
+            pipe.execute()
+
     def online_write_batch(self, config: RepoConfig, table: FeatureView, data: list[Row], progress: Callable[[int], Any] | None) -> None:
         """Write rows as Feast asks for it, within the rules of the class."""
         if table.name == TIMELINE_VIEW:

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
-from features.backfill.raw_scan import scan
+from features.backfill.raw_scan import PARTS_GLOB, scan
 from features.core.event import Event
+from features.ingest.erase_rows import erase_rows
 from features.ingest.event_table import SCHEMA, event_table
 from features.ports import StoreError
 
@@ -57,13 +58,17 @@ class ParquetRawLog:
         """Store the rows of a table of `SCHEMA`, as `append` does."""
         try:
             for day, rows in _by_day(table):
-                _write_part(self.raw_dir / f"day={day}", rows)
+                write_part(self.raw_dir / f"day={day}", rows)
         except OSError as exc:
             raise StoreError(f"raw log {self.raw_dir}: a part could not be written ({exc}); check free space and permissions") from exc
 
     def scan(self) -> pa.Table:
         """Read every event once, in no particular order."""
         return scan(self.raw_dir)
+
+    def erase(self, user_ids: Sequence[str]) -> None:
+        """Remove every event of the users; each part that holds one is replaced whole."""
+        erase_rows(sorted(self.raw_dir.glob(PARTS_GLOB)), user_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,11 @@ class MemoryRawLog:
         first = rows.group_by(["user_id", "kind", "event_hash"], use_threads=False).aggregate([("row", "first")])["row_first"]
         return rows.drop_columns("row").filter(pc.is_in(rows["row"], value_set=first.combine_chunks()))
 
+    def erase(self, user_ids: Sequence[str]) -> None:
+        """Remove every event of the users."""
+        gone = pa.array(list(user_ids), pa.string())
+        self.tables[:] = [table.filter(pc.invert(pc.is_in(table["user_id"], value_set=gone))) for table in self.tables]
+
 
 def _by_day(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     """Split by the UTC day of received_at, days ascending, rows of a day in the order given."""
@@ -97,7 +107,7 @@ def _by_day(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         yield str(np.datetime64(int(number), "D")), ordered.slice(start, n_rows)
 
 
-def _write_part(folder: Path, rows: pa.Table) -> None:
+def write_part(folder: Path, rows: pa.Table) -> None:
     """Write under a temporary name, flush, rename, flush the folder: after a crash a part is whole or absent."""
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink, compression="zstd")
