@@ -180,9 +180,9 @@ def _lay_out_sets(room: Room, tables: Tables) -> None:
     for kind in range(len(tables.keep)):
         kept = min(room.kind_start[kind + 1] - room.kind_start[kind], tables.keep[kind] + tables.keep_first[kind])
         for member in range(tables.most_members[0]):
-            kind_set = np.int64(tables.member_set[kind, member])
-            if kind_set < len(tables.set_needs):
-                base[kind_set + 1] += kept
+            member_of = np.int64(tables.member_set[kind, member])
+            if member_of < len(tables.set_needs):
+                base[member_of + 1] += kept
     for kind_set in range(len(base) - 1):
         base[kind_set + 1] += base[kind_set] + 1
 
@@ -207,7 +207,7 @@ def _number(texts: Int64s, n: int, table: Matrix) -> None:
     keys[0], codes[0] = 0, 0  # "none" is in the table from the start: one branch fewer for every event
     n_texts = 0
     for i in range(n):
-        text: int = texts[i] if texts[i] != EMPTY else np.int64(1)
+        text = np.int64(texts[i] if texts[i] != EMPTY else 1)
         slot = np.uint64((text ^ (text >> 32)) & mask)
         while (keys[slot] != text) & (keys[slot] != EMPTY):
             slot = np.uint64((np.int64(slot) + 1) & mask)
