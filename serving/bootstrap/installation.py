@@ -1,14 +1,11 @@
-"""The composition root: the one place that knows every adapter, and the one reader of our own settings (STILLHERE_*).
-
-Variables of the tools underneath (MLFLOW_*, what child processes inherit) are read and set where the tool is used.
-"""
+"""One product over one Redis, and what it is made of: the settings, every adapter, the model."""
 
 from __future__ import annotations
 
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,11 +19,8 @@ from serving.policy_file import load_policy
 from serving.settings import Settings, SettingsError, read_settings
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from features.ingest.import_log import ImportTarget
     from models.bundle import Bundle
-    from serving.consistency import ConsistencyReport
     from serving.erasure import Erasure
     from serving.replay import Replayer
     from serving.use_case import DecisionService
@@ -35,8 +29,6 @@ _log = logging.getLogger(__name__)
 
 _WORKER_TIMEOUT_S = 10.0  # the worker waits rather than fails: nobody waits for it
 _SQLITE = "sqlite:///"
-_MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"  # set by BentoML for its workers
-_FEASTS_MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROCESS_DIR"
 
 
 def settings_from_environment(*, product: Path | None = None, home: Path | None = None) -> Settings:
@@ -311,96 +303,6 @@ def installation(settings: Settings, redis_url: str, *, timeout_s: float = _WORK
     return Installation(settings=settings, redis_url=redis_url, timeout_s=timeout_s, asks_registry=asks_registry)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunningApi:
-    """The app over an open installation."""
-
-    app: FastAPI
-    close: Callable[[], None]
-
-
-def start_api() -> RunningApi:
-    """Build the public app, everything loaded; for the service.
-
-    Raises
-    ------
-    SettingsError, DeclarationError, StoreError
-        If it could never serve, a Redis that may lose caps included. A Redis that is away for the moment is not such a case.
-    """
-    # Feast keeps its own metrics in a directory that it makes, and leaves behind, unless this names one.
-    if _MULTIPROCESS_DIR in os.environ:
-        os.environ.setdefault(_FEASTS_MULTIPROCESS_DIR, os.environ[_MULTIPROCESS_DIR])
-    settings = settings_from_environment()
-    opened = installation(settings, required_redis_url(settings), timeout_s=settings.redis_timeout_s)
-    opened.refuse_forgetful_redis()
-    return RunningApi(app=build_api(opened, shared_by_processes=_MULTIPROCESS_DIR in os.environ), close=opened.close)
-
-
-def build_api(opened: Installation, *, shared_by_processes: bool = False, registry: Any = None) -> FastAPI:
-    """Build the public app over an installation."""
-    from serving.api.app import build_app
-    from serving.api.context import ApiContext
-    from serving.api.metrics import Metrics
-    from serving.identity import foreseen_rejections
-
-    settings, product = opened.settings, opened.product
-    warm_up(opened)
-    return build_app(
-        ApiContext(
-            product=product,
-            decider=opened.decisions(),
-            stream=opened.stream,
-            foreseen=lambda items: foreseen_rejections(opened.identities, items),
-            receipt=lambda decision_id: opened.ledger.receipt(product.name, decision_id),
-            metrics=Metrics(registry, shared_by_processes=shared_by_processes),
-            now_us=now_us,
-            checks=lambda: _checks(opened),
-            max_body_bytes=settings.max_body_bytes,
-            threads=settings.threads,
-            empty_route=settings.empty_route,
-        )
-    )
-
-
-def warm_up(opened: Installation) -> None:
-    """Compile the kernel and load the model before the first request waits for them."""
-    import numpy as np
-
-    from features.core.kernel import vector, vectors
-
-    row = vector(b"", now_us(), opened.program)
-    vectors([b""], np.array([now_us()], dtype=np.int64), opened.program)
-    if opened.scorer is not None:
-        opened.scorer.risk(row[np.newaxis], [{}])
-        opened.scorer.contributions(row, {})
-
-
-def check_consistency(opened: Installation, *, not_after_us: int) -> ConsistencyReport:
-    """Compare every receipt up to an instant with the raw log.
-
-    Raises
-    ------
-    StoreError, LedgerError
-        If receipts or timelines cannot be read.
-    """
-    from features.backfill.columns import read_columns
-    from serving.adapters.receipt_files import exported_receipts
-    from serving.consistency import Checker
-
-    home, name = opened.settings.home, opened.product.name
-    opened.exporter.export()  # so that the newest are there
-    raw = read_columns(home.raw_dir(name), opened.product)
-    checker = Checker(
-        product=opened.product,
-        raw=raw,
-        stored=lambda user_id, timeline_hash: opened.ledger.timeline(name, user_id, timeline_hash),
-        not_after_us=not_after_us,
-    )
-    for receipts in exported_receipts(home.receipts_dir(name)):
-        checker.add(receipts)
-    return checker.report()
-
-
 def now_us() -> int:
     """Read the clock: microseconds since the Unix epoch."""
     return time.time_ns() // 1_000
@@ -417,18 +319,6 @@ def required_redis_url(settings: Settings) -> str:
     if settings.redis_url is None:
         raise SettingsError("STILLHERE_REDIS_URL is not set, expected the address of a Redis; `stillhere serve` starts one and sets it")
     return settings.redis_url
-
-
-def _checks(opened: Installation) -> dict[str, str]:
-    from features.adapters.embedded_redis import durability_problems
-    from features.ports import StoreError
-
-    try:
-        problems = durability_problems(opened.client)
-        state = f"not durable: {', '.join(problems)}" if problems else "ok"
-    except StoreError as exc:
-        state = f"unreachable ({type(exc.__cause__).__name__})"
-    return {"redis": state, "model": "missing" if opened.scorer is None else "ok"}
 
 
 def _has_registry(environ: Mapping[str, str]) -> bool:
