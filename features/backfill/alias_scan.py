@@ -48,9 +48,31 @@ def add_aliases(connection: duckdb.DuckDBPyConnection, aliases_dir: Path) -> boo
     ``held`` follows the chains: everyone along the chain of an id holds its events, known since the latest alias on the way there.
     """
     files = sorted(str(part) for part in aliases_dir.glob(ALIAS_PARTS_GLOB))
-    parts = connection.read_parquet(files) if files else connection.from_arrow(ALIAS_SCHEMA.empty_table())
+    return _add(connection, connection.read_parquet(files) if files else connection.from_arrow(ALIAS_SCHEMA.empty_table()))
+
+
+def follow_aliases(aliases: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The tables ``links`` and ``held`` of `add_aliases`, from rows of `ALIAS_SCHEMA`; duplicates allowed.
+
+    Examples
+    --------
+    >>> def alias(previous_id, user_id, second):
+    ...     return {"previous_id": previous_id, "user_id": user_id, "occurred_at": second * 1_000_000, "received_at": second * 1_000_000}
+    >>> rows = [alias("web-7", "web-8", 20), alias("web-8", "ada", 10)]
+    >>> links, held = follow_aliases(pa.Table.from_pylist(rows, schema=ALIAS_SCHEMA))
+    >>> sorted((row["id"], row["holder"], row["known_at"].second) for row in held.to_pylist())
+    [('web-7', 'ada', 20), ('web-7', 'web-8', 20), ('web-8', 'ada', 10)]
+    """
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        _add(connection, connection.from_arrow(aliases))
+        links, held = (connection.sql(f"SELECT * FROM {name}").to_arrow_table() for name in ("links", "held"))  # noqa: S608 - names of ours
+    return links, held
+
+
+def _add(connection: duckdb.DuckDBPyConnection, parts: duckdb.DuckDBPyRelation) -> bool:
     parts.create_view("alias_parts")
     connection.execute(_LINKS)
     connection.execute(_WITHOUT_CIRCLES)
     connection.execute(_HELD)
-    return connection.execute("SELECT 1 FROM links LIMIT 1").fetchone() is not None
+    return bool(connection.execute("SELECT 1 FROM links LIMIT 1").fetchall())
