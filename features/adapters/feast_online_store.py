@@ -39,8 +39,8 @@ return 1
 
 _SET_IF_NEWER = """
 local function newer(field)
-  local stored = redis.call('HGET', KEYS[1], field)
-  return not stored or tonumber(ARGV[4]) >= tonumber(stored)
+  local stored = tonumber(redis.call('HGET', KEYS[1], field) or '')
+  return not stored or tonumber(ARGV[4]) >= stored
 end
 for i = 6, #ARGV, 3 do
   if newer(ARGV[i]) then redis.call('HSET', KEYS[1], ARGV[i], ARGV[4], ARGV[i + 1], ARGV[i + 2]) end
@@ -50,7 +50,7 @@ if ARGV[5] ~= '0' then redis.call('EXPIRE', KEYS[1], ARGV[5]) end
 return 1
 """
 """KEYS: the user. ARGV: timestamp field, timestamp, row's change field, change in microseconds, ttl in seconds, then for each attribute its
-change field, its value field and its value."""
+change field, its value field and its value. An instant that is not there or cannot be read is older than any."""
 
 Row: TypeAlias = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 

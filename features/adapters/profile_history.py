@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.adapters.raw_log import flush_folder
+from features.ingest.durable import flush_folder
 from features.ingest.erase_rows import erase_rows
 
 _CHANGES = pa.schema([("user_id", pa.string()), ("attribute", pa.string()), ("value", pa.string()), ("changed_us", pa.int64())])

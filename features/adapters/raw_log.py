@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
-from features.backfill.raw_scan import PARTS_GLOB, scan
+from features.adapters.compaction import erase_users
+from features.backfill.raw_scan import scan
 from features.core.event import Event
-from features.ingest.erase_rows import erase_rows
+from features.ingest.durable import flush_folder
 from features.ingest.event_table import SCHEMA, event_table
 from features.ports import StoreError
 
@@ -68,7 +69,7 @@ class ParquetRawLog:
 
     def erase(self, user_ids: Sequence[str]) -> None:
         """Remove every event of the users; each part that holds one is replaced whole."""
-        erase_rows(sorted(self.raw_dir.glob(PARTS_GLOB)), user_ids)
+        erase_users(self.raw_dir, user_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +124,3 @@ def write_part(folder: Path, rows: pa.Table) -> None:
         os.fsync(file.fileno())
     temporary.replace(part)
     flush_folder(folder)
-
-
-def flush_folder(folder: Path) -> None:
-    """Make a folder's entries survive a power cut: what was created or renamed in it before this call."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

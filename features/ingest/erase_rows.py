@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
+from io import StringIO
 from pathlib import Path
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from features.ingest.durable import flush_folder
 from features.ports import StoreError
 
 ID_COLUMNS = ("user_id", "previous_id")
 """Columns of our Parquet files that hold ids of users."""
 
 
-def erase_rows(paths: Iterable[Path], user_ids: Sequence[str]) -> int:
-    """Remove the rows that name one of the users in a column of `ID_COLUMNS`; returns how many.
+def erase_rows(paths: Iterable[Path], user_ids: Sequence[str], *, in_any_column: bool = False) -> int:
+    """Remove the rows of Parquet files that name one of the users; returns how many.
 
     Files without such rows are not touched, files that are not there are skipped, and a part without rows left is removed.
+
+    Parameters
+    ----------
+    in_any_column
+        For files that are not ours: look into every column of texts, not only those of `ID_COLUMNS`.
 
     Raises
     ------
@@ -29,13 +38,18 @@ def erase_rows(paths: Iterable[Path], user_ids: Sequence[str]) -> int:
         If a file cannot be read or replaced; those before it are done, and doing it again is safe.
     """
     gone = pa.array(list(user_ids), pa.string())
-    return sum(_wrapped(path, lambda path: _erase_in(path, gone)) for path in paths)
+    return sum(_wrapped(path, lambda path: _erase_in(path, gone, in_any_column=in_any_column)) for path in paths)
 
 
-def erase_lines(paths: Iterable[Path], user_ids: Sequence[str]) -> int:
+def erase_lines(paths: Iterable[Path], user_ids: Sequence[str], *, as_records: bool = False) -> int:
     r"""Remove the lines of text files (also ``.gz``) that hold one of the ids as a whole word; returns how many.
 
-    For files that hold rows as they came: rejected rows, and logs that wait to be imported.
+    For files that hold rows as they came: rejected rows, and logs that wait to be imported. Ids are found as CSV and JSON write them, too.
+
+    Parameters
+    ----------
+    as_records
+        For CSV that is well-formed, which logs need not be: lines that quotes hold together go together.
 
     Raises
     ------
@@ -53,12 +67,21 @@ def erase_lines(paths: Iterable[Path], user_ids: Sequence[str]) -> int:
     """
     if not user_ids:
         return 0
-    named = re.compile(rb"(?<![\w.@-])(?:" + b"|".join(re.escape(user_id.encode()) for user_id in user_ids) + rb")(?![\w@-])")
-    return sum(_wrapped(path, lambda path: _erase_lines_in(path, named)) for path in paths)
+    forms = sorted({re.escape(form) for user_id in user_ids for form in _written(user_id)})
+    named = re.compile(rf"(?<![\w.@-])(?:{'|'.join(forms)})(?![\w@-]|\.\w)")
+    return sum(_wrapped(path, lambda path: _erase_lines_in(path, named, as_records=as_records)) for path in paths)
 
 
-def _erase_in(path: Path, gone: pa.Array) -> int:
-    names = [name for name in ID_COLUMNS if name in pq.read_schema(path).names]
+def _written(user_id: str) -> set[str]:
+    """An id as text, JSON and CSV hold it, and CSV of these: rejected rows are quoted once more."""
+    as_json = [orjson.dumps(user_id).decode()[1:-1], json.dumps(user_id)[1:-1]]  # the second escapes what is not ASCII
+    once = {form for text in (user_id, *as_json) for form in (text, text.replace('"', '""'))}
+    return once | {form.replace('"', '""') for form in once}
+
+
+def _erase_in(path: Path, gone: pa.Array, *, in_any_column: bool) -> int:
+    schema = pq.read_schema(path)
+    names = [field.name for field in schema if field.name in ID_COLUMNS or (in_any_column and _is_text(field.type))]
     if not names or not _named(pq.ParquetFile(path).read(columns=names), names, gone).true_count:
         return 0
     table = pq.ParquetFile(path).read()
@@ -66,6 +89,7 @@ def _erase_in(path: Path, gone: pa.Array) -> int:
     kept = table.filter(pc.invert(named))
     if kept.num_rows == 0 and path.name.startswith("part-"):
         path.unlink()
+        flush_folder(path.parent)
     else:
         _replace(path, lambda temporary: pq.write_table(kept, temporary, compression="zstd"))
     return int(table.num_rows - kept.num_rows)
@@ -80,23 +104,49 @@ def _named(table: pa.Table, names: Sequence[str], gone: pa.Array) -> pa.BooleanA
     return named
 
 
-def _erase_lines_in(path: Path, named: re.Pattern[bytes]) -> int:
-    content = path.read_bytes()
+def _is_text(kind: pa.DataType) -> bool:
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(value) or pa.types.is_large_string(value))
+
+
+def _erase_lines_in(path: Path, named: re.Pattern[str], *, as_records: bool) -> int:
     is_packed = path.suffix == ".gz"
-    lines = (gzip.decompress(content) if is_packed else content).splitlines(keepends=True)
+    content = gzip.decompress(path.read_bytes()) if is_packed else path.read_bytes()
+    lines = list(StringIO(content.decode("utf-8", "surrogateescape"), newline=""))
+    if as_records:
+        lines = _records(lines)
     kept = [line for line in lines if not named.search(line)]
     if len(kept) < len(lines):
-        text = b"".join(kept)
+        text = "".join(kept).encode("utf-8", "surrogateescape")
         _replace(path, lambda temporary: temporary.write_bytes(gzip.compress(text) if is_packed else text))
     return len(lines) - len(kept)
 
 
+def _records(lines: Iterable[str]) -> list[str]:
+    """Join lines until their quotes are closed.
+
+    Examples
+    --------
+    >>> _records(['1,"a', ' b"', '2,c'])
+    ['1,"a b"', '2,c']
+    """
+    records, is_open = list[str](), False
+    for line in lines:
+        if is_open:
+            records[-1] += line
+        else:
+            records.append(line)
+        is_open ^= line.count('"') % 2 == 1
+    return records
+
+
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.erasing")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     write(temporary)
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(path)
+    flush_folder(path.parent)
 
 
 def _wrapped(path: Path, erase: Callable[[Path], int]) -> int:

@@ -108,7 +108,7 @@ class ReceiptExporter:
 
     def _erase_again(self) -> None:
         """Take back what an erasure overtook: it empties the files once, perhaps before these were written."""
-        if self.identities is not None:
+        if self.identities is not None and self._unchecked:
             standing = self.identities.standing(sorted(self._unchecked))
             if erased := [user_id for user_id, known in standing.items() if known.is_erased]:
                 erase_rows(sorted(self.receipts_dir.glob("day=*/part-*.parquet")), erased)

@@ -166,12 +166,14 @@ class Installation:
         from serving.adapters.redis_erasure import StreamOfUsers, compact
         from serving.erasure import Erasure
 
-        name = self.product.name
+        name, home = self.product.name, self.settings.home
+        folders = {"raw_dir": home.raw_dir(name), "rejected_dir": home.rejected_dir(name), "incoming_dir": home.incoming_dir(name)}
+        files = ProductFiles(product_dir=home.product_dir(name), **folders)
         places = {
             "ledger": self.ledger_of_users,
             "waiting messages": StreamOfUsers(client=self.client, product=name),
             "timelines and profiles": self.timelines,
-            "files": ProductFiles(self.settings.home.product_dir(name)),
+            "files": files,
         }
         return Erasure(identities=self.identities, places=places, compact=lambda: compact(self.client))
 

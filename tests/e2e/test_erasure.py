@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -10,11 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from features.adapters.compaction import compact
 from features.adapters.embedded_redis import EmbeddedRedis
 from features.adapters.feast_history import history_of
 from features.backfill.columns import read_columns
 from features.backfill.snapshots import build_snapshots
 from features.ports import StoreError
+from serving import bootstrap
 from serving.adapters.event_stream import RedisEventStream
 from tests.installed_world import InstalledWorld
 
@@ -38,6 +43,8 @@ def world(tmp_path):
 def lived(world):
     """A life that leaves something in every place that there is."""
     ada, phone, tablet = IDS
+    world.send(*(world.event(user_id, "login") for user_id in (*IDS, OTHER)))
+    compact(world.home.raw_dir("onboarding"), today=world.now.date() + timedelta(days=1))  # later events make parts beside
     for user_id in (phone, ada, OTHER):
         world.send(world.identify(user_id, device="web"), *(world.event(user_id, "login_failed") for _ in range(3)))
         assert world.decide(user_id)["action"] == "send"
@@ -52,6 +59,18 @@ def lived(world):
     assert len(taker.read(limit=10, block_ms=1)) == 1  # in the hands of another worker
     world.opened.exporter.export()
     files_of_every_kind(world)
+    left_by_the_killed(world)
+
+
+def left_by_the_killed(world):
+    """What a worker, an export and a compaction leave when they are killed while they write."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    product_dir = world.home.product_dir("onboarding")
+    for part in [*product_dir.rglob("part-*.parquet")]:
+        part.with_name(f".{part.name}.{ended.pid}").write_bytes(part.read_bytes() + IDS[0].encode())
+    (product_dir / "raw" / ".compaction.spill").mkdir()
+    (product_dir / "raw" / ".compaction.spill" / "duckdb_temp.block").write_text(IDS[1])
 
 
 def files_of_every_kind(world):
@@ -115,9 +134,28 @@ def test_nothing_of_a_person_is_left_anywhere_and_others_keep_everything(world):
 
     assert set(world.opened.erasure().erase(IDS[2])) == set(IDS)
     assert {user_id: holders(world, user_id) for user_id in IDS} == NOWHERE
-    assert holders(world, OTHER) == [place for place in places[OTHER] if place != "stillhere:onboarding:dead"]  # it named a phone, too
+    gone = {"stillhere:onboarding:dead"} | {place for place in places[OTHER] if "/." in place}  # named a phone, too; left by the killed
+    assert holders(world, OTHER) == [place for place in places[OTHER] if place not in gone]
     raw = read_columns(world.home.raw_dir("onboarding"), world.opened.product)
     assert raw.user_ids.tolist() == [OTHER]
+    report = bootstrap.check_consistency(world.opened, not_after_us=world.now_us)
+    assert (report.is_consistent, report.receipts) == (True, 1)
+
+
+def test_what_cannot_be_read_of_a_person_is_erased_too_and_no_log_names_them(world, caplog):
+    ada, phone, tablet = IDS
+    lived(world)
+    for key in world.opened.client.scan_iter("*"):
+        if any(user_id.encode() in key and b"stillhere" not in key for user_id in (ada, phone)):
+            fields = world.opened.client.hkeys(key)
+            world.opened.client.hset(key, mapping=dict.fromkeys(fields, b"\xff rubbish"))
+    world.send(*(world.event(user_id, "login") for user_id in (*IDS, OTHER)), world.alias("watch-1", ada), world.identify(phone))
+    assert {reason.partition(":")[0] for _, reason in world.opened.stream.dead_letters()} >= {"unreadable_timeline"}
+    assert all("features_unavailable" in world.decide(user_id)["degraded"] for user_id in IDS)
+    world.opened.exporter.export()
+    assert set(world.opened.erasure().erase(tablet)) == {*IDS, "watch-1"}
+    assert {user_id: holders(world, user_id) for user_id in IDS} == NOWHERE
+    assert [user_id for user_id in IDS if user_id in caplog.text] == []
 
 
 def test_nothing_that_arrives_later_brings_an_erased_person_back(world):

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import csv
 import gzip
+import json
+import os
+import subprocess
+import sys
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -58,12 +64,54 @@ def test_lines_go_where_the_id_is_a_whole_word(tmp_path, user_id):
     assert erase_lines([plain], []) == 0
 
 
+def files_of(folder):
+    return ProductFiles(product_dir=folder, raw_dir=folder / "raw", rejected_dir=folder / "rejected", incoming_dir=folder / "incoming")
+
+
+@pytest.mark.parametrize("user_id", ["Zoë", 'O"Hara', "a\\b", "ada"])
+def test_ids_are_found_as_csv_and_json_write_them_and_records_go_whole(tmp_path, user_id):
+    file = tmp_path / "rows.csv"
+    rows = [json.dumps({"u": user_id, "note": "n"}), orjson.dumps({"u": user_id}).decode(), f"1;{user_id}\nits second line", user_id]
+    with file.open("w", newline="", encoding="utf-8") as out:
+        csv.writer(out).writerows([["line", "row"], *([n, row] for n, row in enumerate(rows)), [9, "kept\nwith its second line"]])
+    assert erase_lines([file], [user_id], as_records=True) == 4
+    with file.open(newline="", encoding="utf-8") as left:
+        assert list(csv.reader(left)) == [["line", "row"], ["9", "kept\nwith its second line"]]
+
+
+def test_a_longer_id_that_begins_or_ends_alike_is_another(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("ada.lovelace\nmy.ada\nÉada\nada's\nThis is ada.\n", encoding="utf-8")
+    erase_lines([file], ["ada"])
+    assert file.read_text(encoding="utf-8") == "ada.lovelace\nmy.ada\nÉada\n"
+
+
+def test_what_killed_writers_left_is_removed_and_what_living_ones_write_is_not(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    left = [
+        tmp_path / "receipts" / f".00ff.{ended.pid}",
+        tmp_path / "feast" / "profile_changes" / f".part-1.parquet.{ended.pid}-140",
+        tmp_path / "raw" / "day=2026-03-01" / f".part-2.parquet.{ended.pid}",
+        tmp_path / "raw" / "day=2026-03-01" / f".part-compact-{os.getpid()}",  # whoever holds the log's lock is no compaction
+        tmp_path / "raw" / ".compaction.spill" / "duckdb_temp_block-1.block",
+    ]
+    stay = [tmp_path / "receipts" / f".00fe.{os.getpid()}", tmp_path / "receipts" / "part-1.7"]
+    for file in (*left, *stay):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("ada")
+    files_of(tmp_path).erase(["ada"])
+    assert [file for file in (*left, *stay) if file.exists()] == stay
+
+
 def test_all_files_of_a_product_are_covered_without_being_listed(tmp_path):
     files = [write(tmp_path / name / "x.parquet", user_id=["ada", "ben"]) for name in ("raw/day=2026-03-01", "something/new", "labels")]
     (tmp_path / "rejected").mkdir()
     (tmp_path / "rejected" / "rows.csv").write_text("1,ada\n2,ben\n")
     (tmp_path / "bundles").mkdir()
     (tmp_path / "bundles" / "card.csv").write_text("ada\n")
-    assert ProductFiles(tmp_path).erase(["ada"]) == 4
+    theirs = write(tmp_path / "incoming" / "log.parquet", who=["ada", "ben"], n=[1, 2])
+    assert files_of(tmp_path).erase(["ada"]) == 5
+    assert pq.ParquetFile(theirs).read().to_pylist() == [{"who": "ben", "n": 2}]
     assert all(pq.ParquetFile(file).read()["user_id"].to_pylist() == ["ben"] for file in files)
     assert (tmp_path / "bundles" / "card.csv").read_text() == "ada\n"

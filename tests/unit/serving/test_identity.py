@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import pytest
 
+from features.adapters.memory import MemoryProfileStore
 from features.adapters.memory_identities import MemoryIdentityStore
 from features.core.alias import Alias
 from features.core.event import to_us
 from features.core.timeline import unpack
-from features.ports import StoreError
+from features.ingest.unified import UnifiedProfileStore
+from features.ports import StoredTimeline, StoreError, UnreadableUsersError
 from serving.adapters.memory_ledger import MemoryLedger
 from serving.api.events import stream_body
 from serving.identity import FollowingLedger, foreseen_rejections, whom
@@ -119,6 +121,58 @@ def test_attributes_of_an_id_are_carried_to_the_end_of_the_chain_and_never_repla
     publish(world, identify("phone", traits={"plan": "enterprise", "cohort": "2026-03"}), late_us=9)
     settled(world)
     assert world.stored_profiles.read(["ada"]) == [{"plan": "free", "device": "mobile", "cohort": "2026-03"}]
+
+
+def unreadable(world, user_id):
+    world.stored_timelines._rows[user_id] = StoredTimeline(packed=b"rubbish", version_us=1)
+
+
+@pytest.mark.parametrize("broken", ["phone", "ada"])
+def test_a_timeline_that_cannot_be_read_stops_nobody_and_its_alias_and_events_are_there_for_a_rebuild(onboarding, broken):
+    world = UnifiedWorld(onboarding)
+    reserved = contact(at_us=NOON_US, decision_id="d1")
+    sent = Commit(decision_id="d1", user_id="phone", receipt=b"{}", timeline_hash="t", timeline=b"", contact=reserved)
+    world.ledger.commit(onboarding.name, sent)
+    publish(world, event(1), event(2, "ada"), identify("phone", traits={"plan": "team"}))
+    settled(world)
+    unreadable(world, broken)
+    publish(world, alias(), event(3, "ben"))
+    settled(world)
+    publish(world, event(4), event(5, "ben"), late_us=9)
+    settled(world)
+    assert [reason.partition(":")[0] for _, reason in world.stream.dead_letters()] == ["unreadable_timeline"] * 2
+    assert unpack(world.packed("ben")).n_events == 2
+    assert [(one.previous_id, one.user_id) for one in world.stored_aliases.aliases] == [("phone", "ada")]
+    assert sorted(world.stored_events.scan()["user_id"].to_pylist()) == ["ada", "ben", "ben", "phone", "phone"]
+    assert world.stored_profiles.read(["ada"]) == [{"plan": "team"}]
+    assert [one.decision_id for one in world.ledger.contacts(onboarding.name, "ada", since_us=0)] == ["d1"]
+    assert unpack(world.packed("ada" if broken == "phone" else "phone")).n_events == 2
+
+
+class SomeUnreadable(MemoryProfileStore):
+    """Profiles of which one cannot be read."""
+
+    broken = ""
+
+    def read(self, user_ids):
+        if self.broken in user_ids:
+            raise UnreadableUsersError("profile", [self.broken])
+        return super().read(user_ids)
+
+
+@pytest.mark.parametrize("broken", ["phone", "laptop"])
+def test_a_profile_that_cannot_be_read_gives_and_takes_nothing_and_stops_nobody(onboarding, broken):
+    world = UnifiedWorld(onboarding)
+    world.profiles = UnifiedProfileStore(inner=(stored := SomeUnreadable()), identities=world.identities)
+    publish(world, identify("phone"))
+    settled(world)
+    stored.broken = broken
+    publish(world, alias("phone", "laptop"), alias("laptop", "ada"), identify("phone", traits={"plan": "team"}), identify("ben"))
+    settled(world)
+    assert world.stream.dead_letters() == []
+    assert stored.read(["ben"]) == [{"plan": "free"}]
+    stored.broken = ""
+    assert stored.read(["phone"]) == [{"plan": "team"}]
 
 
 def test_a_worker_that_cannot_attach_buries_aliases(onboarding):
