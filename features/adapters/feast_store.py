@@ -147,7 +147,7 @@ class FeastTimelineStore:
             pending = {user_id: updates[user_id] for user_id in lost}
             self._pause_s(random.uniform(0, min(_LONGEST_PAUSE_S, 0.0005 * 2**attempt)))  # noqa: S311 - to part writers, not to hide anything
         raise StoreError(
-            f"{len(pending)} timelines not stored, first {next(iter(pending))!r}: lost against other writers {_ATTEMPTS} times; retry"
+            f"{len(pending)} timelines not stored: lost against other writers {_ATTEMPTS} times; retry"  # not whose: it goes into logs
         )
 
     def _attempt(self, updates: Mapping[str, Timeline], unreadable: set[str] | None) -> list[str]:

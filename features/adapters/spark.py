@@ -76,8 +76,8 @@ def spark_vectors(
     spine
         With the columns ``user_id`` and ``as_of`` (timestamp); a row that is there twice comes out twice.
     aliases
-        The log of aliases: its folder, or a DataFrame in its layout, duplicates allowed. Default: where ``raw`` is a `Path`, the folder
-        ``aliases`` beside it, as on one machine; else none.
+        The log of aliases: its folder, or a DataFrame in its layout, duplicates allowed. Default: where ``raw`` is a folder of this
+        machine, ``aliases`` beside it, as without Spark; else none.
     rows_per_call
         About how many events and rows are in memory at once; one person's are never divided.
 
@@ -181,8 +181,8 @@ def _answer(rows: pa.Table, product: Product) -> pa.Table:
 
 def _aliases(spark: SparkSession, raw: DataFrame | str | Path, aliases: DataFrame | str | Path | None) -> pa.Table:
     """The log of aliases, here."""
-    if aliases is None and isinstance(raw, Path):
-        aliases = raw.with_name("aliases")
+    if aliases is None and isinstance(raw, str | Path) and "://" not in str(raw):
+        aliases = Path(raw).with_name("aliases")
     if aliases is None or (isinstance(aliases, Path) and next(aliases.glob(ALIAS_PARTS_GLOB), None) is None):
         return ALIAS_SCHEMA.empty_table()
     frame = spark.read.parquet(str(aliases)) if isinstance(aliases, str | Path) else aliases
