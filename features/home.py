@@ -41,6 +41,10 @@ class Home:
         """Hold the raw log: ``day=YYYY-MM-DD/part-*.parquet``."""
         return self.product_dir(product) / "raw"
 
+    def aliases_dir(self, product: str) -> Path:
+        """The log of aliases, beside the raw log: ``part-*.parquet``."""
+        return self.product_dir(product) / "aliases"
+
     def receipts_dir(self, product: str) -> Path:
         """Receipts exported from the ledger."""
         return self.product_dir(product) / "receipts"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
+from features.core.alias import Alias
 from features.core.event import Event
 from features.core.timeline import Timeline
 
@@ -67,6 +69,9 @@ class TimelineStore(Protocol):
     def rebuild(self, updates: Mapping[str, Timeline]) -> None:
         """As `merge`, but a stored timeline that cannot be read is replaced by the update."""
 
+    def erase(self, user_ids: Sequence[str]) -> None:
+        """Remove the users' timelines; unknown users are no error."""
+
 
 class ProfileStore(Protocol):
     """The newest value of every profile attribute."""
@@ -86,9 +91,72 @@ class ProfileStore(Protocol):
     def write_history(self, history: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> None:
         """Set attributes as of many instants: changed_us -> user -> attributes; what an import of past changes wants."""
 
+    def erase(self, user_ids: Sequence[str]) -> None:
+        """Remove all attributes of the users; unknown users are no error."""
+
 
 class RawLog(Protocol):
     """Every admitted event, for ever; the source of every training set."""
 
     def append(self, events: Sequence[Event]) -> None:
         """Durable once this returns. The same event twice is stored twice and read once."""
+
+    def erase(self, user_ids: Sequence[str]) -> None:
+        """Remove every event of the users; others' events stay readable throughout."""
+
+
+class AliasLog(Protocol):
+    """Every accepted alias, for ever; with the raw log, the source of every training set."""
+
+    def append(self, aliases: Sequence[Alias]) -> None:
+        """Durable once this returns. The same alias twice is stored twice and read once."""
+
+    def erase(self, user_ids: Sequence[str]) -> None:
+        """Remove every alias that names one of the users."""
+
+
+class AliasRefusal(StrEnum):
+    """Why an alias is not accepted."""
+
+    CONFLICT = "alias_conflict"  # the previous id is attached to another user already
+    CYCLE = "alias_cycle"  # the user is, or stands for, the previous id itself
+    ERASED = "user_erased"  # one of the two ids was erased
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Whom an id is attached to, and since when."""
+
+    user_id: str
+    known_us: int  # earliest received_at of the alias
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is special about an id."""
+
+    link: Link | None = None
+    is_erased: bool = False
+
+
+class IdentityStore(Protocol):
+    """Which ids stand for whom, and which were erased. Every method raises `StoreError` when the store cannot be reached.
+
+    Whoever writes something under an id writes first and asks for its standing afterwards; an alias or an erasure is recorded here first
+    and acts on what is stored afterwards. So of two that run at once at least one sees the other.
+    """
+
+    def claim(self, alias: Alias) -> AliasRefusal | None:
+        """Attach, atomically and durably; the first accepted alias of a previous id wins. The same one again is accepted again."""
+
+    def standing(self, user_ids: Sequence[str]) -> dict[str, Standing]:
+        """Standing of the ids that are attached or erased; all others are left out. One round trip."""
+
+    def ids_of(self, user_id: str) -> tuple[str, ...]:
+        """All ids of the person whom ``user_id`` is one of: the one all others are attached to first."""
+
+    def mark_erased(self, user_id: str) -> tuple[str, ...]:
+        """`ids_of`, all of them marked as erased in the same atomic step; no alias of theirs is accepted any more."""
+
+    def forget(self, user_ids: Sequence[str]) -> None:
+        """Remove the ids from all links; the marks of erasure (which do not hold the ids) stay."""

@@ -17,6 +17,7 @@ from models.attribution import BASE, by_cause
 from models.calibration import Calibration
 from models.errors import CorruptBundleError, ModelError
 from models.risk import RiskModel
+from models.segments import SegmentModel
 from models.signature import Signature
 
 FloatArray = npt.NDArray[np.float64]
@@ -26,6 +27,8 @@ MANIFEST = "manifest.json"
 REGISTRATION = "registration.json"
 """Written beside the bundle by whoever fetched it from the registry: ``{"version": "onboarding/3"}``; not part of the bundle."""
 _FILES = ("model.txt", "calibration.json", "signature.json", "causes.json")
+_SEGMENTS = "segments.json"
+"""Only where training learned segments; bundles older than these have none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,7 @@ class BundleContent:
     signature: Signature
     calibration: Calibration
     causes: Mapping[str, str]  # cause of every model input, features and attributes alike
+    segments: SegmentModel | None = None
     about: Mapping[str, Any] = field(default_factory=dict)  # for people: horizon, spans, run id
 
 
@@ -50,6 +54,7 @@ class Bundle:
     causes: tuple[str, ...]  # of each input, in row order
     model: RiskModel
     about: Mapping[str, Any]
+    segment_model: SegmentModel | None = None
 
     @property
     def feature_fingerprint(self) -> str:
@@ -63,6 +68,10 @@ class Bundle:
     def raw_scores(self, vectors: FloatArray, profiles: Sequence[Mapping[str, object]]) -> FloatArray:
         """Log-odds before calibration, shape (n_users,): what the contributions sum to."""
         return self.model.raw_scores(self.signature.encode(vectors, profiles))
+
+    def segments(self, vectors: FloatArray) -> list[str] | None:
+        """Learned segment of each user, by its stable id, for vectors of shape (n_users, n_features); None where none were learned."""
+        return None if self.segment_model is None else self.segment_model.assign(vectors)
 
     def contributions(self, vector: FloatArray, profile: Mapping[str, object]) -> dict[str, float]:
         """TreeSHAP log-odds by cause for one user, vector of shape (n_features,); with ``"base"``, the sum is the raw score.
@@ -89,9 +98,11 @@ def write_bundle(folder: Path, content: BundleContent) -> Path:
         "signature.json": _json(content.signature.to_json()),
         "causes.json": _json(dict(content.causes)),
     }
+    if content.segments is not None:
+        files[_SEGMENTS] = _json(content.segments.to_json())
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
-    hashes = {name: _sha256(folder / name) for name in _FILES}
+    hashes = {name: _sha256(folder / name) for name in files}
     manifest = {"format": FORMAT, "product": content.product, "about": dict(content.about), "files": hashes}
     (folder / MANIFEST).write_text(_json(manifest), encoding="utf-8")
     return folder
@@ -106,7 +117,7 @@ def verify_bundle(folder: Path) -> dict[str, Any]:
         Naming the file that is missing, changed or not listed.
     """
     manifest = _read_manifest(folder)
-    for name in _FILES:
+    for name in dict.fromkeys((*_FILES, *manifest["files"])):
         expected = manifest["files"].get(name)
         if expected is None:
             raise CorruptBundleError(f"bundle {folder}: {MANIFEST} lists no {name}; fetch the bundle again, or train again")
@@ -148,6 +159,7 @@ def load_bundle(folder: Path, product: Product | None = None) -> Bundle:
         causes=_causes_in_order(_read_json(folder / "causes.json"), signature),
         model=RiskModel((folder / "model.txt").read_text(encoding="utf-8"), len(signature.input_names)),
         about=manifest["about"],
+        segment_model=_segment_model(folder, manifest, signature),
     )
 
 
@@ -158,6 +170,12 @@ def _causes_in_order(causes: Mapping[str, str], signature: Signature) -> tuple[s
     if BASE in causes.values():
         raise ModelError(f"a cause is called {BASE!r}, which names the expected score itself; rename it in product.yaml")
     return tuple(causes[name] for name in signature.input_names)
+
+
+def _segment_model(folder: Path, manifest: Mapping[str, Any], signature: Signature) -> SegmentModel | None:
+    if _SEGMENTS not in manifest["files"]:
+        return None
+    return SegmentModel.from_json(_read_json(folder / _SEGMENTS), signature.feature_names)
 
 
 def _version(folder: Path, manifest: Mapping[str, Any]) -> str:

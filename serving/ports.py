@@ -70,6 +70,18 @@ class Ledger(Protocol):
         """Delivery orders not yet taken by a sender; each user's in the order of their commits."""
 
 
+class ContactBook(Protocol):
+    """Hands contacts on from one id of a person to another."""
+
+    def adopt(self, product: str, previous_id: str, user_id: str) -> None:
+        """Copy every contact of the previous id to the user; doing it again changes nothing, and an erased user gets none.
+
+        Raises
+        ------
+        LedgerError
+        """
+
+
 class PolicyArchive(Protocol):
     """Every policy that ever decided, by the hash of its content; so that replay finds the one that a receipt names."""
 
@@ -92,7 +104,13 @@ class Scorer(Protocol):
         """Fingerprint of the features it was trained on."""
 
     def risk(self, vectors: FloatArray, profiles: Sequence[dict[str, object]]) -> FloatArray:
-        """Calibrated P(dropout), shape (n_users,), for vectors of shape (n_users, n_features)."""
+        """Calibrated P(dropout), shape (n_users,), for vectors of shape (n_users, n_features).
+
+        Profiles hold the ages of their instants at as_of, too (`features.core.ages`).
+        """
+
+    def segments(self, vectors: FloatArray) -> Sequence[str] | None:
+        """Learned segment of each user, by its stable id, for vectors of shape (n_users, n_features); None where it learned none."""
 
     def contributions(self, vector: FloatArray, profile: dict[str, object]) -> dict[str, float]:
         """TreeSHAP log-odds by cause for one user; with ``"base"``, the sum is the raw score."""

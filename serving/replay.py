@@ -115,7 +115,7 @@ class Replayer:
             return _unchecked(f"the features at hand are not {recorded['versions']['features']}")
         # A receipt's keys are sorted; the model wants the catalogue's order.
         row = np.array([[inputs.features[name] for name in self.program.catalogue.feature_names]])
-        again = float(self.scorer.risk(row, [dict(inputs.profile)])[0])
+        again = float(self.scorer.risk(row, [{**inputs.profile, **inputs.ages}])[0])
         difference = abs(again - inputs.risk)
         outcome = Outcome.SAME if difference <= SCORE_TOLERANCE else Outcome.DIFFERENT
         return Part(outcome=outcome, detail=f"differs by {difference:.3g}, allowed {SCORE_TOLERANCE:g}")

@@ -16,17 +16,21 @@ from typing import Protocol
 import orjson
 
 from features.adapters.memory import MemoryTimelineStore
+from features.core.alias import Alias
 from features.core.event import Event, from_us
 from features.core.product import Product
 from features.ingest.admission import ProfileChange, admit_item
 from features.ingest.merge_batch import merge_events
 from features.ingest.rejection import Rejection
 from features.ingest.sinks import changes_by_instant
-from features.ports import ProfileStore, RawLog, StoreError, TimelineStore, UnreadableUsersError
+from features.ports import AliasRefusal, ProfileStore, RawLog, StoreError, TimelineStore, UnreadableUsersError
 from serving import bootstrap
+from serving.identity import Attacher, alias_rejection
 from serving.ports import EventStream, EventStreamError, StreamEntry
 
 _log = logging.getLogger(__name__)
+
+Item = Event | ProfileChange | Alias
 
 _BATCH = 500  # entries of each partition per read
 _MAX_UNLOGGED = 5_000  # entries gathered before the raw log is written whatever the delay
@@ -64,7 +68,9 @@ class Worker:
     now_us: Callable[[], int]
     log_delay_us: int = 2_000_000
     export_every_us: int = 5_000_000
+    attacher: Attacher | None = None  # None: aliases are buried
     _unlogged: list[Event] = field(default_factory=list)
+    _unlogged_aliases: list[Alias] = field(default_factory=list)
     _unacknowledged: list[StreamEntry] = field(default_factory=list)
     _oldest_us: int = 0  # when the first of `_unlogged` was taken
     _exported_us: int = 0
@@ -117,33 +123,33 @@ class Worker:
     def _apply(self, entries: Sequence[StreamEntry]) -> None:
         if not entries:
             return
-        events: list[Event] = []
-        changes: list[ProfileChange] = []
-        good: list[tuple[StreamEntry, str | None]] = []  # with the user of an event
-        for entry in entries:
-            admitted = read_entry(entry, self.product)
-            if isinstance(admitted, Rejection):
-                self._bury(entry, admitted)
-                continue
-            if isinstance(admitted, Event):
-                events.append(admitted)
-                good.append((entry, admitted.user_id))
-            else:
-                changes.append(admitted)
-                good.append((entry, None))
+        admitted = self._admitted(entries)
+        events = [item for _, item in admitted if isinstance(item, Event)]
+        changes = [item for _, item in admitted if isinstance(item, ProfileChange) and item.attributes]
         if changes:
             self.profiles.write_history(changes_by_instant(changes))
         unreadable = self._merge(events)
         if unreadable:
             # Events that are in the raw log are what a rebuild brings back; so they are logged before they are buried.
             self.raw_log.append([event for event in events if event.user_id in unreadable])
-            self._bury_all([(entry, user_id) for entry, user_id in good if user_id in unreadable])
+        good = [entry for entry, item in admitted if self._is_applied(entry, item, unreadable)]
         self._oldest_us = self._oldest_us if self._unacknowledged else self.now_us()
         self._unlogged += [event for event in events if event.user_id not in unreadable]
-        self._unacknowledged += [entry for entry, user_id in good if user_id not in unreadable]
+        self._unacknowledged += good
+
+    def _admitted(self, entries: Sequence[StreamEntry]) -> list[tuple[StreamEntry, Item]]:
+        """What the entries say; those that cannot be applied are buried."""
+        admitted: list[tuple[StreamEntry, Item]] = []
+        for entry in entries:
+            item = read_entry(entry, self.product)
+            if isinstance(item, Rejection):
+                self._bury(entry, item)
+            else:
+                admitted.append((entry, item))
+        return admitted
 
     def _merge(self, events: Sequence[Event]) -> frozenset[str]:
-        """Users whose stored timeline cannot be read; the events of all others are merged."""
+        """Users of whom events could not be merged, since a stored timeline cannot be read; the events of all others are merged."""
         try:
             if events:
                 merge_events(events, self.product, self.timelines)
@@ -151,25 +157,51 @@ class Worker:
             return frozenset(exc.user_ids)
         return frozenset()
 
-    def _bury_all(self, entries: Sequence[tuple[StreamEntry, str | None]]) -> None:
-        for entry, user_id in entries:
-            message = f"the stored timeline of user {user_id!r} cannot be read; the event is in the raw log: run `stillhere rebuild`"
-            self._bury(entry, Rejection(code="unreadable_timeline", field="", message=message))
+    def _is_applied(self, entry: StreamEntry, item: Item, unreadable: frozenset[str]) -> bool:
+        """Whether all that an entry asks for was done, its alias included; an entry that is not was buried."""
+        if isinstance(item, Event):
+            if item.user_id in unreadable:
+                self._bury(entry, _unreadable(item.user_id, "the event is in the raw log"))
+            return item.user_id not in unreadable
+        return self._attached(entry, item if isinstance(item, Alias) else item.alias)
+
+    def _attached(self, entry: StreamEntry, alias: Alias | None) -> bool:
+        """Carry out the alias that an entry asks for; False when it was refused and the entry is buried."""
+        if alias is None:
+            return True
+        if self.attacher is None:
+            self._bury(entry, Rejection(code="malformed", field="type", message="type: got an alias, expected none: nothing here attaches"))
+            return False
+        try:
+            refusal = self.attacher.attach(alias)
+        except UnreadableUsersError:
+            self.attacher.record([alias])  # which is what a rebuild reads it from; so before it is buried
+            self._bury(entry, _unreadable(alias.user_id, "the alias holds"))
+            return False
+        if refusal is None:
+            self._unlogged_aliases.append(alias)
+        elif refusal is not AliasRefusal.ERASED:  # of the erased not even a dead letter is kept
+            self._bury(entry, alias_rejection(alias, refusal))
+            return False
+        return True
 
     def _bury(self, entry: StreamEntry, rejection: Rejection) -> None:
-        _log.warning("dead letter %s of partition %d: %s", entry.entry_id, entry.partition, rejection.message)
+        # Not the message: it may name users, and a log file is out of an erasure's reach.
+        _log.warning("dead letter %s of partition %d: %s %s", entry.entry_id, entry.partition, rejection.code, rejection.field)
         self.stream.bury(entry, f"{rejection.code}: {rejection.message}")
 
     def _flush(self) -> None:
         if self._unlogged:
             self.raw_log.append(self._unlogged)
+        if self._unlogged_aliases and self.attacher is not None:
+            self.attacher.record(self._unlogged_aliases)
         if self._unacknowledged:
             self.stream.acknowledge(self._unacknowledged)
         self._forget_unfinished()
 
     def _forget_unfinished(self) -> None:
         """Start afresh; what was not acknowledged stays pending in the stream."""
-        self._unlogged, self._unacknowledged = [], []
+        self._unlogged, self._unlogged_aliases, self._unacknowledged = [], [], []
 
     def _export(self, now_us: int) -> None:
         self._exported_us = now_us
@@ -177,7 +209,7 @@ class Worker:
             self.exporter.export()
 
 
-def read_entry(entry: StreamEntry, product: Product) -> Event | ProfileChange | Rejection:
+def read_entry(entry: StreamEntry, product: Product) -> Item | Rejection:
     """Read one message of the stream; the product may have changed since it was accepted, so that it is judged again.
 
     Examples
@@ -199,6 +231,11 @@ def read_entry(entry: StreamEntry, product: Product) -> Event | ProfileChange | 
     return admit_item(item, product, received_at)
 
 
+def _unreadable(user_id: str, what_was_done: str) -> Rejection:
+    message = f"the stored timeline of user {user_id!r} cannot be read; {what_was_done}: run `stillhere rebuild`"
+    return Rejection(code="unreadable_timeline", field="", message=message)
+
+
 def warm_up(product: Product) -> None:
     """Compile the kernel before the first event waits for it; nothing is stored."""
     start = from_us(bootstrap.now_us())
@@ -216,6 +253,7 @@ def worker_of(opened: bootstrap.Installation) -> Worker:
         profiles=opened.profiles,
         raw_log=opened.raw_log,
         exporter=opened.exporter,
+        attacher=opened.attacher,
         now_us=bootstrap.now_us,
         log_delay_us=int(settings.log_delay_s * 1_000_000),
         export_every_us=int(settings.export_every_s * 1_000_000),

@@ -55,12 +55,16 @@ class FixedScorer:
     feature_fingerprint: str = ""
     said_risk: float = 0.1
     said_contributions: Mapping[str, float] = field(default_factory=dict)
+    said_segment: str | None = None
     explained: int = 0  # how often it was asked why
 
     def risk(self, vectors: np.ndarray, profiles: Sequence[dict[str, object]]) -> np.ndarray:
         if any(profile.get("plan") == "breaks the model" for profile in profiles):
             raise ZeroDivisionError("a category that the model cannot digest")
         return np.full(len(profiles), self.said_risk)
+
+    def segments(self, vectors: np.ndarray) -> list[str] | None:
+        return None if self.said_segment is None else [self.said_segment] * len(vectors)
 
     def contributions(self, vector: np.ndarray, profile: dict[str, object]) -> dict[str, float]:
         self.explained += 1

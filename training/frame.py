@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from features.core.ages import age_name, age_s
 from features.core.product import AttributeType, Product
 from models.signature import ModelAttribute, Signature, profiles_from_columns
 
@@ -77,6 +78,13 @@ def to_us_array(instants: pd.Series) -> npt.NDArray[np.int64]:
     """
     values: npt.NDArray[np.int64] = instants.to_numpy(dtype="datetime64[us]").astype(np.int64)
     return values
+
+
+def with_ages(product: Product, rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with a column for the age of each instant that the model may see, at each row's own as_of."""
+    as_of_us = to_us_array(rows[AS_OF]).tolist()
+    instants = [a.name for a in product.profile if a.type is AttributeType.INSTANT and a.model and a.name in rows.columns]
+    return rows.assign(**{age_name(name): [age_s(at, us) for at, us in zip(rows[name], as_of_us, strict=True)] for name in instants})
 
 
 def learn_signature(train: TrainingFrame) -> Signature:

@@ -23,6 +23,7 @@ def model_card(trained: TrainedModel, facts: Mapping[str, str]) -> str:
         _gain(trained.review.gain_over_recency),
         "## Slices\n\n" + _slices(trained),
         "## Causes\n\n" + _causes(trained),
+        "## Segments\n\n" + _segments(trained),
         _LIMITS,
         "## Provenance\n\n" + "\n".join(f"- {name}: `{value}`" for name, value in facts.items()),
     ]
@@ -89,6 +90,25 @@ def _causes(trained: TrainedModel) -> str:
     sizes = dict(zip(causes.names, abs(causes.sums).mean(axis=0).tolist(), strict=True))
     ordered = sorted(sizes.items(), key=lambda item: -item[1])
     return "\n".join(["Mean |log-odds| that each cause adds:", "", *(f"- {name}: {size:.3f}" for name, size in ordered)])
+
+
+def _segments(trained: TrainedModel) -> str:
+    learned = trained.segments
+    how = "None were learned: behaviour was too little, or too much alike."
+    if learned is not None:
+        tried = ", ".join(f"{score.k}: {score.silhouette:.3f}" for score in learned.scores)
+        kept = ", ".join(learned.kept) or "none"
+        how = f"Learned by k-means, k = {learned.k} (silhouette by k: {tried}). Ids kept from the champion: {kept}."
+    rows = [
+        f"| {f.segmentation} | {f.segment} | {f.name} | {f.share:.3f} | {f.dropout_rate:.3f} | {f.mean_risk:.3f} | {_number(f.auc)} |"
+        for f in trained.segment_figures
+    ]
+    header = "| segmentation | segment | what stands out | share | dropout rate | mean risk | AUC |\n|---|---|---|---|---|---|---|"
+    return "\n".join([how, "", header, *rows]) if rows else how
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
 
 
 _LIMITS = """## Limits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -12,11 +12,14 @@ import numpy.typing as npt
 
 from models.bundle import BundleContent
 from models.risk import RiskModel
+from models.segments import SegmentModel
 from models.signature import Signature
 from training.calibrate import CalibrationChoice, choose_calibration
 from training.fit import FitParameters, Fitted, fit
 from training.frame import USER, TrainingFrame, causes_of, learn_signature
 from training.review import Review, review, slice_summary
+from training.segment_report import SegmentFigures, segment_figures
+from training.segments import LearnedSegments, learn_segments
 from training.split import Slices, require_gaps, split_by_time
 
 _US = timedelta(microseconds=1)
@@ -36,6 +39,8 @@ class TrainedModel:
     fitted: Fitted
     calibration: CalibrationChoice
     review: Review
+    segments: LearnedSegments | None  # None where behaviour was too little or too much alike
+    segment_figures: Sequence[SegmentFigures]
 
 
 def say_nothing(stage: str, share: float) -> None:
@@ -43,9 +48,19 @@ def say_nothing(stage: str, share: float) -> None:
 
 
 def train_model(
-    frame: TrainingFrame, *, parameters: FitParameters | None = None, seed: int = 0, report: Report = say_nothing
+    frame: TrainingFrame,
+    *,
+    parameters: FitParameters | None = None,
+    seed: int = 0,
+    report: Report = say_nothing,
+    previous: SegmentModel | None = None,
 ) -> TrainedModel:
     """Split by time, fit, calibrate on a later slice, measure on the latest.
+
+    Parameters
+    ----------
+    previous
+        The champion's learned segments, whose ids are kept where segments are the same.
 
     Raises
     ------
@@ -54,10 +69,12 @@ def train_model(
     """
     slices = split_by_time(frame)
     require_gaps(slices)
-    return train_slices(slices, parameters=parameters or FitParameters(), seed=seed, report=report)
+    return train_slices(slices, parameters=parameters or FitParameters(), seed=seed, report=report, previous=previous)
 
 
-def train_slices(slices: Slices, *, parameters: FitParameters, seed: int, report: Report = say_nothing) -> TrainedModel:
+def train_slices(
+    slices: Slices, *, parameters: FitParameters, seed: int, report: Report = say_nothing, previous: SegmentModel | None = None
+) -> TrainedModel:
     """Train on slices that were cut elsewhere: fit on ``train``, stop on ``stop``, calibrate on ``calibration``, measure on ``test``."""
     product = slices.train.product
     signature = learn_signature(slices.train)
@@ -71,15 +88,19 @@ def train_slices(slices: Slices, *, parameters: FitParameters, seed: int, report
     )
     report("fitting LightGBM", 1.0)
     model = RiskModel(fitted.model_text, len(signature.input_names))
+    report("learning segments", 0.0)
+    segments = learn_segments(slices.train, seed=seed, previous=previous)
+    report("learning segments", 1.0)
     choice = _calibrate(model, signature, slices.calibration)
     report("evaluating", 0.0)
     causes = causes_of(product)
     encoded = encode(slices.test, signature)
     raw = model.raw_scores(encoded)
+    risk = choice.calibration.apply(raw)
     measured = review(
         slices,
         raw,
-        choice.calibration.apply(raw),
+        risk,
         model=model,
         encoded=encoded,
         causes=tuple(causes[name] for name in signature.input_names),
@@ -91,9 +112,19 @@ def train_slices(slices: Slices, *, parameters: FitParameters, seed: int, report
         signature=signature,
         calibration=choice.calibration,
         causes=causes,
+        segments=None if segments is None else segments.model,
         about=_about(slices),
     )
-    return TrainedModel(content=content, slices=slices, parameters=parameters, fitted=fitted, calibration=choice, review=measured)
+    return TrainedModel(
+        content=content,
+        slices=slices,
+        parameters=parameters,
+        fitted=fitted,
+        calibration=choice,
+        review=measured,
+        segments=segments,
+        segment_figures=segment_figures(slices.test, risk, content.segments),
+    )
 
 
 def encode(frame: TrainingFrame, signature: Signature) -> FloatArray:

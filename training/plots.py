@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.evaluate import reliability
+from training.segments import LearnedSegments
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,6 +65,25 @@ def cause_plot(names: Sequence[str], sums: FloatArray) -> Figure:
     box.axvline(0, color="grey", linestyle=":")
     bars.set(xlabel="mean |log-odds|")
     box.set(xlabel="log-odds added to the raw score (right: more risk)")
+    return figure
+
+
+def segment_plot(segments: LearnedSegments) -> Figure:
+    """Silhouette by k; and where each segment's centre lies on the features in which segments differ most, in scaled units."""
+    figure, (scores, centres) = _panels("Silhouette by number of segments", "Centres, the features that differ most")
+    scores.plot([score.k for score in segments.scores], [score.silhouette for score in segments.scores], marker="o")
+    scores.axvline(segments.k, color="grey", linestyle=":", label=f"chosen: {segments.k}")
+    scores.set(xlabel="k", ylabel="mean silhouette")
+    scores.legend()
+    model = segments.model
+    points = model.centres / np.array([entry.weight for entry in model.inputs])
+    shown = np.argsort(-np.ptp(points, axis=0), kind="stable")[:12]
+    for segment, point in zip(model.segments, points, strict=True):
+        centres.plot(point[shown], range(len(shown)), marker="o", linestyle="", label=segment.id)
+    centres.set_yticks(range(len(shown)), [model.inputs[i].feature for i in shown])
+    centres.axvline(0, color="grey", linestyle=":")
+    centres.set(xlabel="distance from the median (0), in interquartile ranges")
+    centres.legend()
     return figure
 
 

@@ -20,7 +20,7 @@ from training.evaluate import Interval
 from training.frame import OUTCOME, TrainingFrame
 from training.model_card import model_card
 from training.pipeline import TrainedModel
-from training.plots import cause_plot, reliability_plot, roc_and_pr
+from training.plots import cause_plot, reliability_plot, roc_and_pr, segment_plot
 from training.review import MODEL
 
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "lightgbm", "orjson")
@@ -30,6 +30,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _CODE = ("models", "features/__init__.py", "features/core")
 """What travels with the logged model, so that it loads outside a checkout."""
 
+_SEGMENT_FIGURES = ("rows", "share", "dropout_rate", "mean_risk", "brier", "auc")
 _COLUMN_TYPE = {AttributeType.CATEGORY: "string", AttributeType.NUMBER: "double", AttributeType.BOOLEAN: "boolean"}
 
 
@@ -49,6 +50,7 @@ def record(trained: TrainedModel, facts: Mapping[str, str], *, source: Path) -> 
     mlflow.log_params(parameters(trained))
     mlflow.log_metrics(metrics(trained))
     _log_plots(trained)
+    _log_segments(trained)
     mlflow.log_text(model_card(trained, facts), "model_card.md")
     for context, frame in (("training", trained.slices.fitted), ("testing", trained.slices.test)):
         _log_data(frame, context, source)
@@ -79,7 +81,19 @@ def metrics(trained: TrainedModel) -> dict[str, float]:
     for name, summary in trained.content.about["slices"].items():
         logged |= {f"slice.{name}.{figure}": float(summary[figure]) for figure in ("rows", "users", "dropout_rate")}
     logged |= {f"calibration.{name}_log_loss": loss for name, loss in trained.calibration.log_loss.items()}
+    logged |= _segment_metrics(trained)
     return {name: value for name, value in logged.items() if not math.isnan(value)}
+
+
+def _segment_metrics(trained: TrainedModel) -> dict[str, float]:
+    logged = {}
+    if trained.segments is not None:
+        logged = {"segments.k": float(trained.segments.k), "segments.ids_kept": float(len(trained.segments.kept))}
+        logged |= {f"segments.silhouette_k{score.k}": score.silhouette for score in trained.segments.scores}
+    for figures in trained.segment_figures:
+        prefix = f"segment.{figures.segmentation}.{figures.segment}"
+        logged |= {f"{prefix}.{name}": float(getattr(figures, name)) for name in _SEGMENT_FIGURES}
+    return logged
 
 
 def _with_bounds(name: str, interval: Interval) -> dict[str, float]:
@@ -95,6 +109,16 @@ def _log_plots(trained: TrainedModel) -> None:
     mlflow.log_figure(roc_and_pr(trained.review.scores, outcomes), "plots/roc_pr.png")
     mlflow.log_figure(reliability_plot(curves, outcomes), "plots/reliability.png")
     mlflow.log_figure(cause_plot(causes.names, causes.sums), "plots/shap_by_cause.png")
+
+
+def _log_segments(trained: TrainedModel) -> None:
+    import mlflow
+    import pandas as pd
+
+    mlflow.log_table(pd.DataFrame([asdict(figures) for figures in trained.segment_figures]), "segments/figures.json")
+    if trained.segments is not None:
+        mlflow.log_table(pd.DataFrame([asdict(score) for score in trained.segments.scores]), "segments/k.json")
+        mlflow.log_figure(segment_plot(trained.segments), "plots/segments.png")
 
 
 def _log_data(frame: TrainingFrame, context: str, source: Path) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from models.segments import SegmentModel
+
 CHAMPION = "champion"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +52,21 @@ def register_champion(product: str, model_uri: str, *, run_id: str, tags: Mappin
         _take_back(client, name, version=version, is_new=is_new)
         raise
     return Registration(name=name, version=version)
+
+
+def champion_segments(product: str) -> SegmentModel | None:
+    """Learned segments of the present champion; None without champion, or where it has none that can be read."""
+    import mlflow.artifacts
+    from mlflow.exceptions import MlflowException
+
+    name = registered_name(product)
+    try:
+        version = mlflow.MlflowClient().get_model_version_by_alias(name, CHAMPION).version
+        content = json.loads(mlflow.artifacts.load_text(f"models:/{name}/{version}/artifacts/bundle/segments.json"))
+        return SegmentModel.from_json(content, content["feature_names"])
+    except (MlflowException, OSError, ValueError, KeyError, TypeError) as exc:
+        _log.info("no earlier segments to keep the ids of: %s", exc)
+        return None
 
 
 def _ensure_model(client: Any, name: str, product: str) -> bool:

@@ -16,7 +16,7 @@ from training.errors import TrainingError
 from training.fit import FitParameters
 from training.pipeline import Report, TrainedModel, say_nothing, train_model, with_about
 from training.record import record
-from training.register import Registration, register_champion
+from training.register import Registration, champion_segments, register_champion
 from training.tracking import experiment_name, prepare_tracking
 
 
@@ -67,7 +67,9 @@ def train_product(
     report("preparing MLflow", 1.0)
     with _mlflow_run(product) as run_id:
         frame = build_frame(product, home, labels=options.labels, report=report)
-        trained = with_about(train_model(frame, parameters=options.fit, seed=seed, report=report), run_id=run_id)
+        previous = champion_segments(product.name)
+        trained = train_model(frame, parameters=options.fit, seed=seed, report=report, previous=previous)
+        trained = with_about(trained, run_id=run_id)
         report("recording the run", 0.0)
         facts = _facts(product, trained, seed=seed, product_dir=product_dir)
         model_uri = record(trained, facts, source=home.raw_dir(product.name))

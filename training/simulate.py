@@ -33,6 +33,7 @@ PROFILES_FILE = "profiles.csv"
 _STAGES = 10
 _DAY_US = 86_400_000_000
 _ZONES = ("UTC", "Europe/Berlin", "Europe/London", "America/New_York", "America/Los_Angeles", "Asia/Tokyo", "Asia/Kolkata", "Africa/Cairo")
+_LOCALES = dict(zip(_ZONES, ("en", "de", "en", "en", "en", "ja", "en", "ar"), strict=True))
 _NAMES = ("Ada", "Ben", "Chi", "Dana", "Eli", "Fay", "Gus", "Hana", "Ivo", "Jun", "Kim", "Leo", "Mia", "Noa", "Ole", "Pia", "Quy", "Rui")
 _DOUBLED = 0.008  # shares of events
 _LAPTOP_CLOSED, _IN_A_TUNNEL = 0.008, 0.04  # the second includes the first
@@ -267,6 +268,7 @@ def _profile_rows(
     columns |= {flag: np.where(agrees[:, k], "true", "false") for k, flag in enumerate(("consent", "in_app_opt_in", "email_opt_in"))}
     columns["timezone"] = np.where(rng.random(n_people) < _ZONE_UNTOLD, "", zones)
     joined = [from_us(us).isoformat() for us in begins_us[visits.number == 0].tolist()]
+    columns |= {"locale": np.array([_LOCALES[zone] for zone in zones]), "signup_at": np.array(joined)}
     facts = zip(*(column.tolist() for column in columns.values()), strict=True)
     rows = [
         {"user_id": user, "changed_at": at, **dict(zip(columns, values, strict=True))}

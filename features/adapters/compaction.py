@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
+from features.ingest.durable import flush_folder
+from features.ingest.erase_rows import erase_rows
 from features.ingest.event_table import SCHEMA
 from features.ports import StoreError
 
@@ -101,25 +103,49 @@ def closed_days(raw_dir: Path, today: date) -> Iterator[Path]:
 
 
 @contextmanager
-def sole_writer(raw_dir: Path) -> Iterator[None]:
+def sole_writer(raw_dir: Path, *, waits: bool = False) -> Iterator[None]:
     """Hold the right to replace parts of the raw log; the system gives it back even if this process is killed.
 
     Appending needs no right: an appender only ever adds parts.
 
+    Parameters
+    ----------
+    waits
+        For whoever holds it to end, instead of raising.
+
     Raises
     ------
     StoreError
-        If another process holds it.
+        If another holds it.
     """
     handle = os.open(raw_dir / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
         except BlockingIOError as exc:
             raise StoreError(f"raw log {raw_dir}: another process is replacing its parts; wait until it has ended") from exc
         yield
     finally:
         os.close(handle)
+
+
+def erase_users(raw_dir: Path, user_ids: Sequence[str]) -> int:
+    """Remove every event of the users, and what a compaction that was killed left behind; returns the number of events.
+
+    Waits for a compaction to end: what it has read before it would otherwise write after.
+
+    Raises
+    ------
+    StoreError
+        If a file cannot be read or replaced; those before it are done, and doing it again is safe.
+    """
+    if not raw_dir.is_dir():
+        return 0
+    with sole_writer(raw_dir, waits=True):
+        shutil.rmtree(raw_dir / _SPILL, ignore_errors=True)
+        for folder in raw_dir.glob("day=*"):
+            _remove_half_written(folder)
+        return erase_rows(sorted(raw_dir.rglob("*.parquet")), user_ids)
 
 
 @contextmanager
@@ -135,8 +161,7 @@ def _connected(spill: Path, memory_mib: int) -> Iterator[duckdb.DuckDBPyConnecti
 
 
 def _compact_day(folder: Path, connection: duckdb.DuckDBPyConnection) -> CompactedDay:
-    for half_written in folder.glob(f".{COMPACT_PREFIX}*"):
-        half_written.unlink()  # of a compaction that was killed: we hold the lock
+    _remove_half_written(folder)
     parts = _parts(folder)
     rows_before = sum(pq.read_metadata(part).num_rows for part in parts)
     temporary = folder / f".{COMPACT_PREFIX}{os.getpid()}"
@@ -146,14 +171,20 @@ def _compact_day(folder: Path, connection: duckdb.DuckDBPyConnection) -> Compact
         temporary.replace(merged)
     finally:
         temporary.unlink(missing_ok=True)
-    _flush(folder)
+    flush_folder(folder)
     for part in parts:
         if part != merged:
             part.unlink(missing_ok=True)
-    _flush(folder)
+    flush_folder(folder)
     day = _day_of(folder)
     assert day is not None
     return CompactedDay(day=day, parts=len(parts), rows_before=rows_before, rows_after=rows_after)
+
+
+def _remove_half_written(folder: Path) -> None:
+    """Of a compaction that was killed: whoever calls this holds the lock."""
+    for half_written in folder.glob(f".{COMPACT_PREFIX}*"):
+        half_written.unlink()
 
 
 def _merge(parts: list[Path], target: Path, connection: duckdb.DuckDBPyConnection) -> int:
@@ -204,11 +235,3 @@ def _content_hash(file: Path) -> str:
         while chunk := stream.read(_READ_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _flush(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -33,6 +33,7 @@ _INSTANT = pa.timestamp("us", tz="UTC")
 _FEAST_TYPES: dict[AttributeType, PrimitiveFeastType] = {
     AttributeType.CATEGORY: String,
     AttributeType.TEXT: String,
+    AttributeType.INSTANT: String,  # ISO 8601: Feast's own timestamps are cut to whole seconds online
     AttributeType.NUMBER: Float64,
     AttributeType.BOOLEAN: Bool,
 }

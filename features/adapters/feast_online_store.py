@@ -39,8 +39,8 @@ return 1
 
 _SET_IF_NEWER = """
 local function newer(field)
-  local stored = redis.call('HGET', KEYS[1], field)
-  return not stored or tonumber(ARGV[4]) >= tonumber(stored)
+  local stored = tonumber(redis.call('HGET', KEYS[1], field) or '')
+  return not stored or tonumber(ARGV[4]) >= stored
 end
 for i = 6, #ARGV, 3 do
   if newer(ARGV[i]) then redis.call('HSET', KEYS[1], ARGV[i], ARGV[4], ARGV[i + 1], ARGV[i + 2]) end
@@ -50,7 +50,7 @@ if ARGV[5] ~= '0' then redis.call('EXPIRE', KEYS[1], ARGV[5]) end
 return 1
 """
 """KEYS: the user. ARGV: timestamp field, timestamp, row's change field, change in microseconds, ttl in seconds, then for each attribute its
-change field, its value field and its value."""
+change field, its value field and its value. An instant that is not there or cannot be read is older than any."""
 
 Row: TypeAlias = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
@@ -138,6 +138,14 @@ class TimelineOnlineStore(RedisOnlineStore):  # type: ignore[misc]
             for key, write in zip(keys, writes, strict=True)
         ]
         return [reply == 1 for reply in self._run_script(config, _COMPARE_AND_SET, arguments)]
+
+    def delete_users(self, config: RepoConfig, entity_keys: Sequence[EntityKey]) -> None:
+        """Delete all that is stored of the users: one key each holds every view. Feast itself has no such operation."""
+        keys = self._generate_redis_keys_for_entities(config, list(entity_keys))
+        with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.delete(key)
+            pipe.execute()
 
     def online_write_batch(self, config: RepoConfig, table: FeatureView, data: list[Row], progress: Callable[[int], Any] | None) -> None:
         """Write rows as Feast asks for it, within the rules of the class."""

@@ -26,6 +26,7 @@ from features.adapters.feast_online_store import (
     VersionedBytes,
 )
 from features.adapters.feast_registry import open_store
+from features.core.ages import canonical_instant
 from features.core.catalogue import Kind
 from features.core.event import from_us, to_us
 from features.core.product import AttributeType, Product
@@ -126,6 +127,17 @@ class FeastTimelineStore:
             self._merge_chunk(chunk, None if replaces else unreadable)
         return sorted(unreadable)
 
+    def erase(self, user_ids: Sequence[str]) -> None:
+        """Remove the users' timelines, and their profiles with them: Feast keeps both under one key.
+
+        Raises
+        ------
+        StoreError
+            If Redis does not answer.
+        """
+        with _as_store_error("erase timelines"):
+            self._online.delete_users(self._store.config, [entity_key(user_id) for user_id in user_ids])
+
     def _merge_chunk(self, updates: Mapping[str, Timeline], unreadable: set[str] | None) -> None:
         pending = updates
         for attempt in range(_ATTEMPTS):
@@ -135,7 +147,7 @@ class FeastTimelineStore:
             pending = {user_id: updates[user_id] for user_id in lost}
             self._pause_s(random.uniform(0, min(_LONGEST_PAUSE_S, 0.0005 * 2**attempt)))  # noqa: S311 - to part writers, not to hide anything
         raise StoreError(
-            f"{len(pending)} timelines not stored, first {next(iter(pending))!r}: lost against other writers {_ATTEMPTS} times; retry"
+            f"{len(pending)} timelines not stored: lost against other writers {_ATTEMPTS} times; retry"  # not whose: it goes into logs
         )
 
     def _attempt(self, updates: Mapping[str, Timeline], unreadable: set[str] | None) -> list[str]:
@@ -231,6 +243,13 @@ class FeastProfileStore:
             for start in range(0, len(data), _USERS_PER_ROUND_TRIP):
                 self._online.online_write_batch(self._store.config, self._view, data[start : start + _USERS_PER_ROUND_TRIP], None)
 
+    def erase(self, user_ids: Sequence[str]) -> None:
+        """Remove all attributes of the users and their history, and their timelines with them: Feast keeps both under one key."""
+        if self._history is not None:
+            self._history.erase(user_ids)
+        with _as_store_error("erase profiles"):
+            self._online.delete_users(self._store.config, [entity_key(user_id) for user_id in user_ids])
+
     def _proto(self, user_id: str, name: str, value: Any) -> Value:
         if name not in self._types:
             raise StoreError(f"user {user_id!r}: profile attribute {name!r} is not declared, expected one of {sorted(self._types)}")
@@ -242,6 +261,8 @@ class FeastProfileStore:
         if kind is AttributeType.NUMBER and isinstance(value, int | float) and not isinstance(value, bool):
             return Value(double_val=float(value))
         if kind in {AttributeType.CATEGORY, AttributeType.TEXT} and isinstance(value, str):
+            return Value(string_val=value)
+        if kind is AttributeType.INSTANT and value == canonical_instant(value):
             return Value(string_val=value)
         raise StoreError(f"user {user_id!r}: profile attribute {name!r} is {value!r}, expected a {kind.value}")
 

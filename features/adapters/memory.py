@@ -62,6 +62,12 @@ class MemoryTimelineStore:
         if packed != stored.packed:
             self._rows[user_id] = StoredTimeline(packed=packed, version_us=max(stored.version_us + 1, self._clock_us()))
 
+    def erase(self, user_ids: Sequence[str]) -> None:
+        """Remove the users' timelines."""
+        with self._lock:
+            for user_id in user_ids:
+                self._rows.pop(user_id, None)
+
 
 class MemoryProfileStore:
     """Profiles that end with the process: each attribute keeps its newest value, whatever order the changes arrive in."""
@@ -85,6 +91,12 @@ class MemoryProfileStore:
                 for name, value in attributes.items():
                     if name not in known or changed_us >= known[name][0]:
                         known[name] = (changed_us, value)
+
+    def erase(self, user_ids: Sequence[str]) -> None:
+        """Remove all attributes of the users."""
+        with self._lock:
+            for user_id in user_ids:
+                self._values.pop(user_id, None)
 
     def write_history(self, history: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> None:
         """Set attributes as of many instants, as `write` does for one."""

@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.adapters.raw_log import flush_folder
+from features.ingest.durable import flush_folder
+from features.ingest.erase_rows import erase_rows
 
 _CHANGES = pa.schema([("user_id", pa.string()), ("attribute", pa.string()), ("value", pa.string()), ("changed_us", pa.int64())])
 _INSTANT = pa.timestamp("us", tz="UTC")
@@ -58,6 +59,10 @@ class ProfileHistory:
         # Of two changes at the same instant the one that arrives later counts, so part names sort by arrival.
         part = self._parts / f"part-{time.time_ns():020d}-{os.getpid()}-{threading.get_ident()}.parquet"
         write_parquet(pa.Table.from_pylist(changes, schema=_CHANGES), part)
+
+    def erase(self, user_ids: Sequence[str]) -> None:
+        """Remove every change of the users, from the parts and from the history file."""
+        erase_rows([*sorted(self._parts.glob("part-*.parquet")), self._file], user_ids)
 
     def refresh(self) -> None:
         """Bring the history file up to date with all parts and attributes; does nothing when it is."""

@@ -13,8 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
+from features.adapters.compaction import erase_users
 from features.backfill.raw_scan import scan
 from features.core.event import Event
+from features.ingest.durable import flush_folder
 from features.ingest.event_table import SCHEMA, event_table
 from features.ports import StoreError
 
@@ -57,13 +59,17 @@ class ParquetRawLog:
         """Store the rows of a table of `SCHEMA`, as `append` does."""
         try:
             for day, rows in _by_day(table):
-                _write_part(self.raw_dir / f"day={day}", rows)
+                write_part(self.raw_dir / f"day={day}", rows)
         except OSError as exc:
             raise StoreError(f"raw log {self.raw_dir}: a part could not be written ({exc}); check free space and permissions") from exc
 
     def scan(self) -> pa.Table:
         """Read every event once, in no particular order."""
         return scan(self.raw_dir)
+
+    def erase(self, user_ids: Sequence[str]) -> None:
+        """Remove every event of the users; each part that holds one is replaced whole."""
+        erase_users(self.raw_dir, user_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,11 @@ class MemoryRawLog:
         first = rows.group_by(["user_id", "kind", "event_hash"], use_threads=False).aggregate([("row", "first")])["row_first"]
         return rows.drop_columns("row").filter(pc.is_in(rows["row"], value_set=first.combine_chunks()))
 
+    def erase(self, user_ids: Sequence[str]) -> None:
+        """Remove every event of the users."""
+        gone = pa.array(list(user_ids), pa.string())
+        self.tables[:] = [table.filter(pc.invert(pc.is_in(table["user_id"], value_set=gone))) for table in self.tables]
+
 
 def _by_day(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     """Split by the UTC day of received_at, days ascending, rows of a day in the order given."""
@@ -97,7 +108,7 @@ def _by_day(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         yield str(np.datetime64(int(number), "D")), ordered.slice(start, n_rows)
 
 
-def _write_part(folder: Path, rows: pa.Table) -> None:
+def write_part(folder: Path, rows: pa.Table) -> None:
     """Write under a temporary name, flush, rename, flush the folder: after a crash a part is whole or absent."""
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink, compression="zstd")
@@ -113,12 +124,3 @@ def _write_part(folder: Path, rows: pa.Table) -> None:
         os.fsync(file.fileno())
     temporary.replace(part)
     flush_folder(folder)
-
-
-def flush_folder(folder: Path) -> None:
-    """Make a folder's entries survive a power cut: what was created or renamed in it before this call."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

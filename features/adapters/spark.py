@@ -1,7 +1,8 @@
 """The Spark executor: the batch kernel over a log of any size, each partition by itself. Needs the extra ``spark`` and Java 17.
 
-Events and (user, as_of) rows are brought together by user and sorted, so that a partition can be worked off a few users at a time: memory
-does not grow with the partition. What is computed is `features.backfill.snapshots`, the same code as on one machine.
+Events and (user, as_of) rows are brought together by person and sorted, so that a partition can be worked off a few persons at a time:
+memory does not grow with the partition. What is computed is `features.backfill.snapshots`, the same code as on one machine. Aliases are
+followed on the driver, which holds them all: some hundred bytes each.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.backfill.alias_scan import ALIAS_PARTS_GLOB, ALIAS_SCHEMA, follow_aliases
 from features.backfill.columns import columns_from_table
 from features.backfill.raw_scan import PARTS_GLOB
 from features.backfill.snapshots import snapshots_of
@@ -29,8 +31,12 @@ Batches = Iterator[pa.RecordBatch]
 ROWS_PER_CALL = 500_000
 """About how many events and rows are given to the kernel at once."""
 
+_BROADCAST_ALIASES = 200_000
+"""Up to how many aliases are copied to every worker rather than joined by shuffling the log once more."""
+
 _ROW = pa.schema(
     [
+        ("person", pa.string()),  # whom all ids of the row's user end up with: what rows are brought together by
         ("user_id", pa.string()),
         ("kind", pa.string()),
         ("occurred_at", pa.int64()),  # microseconds, so that no session's time zone has a say
@@ -39,15 +45,27 @@ _ROW = pa.schema(
         ("subject_hash", pa.int64()),
         ("value", pa.int64()),
         ("session_hash", pa.int64()),
-        ("as_of", pa.int64()),  # null: an event; else all but user_id is null
+        ("known_at", pa.int64()),  # when the user knew of the event, or since when they are attached
+        ("is_attached", pa.bool_()),
+        ("holder", pa.string()),  # not null: an alias of the user
+        ("as_of", pa.int64()),  # not null: a row of the spine
     ]
 )
+_OURS = ("person", "known_at", "is_attached", "holder", "as_of")  # not in a raw log
 _INSTANTS = ("occurred_at", "received_at", "as_of")
-_SPARK_TYPES = {pa.string(): "string", pa.int64(): "bigint"}
+_INSTANT = pa.timestamp("us", tz="UTC")
+_IS_OWN, _IS_ATTACHED = False, True
+_SPARK_TYPES = {pa.string(): "string", pa.int64(): "bigint", pa.bool_(): "boolean"}
 
 
 def spark_vectors(
-    spark: SparkSession, raw: DataFrame | str | Path, spine: DataFrame, product: Product, *, rows_per_call: int = ROWS_PER_CALL
+    spark: SparkSession,
+    raw: DataFrame | str | Path,
+    spine: DataFrame,
+    product: Product,
+    *,
+    aliases: DataFrame | str | Path | None = None,
+    rows_per_call: int = ROWS_PER_CALL,
 ) -> DataFrame:
     """Every feature at every (user_id, as_of) of a spine, as `features.backfill.snapshots.snapshots_of` gives them; in no order.
 
@@ -57,8 +75,11 @@ def spark_vectors(
         The raw log: its folder, or a DataFrame in its layout, duplicates allowed.
     spine
         With the columns ``user_id`` and ``as_of`` (timestamp); a row that is there twice comes out twice.
+    aliases
+        The log of aliases: its folder, or a DataFrame in its layout, duplicates allowed. Default: where ``raw`` is a folder of this
+        machine, ``aliases`` beside it, as without Spark; else none.
     rows_per_call
-        About how many events and rows are in memory at once; one user's are never divided.
+        About how many events and rows are in memory at once; one person's are never divided.
 
     Returns
     -------
@@ -72,11 +93,16 @@ def spark_vectors(
         vectors = spark_vectors(spark, ".stillhere/products/onboarding/raw", spine, load_product(Path("products/onboarding")))
         vectors.write.parquet("snapshots")
     """
-    events = raw if not isinstance(raw, str | Path) else _read(spark, raw)
-    rows = _aligned(events).unionByName(_aligned(spine))
-    # Few rows and Spark would still make 200 partitions; adaptive execution joins them, as it may: a user stays in one.
-    by_user = rows.repartition("user_id").sortWithinPartitions("user_id")
-    return by_user.mapInArrow(_worker(product, rows_per_call), _output_schema(product))
+    from pyspark.sql import functions
+
+    events = _aligned(raw if not isinstance(raw, str | Path) else _read(spark, raw)).withColumn("known_at", functions.col("received_at"))
+    links, held = follow_aliases(_aliases(spark, raw, aliases))
+    rows = events.unionByName(_aligned(spine))
+    if links.num_rows:
+        rows = _with_aliases(spark, rows, links, held)
+    # Few rows and Spark would still make 200 partitions; adaptive execution joins them, as it may: a person stays in one.
+    by_person = rows.repartition("person").sortWithinPartitions("person")
+    return by_person.mapInArrow(_worker(product, rows_per_call), _output_schema(product))
 
 
 @contextmanager
@@ -108,24 +134,24 @@ def local_session(*, cores: int = 2, **settings: str) -> Iterator[SparkSession]:
         session.stop()
 
 
-def whole_users(batches: Batches, rows_per_call: int) -> Iterator[pa.Table]:
-    """Rows sorted by user as tables of at least ``rows_per_call`` rows (the last one excepted) that never divide a user.
+def whole_persons(batches: Batches, rows_per_call: int) -> Iterator[pa.Table]:
+    """Rows sorted by person as tables of at least ``rows_per_call`` rows (the last one excepted) that never divide a person.
 
     Examples
     --------
-    >>> def batch(users):
-    ...     return pa.RecordBatch.from_arrays([pa.array(list(users))], ["user_id"])
-    >>> tables = whole_users(iter([batch("aab"), batch("b"), batch("bc"), batch("d")]), 2)
-    >>> ["".join(table["user_id"].to_pylist()) for table in tables]
+    >>> def batch(persons):
+    ...     return pa.RecordBatch.from_arrays([pa.array(list(persons))], ["person"])
+    >>> tables = whole_persons(iter([batch("aab"), batch("b"), batch("bc"), batch("d")]), 2)
+    >>> ["".join(table["person"].to_pylist()) for table in tables]
     ['aa', 'bbb', 'cd']
     """
     held: list[pa.RecordBatch] = []
     for batch in batches:
         if batch.num_rows == 0:
             continue
-        users = batch.column("user_id")
-        begins = pc.index(users, users[-1]).as_py()  # where the last user of the batch begins, if it begins here
-        goes_on = begins == 0 and held and held[-1].column("user_id")[-1] == users[-1]
+        persons = batch.column("person")
+        begins = pc.index(persons, persons[-1]).as_py()  # where the last person of the batch begins, if they begin here
+        goes_on = begins == 0 and held and held[-1].column("person")[-1] == persons[-1]
         if not goes_on and sum(one.num_rows for one in held) + begins >= rows_per_call:
             yield pa.Table.from_batches([*held, batch.slice(0, begins)])
             held = [batch.slice(begins)]
@@ -137,26 +163,70 @@ def whole_users(batches: Batches, rows_per_call: int) -> Iterator[pa.Table]:
 
 def _worker(product: Product, rows_per_call: int) -> Callable[[Batches], Batches]:
     def work(batches: Batches) -> Batches:
-        for rows in whole_users(batches, rows_per_call):
+        for rows in whole_persons(batches, rows_per_call):
             yield from _answer(rows.cast(_ROW), product).to_batches()
 
     return work
 
 
 def _answer(rows: pa.Table, product: Product) -> pa.Table:
-    """The snapshots of some users from all of their rows."""
-    is_event = pc.is_null(rows["as_of"])
-    spine = rows.filter(pc.invert(is_event)).select(["user_id", "as_of"])
-    events = rows.filter(is_event).drop_columns("as_of")
-    as_of = spine["as_of"].cast(pa.timestamp("us", tz="UTC"))
-    raw = columns_from_table(events, product.catalogue.kinds)
-    return snapshots_of(raw, product, spine.set_column(1, "as_of", as_of))
+    """The snapshots of some persons from all of their rows."""
+    is_asked, is_link = pc.is_valid(rows["as_of"]), pc.is_valid(rows["holder"])
+    spine = rows.filter(is_asked).select(["user_id", "as_of"])
+    links = rows.filter(is_link).select(["user_id", "holder", "known_at"]).rename_columns(["previous_id", "user_id", "known_at"])
+    events = rows.filter(pc.invert(pc.or_(is_asked, is_link))).drop_columns(["person", "holder", "as_of"])
+    raw = columns_from_table(events, product.catalogue.kinds, links)
+    return snapshots_of(raw, product, spine.set_column(1, "as_of", spine["as_of"].cast(_INSTANT)))
+
+
+def _aliases(spark: SparkSession, raw: DataFrame | str | Path, aliases: DataFrame | str | Path | None) -> pa.Table:
+    """The log of aliases, here."""
+    if aliases is None and isinstance(raw, str | Path) and "://" not in str(raw):
+        aliases = Path(raw).with_name("aliases")
+    if aliases is None or (isinstance(aliases, Path) and next(aliases.glob(ALIAS_PARTS_GLOB), None) is None):
+        return ALIAS_SCHEMA.empty_table()
+    frame = spark.read.parquet(str(aliases)) if isinstance(aliases, str | Path) else aliases
+    return frame.select(ALIAS_SCHEMA.names).toArrow().cast(ALIAS_SCHEMA)
+
+
+def _with_aliases(spark: SparkSession, rows: DataFrame, links: pa.Table, held: pa.Table) -> DataFrame:
+    """Rows with each event once more for everyone who holds it, as `features.backfill.raw_scan.open_raw_log` gives them, and the links."""
+    from pyspark.sql import functions
+
+    holders, ends = _frame(spark, held), _frame(spark, _ends(links, held))
+    if held.num_rows <= _BROADCAST_ALIASES:
+        holders, ends = functions.broadcast(holders), functions.broadcast(ends)
+    holders = holders.withColumnsRenamed({"holder": "whom", "known_at": "since"})
+    known = {
+        "user_id": functions.col("whom"),
+        "known_at": functions.greatest("received_at", "since"),
+        "is_attached": functions.lit(_IS_ATTACHED),
+    }
+    events = rows.where(functions.col("as_of").isNull())
+    moved = events.join(holders, events["user_id"] == holders["id"]).withColumns(known)
+    linked = _aligned(_frame(spark, links).withColumnsRenamed({"user_id": "holder", "previous_id": "user_id"}))
+    everything = rows.unionByName(moved.select(rows.columns)).unionByName(linked)
+    found = everything.join(ends, everything["user_id"] == ends["id"], "left").withColumn("person", functions.coalesce("end", "user_id"))
+    return found.select(rows.columns)
+
+
+def _ends(links: pa.Table, held: pa.Table) -> pa.Table:
+    """``id`` and ``end``: whom the chain of each attached id ends with, the one holder who is attached to nobody."""
+    is_end = pc.invert(pc.is_in(held["holder"], value_set=links["previous_id"].combine_chunks()))
+    return held.filter(is_end).select(["id", "holder"]).rename_columns(["id", "end"])
+
+
+def _frame(spark: SparkSession, table: pa.Table) -> DataFrame:
+    """A table as a DataFrame, instants as microseconds."""
+    instants = {field.name for field in table.schema if pa.types.is_timestamp(field.type)}
+    columns = [table[name].cast(pa.int64()) if name in instants else table[name] for name in table.column_names]
+    return spark.createDataFrame(pa.table(columns, names=table.column_names))
 
 
 def _read(spark: SparkSession, raw: str | Path) -> DataFrame:
     """The part files of a raw log; a local folder without any is a log without events."""
     if isinstance(raw, Path) and next(raw.glob(PARTS_GLOB), None) is None:
-        return spark.createDataFrame([], ", ".join(f"{field.name} {_SPARK_TYPES[field.type]}" for field in _ROW if field.name != "as_of"))
+        return spark.createDataFrame([], ", ".join(f"{field.name} {_SPARK_TYPES[field.type]}" for field in _ROW if field.name not in _OURS))
     return spark.read.parquet(str(raw))
 
 
@@ -165,6 +235,10 @@ def _aligned(rows: DataFrame) -> DataFrame:
     from pyspark.sql import functions
 
     def column(field: pa.Field) -> Any:
+        if field.name == "person":
+            return functions.col("user_id").alias("person")
+        if field.name == "is_attached":
+            return functions.lit(_IS_OWN).alias("is_attached")
         if field.name not in rows.columns:
             return functions.lit(None).cast(_SPARK_TYPES[field.type]).alias(field.name)
         given = functions.col(field.name)

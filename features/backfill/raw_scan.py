@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from features.backfill.alias_scan import add_aliases
 from features.ingest.event_table import SCHEMA
 
 PARTS_GLOB = "day=*/part-*.parquet"
@@ -23,12 +24,25 @@ SELECT any_value(event_id) AS event_id, user_id, kind, any_value(occurred_at) AS
 FROM parts GROUP BY user_id, kind, event_hash
 """
 
+_KNOWN = """
+CREATE VIEW known_events AS
+SELECT *, received_at AS known_at, false AS is_attached FROM events
+"""
+
+_ATTACHED = """
+UNION ALL
+SELECT events.* REPLACE (held.holder AS user_id), greatest(events.received_at, held.known_at), true
+FROM events JOIN held ON held.id = events.user_id
+"""
+
 
 @contextmanager
 def open_raw_log(raw_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a DuckDB connection with the view ``events``: the columns of `SCHEMA`, deduplicated by (user_id, kind, event_hash).
+    """Open a DuckDB connection with the views ``events`` and ``known_events``, and the tables of `features.backfill.alias_scan`.
 
-    A folder that is missing or empty is a log without events. ``occurred_at`` is as sent; the earliest ``received_at`` wins.
+    ``events`` has the columns of `SCHEMA`, deduplicated by (user_id, kind, event_hash); a folder that is missing or empty is a log without
+    events. ``occurred_at`` is as sent; the earliest ``received_at`` wins. ``known_events`` are the same rows with ``known_at``, and
+    once more, ``is_attached``, for everyone whom the id that sent them is attached to by the aliases in the folder ``aliases`` beside.
     """
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
@@ -36,6 +50,8 @@ def open_raw_log(raw_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         parts = connection.read_parquet(files, hive_partitioning=False) if files else connection.from_arrow(SCHEMA.empty_table())
         parts.create_view("parts")
         connection.execute(_DEDUPLICATED)
+        has_aliases = add_aliases(connection, raw_dir.with_name("aliases"))
+        connection.execute(_KNOWN + _ATTACHED if has_aliases else _KNOWN)  # an empty join would still deduplicate twice
         yield connection
 
 
@@ -46,7 +62,7 @@ def scan(raw_dir: Path) -> pa.Table:
 
 
 def data_fingerprint(raw_dir: Path) -> str:
-    """Fingerprint what the log says: 64 hex digits that change with any event, its user or the instant it became known.
+    """Fingerprint what the log says: 64 hex digits that change with any event, its user, an alias, or the instant it became known.
 
     Order, duplicates and the division into files do not matter: the first 8 bytes of each event's SHA-256 are added up, and the
     sum and the number of events are hashed with SHA-256.
@@ -58,8 +74,8 @@ def data_fingerprint(raw_dir: Path) -> str:
 def fingerprint_of(connection: duckdb.DuckDBPyConnection) -> str:
     """`data_fingerprint` of a raw log that is open: of the very files that its other queries read."""
     row = connection.execute(
-        "SELECT count(*), coalesce(sum(('0x' || sha256(concat_ws(chr(0), event_hash, epoch_us(received_at), kind, user_id))[:16])"
-        "::UBIGINT), 0) FROM events"
+        "SELECT count(*), coalesce(sum(('0x' || sha256(concat_ws(chr(0), event_hash, epoch_us(known_at), kind, user_id))[:16])"
+        "::UBIGINT), 0) FROM known_events"
     ).fetchone()
     assert row is not None
     return hashlib.sha256(f"{row[0]}:{row[1]}".encode()).hexdigest()

@@ -28,7 +28,7 @@ def snapshots_of(raw: RawColumns, product: Product, spine: pa.Table) -> pa.Table
     ----------
     spine
         With the columns ``user_id`` and ``as_of`` (timestamp with a zone), in any order. A user without events has the vector of one of
-        whom nothing is known.
+        whom nothing is known, an id that is attached to another by then the vector of whom it stands for.
 
     Returns
     -------
@@ -37,15 +37,22 @@ def snapshots_of(raw: RawColumns, product: Product, spine: pa.Table) -> pa.Table
         ``feature_fingerprint``, and one double column per feature, NaN where it is not defined.
     """
     as_of = spine["as_of"].cast(_INSTANT)
-    user = _codes(spine["user_id"], raw)
+    as_of_us = np.asarray(as_of.cast(pa.int64()), np.int64)
+    user = _whom(_codes(spine["user_id"], raw), as_of_us, raw)
     n_users = len(raw.user_ids) + 1  # the last code stands for everyone without events
-    vectors = batch_vectors(raw.columns, n_users, user, np.asarray(as_of.cast(pa.int64()), np.int64), compile_program(product.catalogue))
+    vectors = batch_vectors(raw.columns, n_users, user, as_of_us, compile_program(product.catalogue))
     fingerprint = pa.repeat(pa.scalar(product.catalogue.fingerprint, pa.string()), spine.num_rows)
     marks = {"user_id": spine["user_id"].cast(pa.string()), "event_timestamp": as_of, "snapshot_as_of": as_of}
     numbers = {
         name: pa.array(np.ascontiguousarray(column)) for name, column in zip(product.catalogue.feature_names, vectors.T, strict=True)
     }
     return pa.table(marks | {"feature_fingerprint": fingerprint} | numbers)
+
+
+def _whom(user: Int64s, as_of_us: Int64s, raw: RawColumns) -> Int64s:
+    whom, known = user.copy(), user < len(raw.user_ids)
+    whom[known] = raw.attachments.whom(user[known], as_of_us[known])
+    return whom
 
 
 def _codes(user_ids: pa.ChunkedArray, raw: RawColumns) -> Int64s:

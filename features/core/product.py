@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from features.core.ages import age_name
 from features.core.catalogue import Catalogue
+from features.core.condition import Condition
 
 
 class AttributeType(StrEnum):
@@ -16,6 +18,7 @@ class AttributeType(StrEnum):
     CATEGORY = "category"
     NUMBER = "number"
     BOOLEAN = "boolean"
+    INSTANT = "instant"  # ISO 8601 in UTC; the model and conditions see its age at as_of (`features.core.ages`), never itself
     TEXT = "text"  # carried and readable by the policy (time zone, e-mail), never a model input
 
 
@@ -40,10 +43,19 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """Users whose profile has all of these values; the first segment that matches is the user's."""
+    """Users whose profile has all of these values and for whom all conditions hold; one that asks for nothing is everybody's."""
 
     name: str
-    where: Mapping[str, str | float | bool]
+    where: Mapping[str, str | float | bool] = field(default_factory=dict)
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segmentation:
+    """One way to divide the users; the first segment that matches is the user's."""
+
+    name: str
+    segments: tuple[Segment, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +88,17 @@ class Product:
     causes: tuple[Cause, ...]
     label: Label
     profile: tuple[Attribute, ...] = ()
-    segments: tuple[Segment, ...] = ()
+    segments: tuple[Segment, ...] = ()  # the primary segmentation, by which thresholds differ; the first that matches is the user's
+    segmentations: tuple[Segmentation, ...] = ()  # further ones; a user has at most one segment in each
     logs: tuple[object, ...] = ()  # how to read external files; `features.declarations.log` defines them
 
     @property
     def model_attributes(self) -> tuple[Attribute, ...]:
-        """Profile attributes that the model may see: those not hidden from it, and no text."""
-        return tuple(attribute for attribute in self.profile if attribute.model and attribute.type is not AttributeType.TEXT)
+        """Profile attributes as the model may see them: those not hidden from it, no text, and of an instant its age, a number."""
+        shown = [attribute for attribute in self.profile if attribute.model and attribute.type is not AttributeType.TEXT]
+        return tuple(Attribute(name=age_name(a.name), type=AttributeType.NUMBER) if a.type is AttributeType.INSTANT else a for a in shown)
+
+    @property
+    def instants(self) -> tuple[str, ...]:
+        """Names of the profile attributes that are instants."""
+        return tuple(attribute.name for attribute in self.profile if attribute.type is AttributeType.INSTANT)

@@ -6,21 +6,16 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from features.core.ages import age_name
 from features.core.catalogue import Aggregation, window_text
 from features.core.product import AttributeType
-from features.declarations.faults import Fault, one_of, place, quote
+from features.declarations.faults import Fault, place, quote, unknown
 from features.declarations.product_parts import attribute_model_input, expand, kinds_of
-from features.declarations.product_schema import AttributeSchema, FeatureSchema, ProductSchema
+from features.declarations.product_schema import FeatureSchema, ProductSchema
+from features.declarations.segment_checks import segment_faults
 
-RESERVED_NAMES = ("user_id", "event_timestamp", "as_of", "snapshot_as_of", "feature_fingerprint", "dropped_out", "packed", "base")
+RESERVED_NAMES = ("user_id", "event_timestamp", "as_of", "snapshot_as_of", "feature_fingerprint", "dropped_out", "packed", "base", "when")
 """Columns and keys that the system itself uses beside features, attributes and causes."""
-
-_VALUE_TYPES: dict[AttributeType, tuple[type, ...]] = {
-    AttributeType.CATEGORY: (str,),
-    AttributeType.TEXT: (str,),
-    AttributeType.NUMBER: (int, float),
-    AttributeType.BOOLEAN: (bool,),
-}
 
 
 def product_faults(schema: ProductSchema) -> Iterator[Fault]:
@@ -32,12 +27,7 @@ def product_faults(schema: ProductSchema) -> Iterator[Fault]:
     yield from _repeated_features(schema)
     yield from _label_faults(schema)
     yield from _profile_faults(schema)
-    yield from _segment_faults(schema)
-
-
-def unknown(path: str, found: str, names: list[str], *, section: str) -> Fault:
-    """Make the fault "this name is not declared"."""
-    return Fault(path=path, found=quote(found), expected=one_of(names), advice=f"declare it under {section} or correct the name")
+    yield from segment_faults(schema)
 
 
 def _group_faults(schema: ProductSchema) -> Iterator[Fault]:
@@ -91,11 +81,13 @@ def _unfit_kinds(schema: ProductSchema, aggregation: Aggregation, name: str, pat
 
 def _repeated_features(schema: ProductSchema) -> Iterator[Fault]:
     counts: Counter[str] = Counter()
+    ages = (age_name(name) for name, body in schema.profile.items() if body.type is AttributeType.INSTANT)
+    taken = {*RESERVED_NAMES, *schema.profile, *ages}
     for index, feature in enumerate(schema.features):
         for name in (made.name for made in expand(schema, feature)):
             if counts[name]:
                 yield Fault(path=place("features", index), found=f"{name} again", expected="each feature once", advice="remove one of them")
-            if name in RESERVED_NAMES or name in schema.profile:
+            if name in taken:
                 yield Fault(
                     path=place("features", index), found=f"{name}, a name in use", expected="another name", advice="rename the attribute"
                 )
@@ -120,25 +112,12 @@ def _label_faults(schema: ProductSchema) -> Iterator[Fault]:
 def _profile_faults(schema: ProductSchema) -> Iterator[Fault]:
     yield from _reserved("profile", schema.profile)
     for name, attribute in schema.profile.items():
+        if attribute.type is AttributeType.INSTANT and age_name(name) in schema.profile:
+            path, found = place("profile", age_name(name)), f"the name of the age of {name}"
+            yield Fault(path=path, found=found, expected="another name", advice="rename it")
         if attribute.type is AttributeType.TEXT and attribute_model_input(attribute) is True:
             path = place("profile", name, "model")
             yield Fault(path=path, found="true", expected="false for text", advice="make it a category or leave model out")
-
-
-def _segment_faults(schema: ProductSchema) -> Iterator[Fault]:
-    for segment, where in schema.segments.items():
-        for name, value in where.items():
-            path = place("segments", segment, name)
-            attribute = schema.profile.get(name)
-            if attribute is None:
-                yield unknown(path, name, list(schema.profile), section="profile")
-            elif not _fits(value, attribute):
-                yield Fault(path=path, found=quote(value), expected=f"a {attribute.type.value}", advice="one value of the attribute's type")
-
-
-def _fits(value: Any, attribute: AttributeSchema) -> bool:
-    allowed = _VALUE_TYPES[attribute.type]
-    return isinstance(value, allowed) and (bool in allowed or not isinstance(value, bool))
 
 
 def _reserved(section: str, names: Any) -> Iterator[Fault]:

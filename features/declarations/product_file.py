@@ -44,6 +44,7 @@ def load_product(folder: Path) -> Product:
         label=product_parts.label(schema),
         profile=product_parts.profile(schema),
         segments=product_parts.segments(schema),
+        segmentations=product_parts.segmentations(schema),
         logs=tuple(log_declaration(body, name) for name, body in schema.logs.items()),
     )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from features.core.catalogue import Aggregation, Catalogue, Feature, Kind
-from features.core.product import Attribute, AttributeType, Cause, Label, Segment, SpineRule
-from features.declarations.product_schema import AttributeSchema, FeatureSchema, LabelSchema, ProductSchema
+from features.core.product import Attribute, AttributeType, Cause, Label, Segment, Segmentation, SpineRule
+from features.declarations.product_schema import AttributeSchema, FeatureSchema, LabelSchema, ProductSchema, Segments
 
 _UNITS = {
     Aggregation.COUNT: "count",
@@ -82,4 +82,13 @@ def attribute_model_input(body: AttributeSchema) -> bool:
 
 def segments(schema: ProductSchema) -> tuple[Segment, ...]:
     """Segments, in declared order: the first that matches is the user's."""
-    return tuple(Segment(name=name, where=dict(where)) for name, where in schema.segments.items())
+    return _segments(schema.segments)
+
+
+def segmentations(schema: ProductSchema) -> tuple[Segmentation, ...]:
+    """Further segmentations, in declared order."""
+    return tuple(Segmentation(name=name, segments=_segments(body)) for name, body in schema.segmentations.items())
+
+
+def _segments(declared: Segments) -> tuple[Segment, ...]:
+    return tuple(Segment(name=name, where=dict(body.where), conditions=tuple(body.when)) for name, body in declared.items())

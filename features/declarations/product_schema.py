@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from features.core.catalogue import Aggregation, Direction
 from features.core.product import AttributeType
+from features.declarations.conditions import ConditionText
 from features.declarations.fields import Duration, Name, OneOrMore, PositiveDuration, Text
 from features.declarations.log_schema import LogSchema
 from features.declarations.yaml_file import Declared
@@ -82,8 +83,24 @@ class AttributeSchema(Declared):
     description: str = ""
 
 
+class SegmentSchema(Declared):
+    """Attributes with the value each must have, and under ``when`` conditions; all may be left out."""
+
+    model_config = ConfigDict(extra="allow")
+
+    when: Annotated[list[ConditionText], OneOrMore] = Field(default_factory=list)
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """Every key but ``when``."""
+        return self.model_extra or {}
+
+
 def _empty_when_absent(value: Any) -> Any:
     return {} if value is None else value
+
+
+Segments = dict[Name, Annotated[SegmentSchema, BeforeValidator(_empty_when_absent)]]
 
 
 class ProductSchema(Declared):
@@ -98,5 +115,6 @@ class ProductSchema(Declared):
     features: Annotated[list[FeatureSchema], Field(min_length=1)]
     label: LabelSchema
     profile: dict[Name, AttributeSchema] = Field(default_factory=dict)
-    segments: dict[Name, Annotated[dict[Name, Any], Field(min_length=1)]] = Field(default_factory=dict)
+    segments: Segments = Field(default_factory=dict)
+    segmentations: dict[Name, Annotated[Segments, Field(min_length=1)]] = Field(default_factory=dict)
     logs: dict[Name, LogSchema] = Field(default_factory=dict)

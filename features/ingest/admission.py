@@ -6,8 +6,8 @@ Fields that the wire form does not name are ignored. null counts as missing.
 =====================  ============================================================================================
 code                   given when
 =====================  ============================================================================================
-malformed              the item is not a JSON object, or its ``type`` is neither event (the default) nor identify; in
-                       a file: the row cannot be read (quotes, number of fields, JSON, UTF-8)
+malformed              the item is not a JSON object, or its ``type`` is none of event (the default), identify and alias;
+                       in a file: the row cannot be read (quotes, number of fields, JSON, UTF-8)
 missing_event_id       no event_id: without one a retry could not be recognised (imports may derive it from the row)
 bad_event_id           event_id is not text, is blank, or holds NUL or a lone surrogate
 event_id_too_long      event_id has more than 128 characters
@@ -26,7 +26,13 @@ bad_value              value missing where the kind has a unit, given where it h
                        NaN, 1.5), or beyond 64 bits; a daily count below 0
 bad_session_id         session_id is not text, is blank, or holds NUL or a lone surrogate
 session_id_too_long    session_id has more than 128 characters
-missing_traits         an identify item without a non-empty object ``traits``
+missing_previous_id    an alias item without previous_id
+bad_previous_id        previous_id is not text, is blank, or holds NUL or a lone surrogate
+previous_id_too_long   previous_id has more than 128 characters
+bad_anonymous_id       the anonymous_id of an identify item is not text, is blank, or holds NUL or a lone surrogate
+anonymous_id_too_long  anonymous_id has more than 128 characters
+alias_cycle            an id is to be attached to itself (also later, when a chain of aliases would lead back to it)
+missing_traits         an identify item without a non-empty object ``traits`` (they may be left out beside an anonymous_id)
 unknown_attribute      the product's profile declares no attribute of that name
 bad_attribute          the trait does not have the attribute's type (category and text: clean text of up to 256
                        characters; number: finite)
@@ -42,6 +48,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from features.core.ages import canonical_instant
+from features.core.alias import Alias
 from features.core.catalogue import Kind
 from features.core.event import FUTURE_TOLERANCE, Event
 from features.core.product import Attribute, AttributeType, Product
@@ -61,16 +69,19 @@ class ProfileChange:
     user_id: str
     attributes: Mapping[str, str | float | bool]
     known_at: datetime  # aware; when it was received
+    alias: Alias | None = None  # besides: an anonymous id that turned out to be this user
 
 
-def admit_item(raw: object, product: Product, received_at: datetime) -> Event | ProfileChange | Rejection:
-    """Admit an item of either wire form, told apart by ``type``: ``"event"`` (the default) or ``"identify"``."""
+def admit_item(raw: object, product: Product, received_at: datetime) -> Event | ProfileChange | Alias | Rejection:
+    """Admit an item of any wire form, told apart by ``type``: ``"event"`` (the default), ``"identify"`` or ``"alias"``."""
     item_type = raw.get("type") if isinstance(raw, Mapping) else None
     if item_type is None or item_type == "event":
         return admit(raw, product, received_at)
     if item_type == "identify":
         return admit_identify(raw, product, received_at)
-    return RefusedError("malformed", "type", got=shown(item_type), expected='"event" or "identify"').rejection
+    if item_type == "alias":
+        return admit_alias(raw, received_at)
+    return RefusedError("malformed", "type", got=shown(item_type), expected='"event", "identify" or "alias"').rejection
 
 
 def admit(raw: object, product: Product, received_at: datetime) -> Event | Rejection:
@@ -110,15 +121,37 @@ def admit(raw: object, product: Product, received_at: datetime) -> Event | Rejec
 def admit_identify(raw: object, product: Product, received_at: datetime) -> ProfileChange | Rejection:
     """Admit what ``{"type": "identify", "user_id", "traits", "occurred_at"}`` states, or say why it is refused.
 
-    One wrong trait refuses the whole item. ``occurred_at`` is judged as an event's is, but a change counts from ``received_at`` on.
+    One wrong trait refuses the whole item. ``occurred_at`` is judged as an event's is, but a change counts from ``received_at`` on. With
+    an ``anonymous_id``, that id is attached to the user besides, as by an alias item; ``traits`` may then be left out.
     """
     try:
         item = _object(raw)
         user_id = checked_id(item.get("user_id"), "user_id", name="user")
         _instant(item, received_at)
-        return ProfileChange(user_id=user_id, attributes=_traits(item.get("traits"), product), known_at=received_at)
+        alias = None if item.get("anonymous_id") is None else _alias(item, "anonymous_id", received_at)
+        attributes = {} if alias is not None and not item.get("traits") else _traits(item.get("traits"), product)
+        return ProfileChange(user_id=user_id, attributes=attributes, known_at=received_at, alias=alias)
     except RefusedError as refused:
         return refused.rejection
+
+
+def admit_alias(raw: object, received_at: datetime) -> Alias | Rejection:
+    """Admit what ``{"type": "alias", "previous_id", "user_id", "occurred_at"}`` states, or say why it is refused.
+
+    Whether the previous id is attached to another user already is for the `features.ports.IdentityStore` to say.
+    """
+    try:
+        return _alias(_object(raw), "previous_id", received_at)
+    except RefusedError as refused:
+        return refused.rejection
+
+
+def _alias(item: Mapping[str, Any], field: str, received_at: datetime) -> Alias:
+    previous_id = checked_id(item.get(field), field)
+    user_id = checked_id(item.get("user_id"), "user_id", name="user")
+    if previous_id == user_id:
+        raise RefusedError("alias_cycle", field, got=shown(previous_id), expected="another id than user_id")
+    return Alias(previous_id=previous_id, user_id=user_id, occurred_at=_instant(item, received_at), received_at=received_at)
 
 
 def _event(item: Mapping[str, Any], product: Product, received_at: datetime) -> Event:
@@ -223,6 +256,9 @@ def _trait(value: Any, attribute: Attribute) -> str | float | bool:
             fits, expected = isinstance(value, bool), "true or false"
         case AttributeType.NUMBER:
             fits, expected = _is_finite_number(value), "a finite number"
+        case AttributeType.INSTANT:
+            instant, expected = canonical_instant(value), "ISO-8601 text with a UTC offset such as 2024-05-01T10:00:00Z"
+            fits, value = instant is not None, instant or value
         case _:
             fits = is_clean_text(value) and len(value) <= MAX_TEXT_CHARS
             expected = f"text of 1 to {MAX_TEXT_CHARS} characters"

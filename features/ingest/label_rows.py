@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -67,7 +68,7 @@ def store_labels(labels: Iterable[StatedLabel], file: Path) -> None:
     columns = zip(*((user_id, as_of, *rest) for (user_id, as_of), rest in sorted(rows.items())), strict=True)
     arrays = [list(column) for column in columns] or [[] for _ in LABEL_SCHEMA]
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.new")
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
     pq.write_table(pa.table(arrays, schema=LABEL_SCHEMA), temporary)
     temporary.replace(file)
 

@@ -42,6 +42,12 @@ class MemoryLedger:
                 self._reserve(product, commit, commit.contact)
             return CommitResult(committed=True, receipt=commit.receipt)
 
+    def adopt(self, product: str, previous_id: str, user_id: str) -> None:
+        """Copy every contact of the previous id to the user."""
+        with self._lock:
+            both = {*self._contacts.get((product, previous_id), ()), *self._contacts.get((product, user_id), ())}
+            self._contacts[product, user_id] = sorted(both, key=_in_time)
+
     def receipt(self, product: str, decision_id: str) -> bytes | None:
         """The stored receipt, or None."""
         return self._receipts.get((product, decision_id))

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import redis
 import xxhash
 
-from features.ports import StoreError
+from features.ingest.erase_rows import erase_rows
+from features.ports import IdentityStore, StoreError
 
 _SCAN_COUNT = 1_000
 _BATCH = 1_000
@@ -55,7 +56,9 @@ class ReceiptExporter:
     client: redis.Redis
     product: str
     receipts_dir: Path
+    identities: IdentityStore | None = None  # None: nobody is ever erased
     _known: set[str] | None = field(default=None)
+    _unchecked: set[str] = field(default_factory=set)  # users written about since it was last asked who is erased
 
     def export(self) -> int:
         """Export what is new; the number of receipts.
@@ -68,11 +71,13 @@ class ReceiptExporter:
         try:
             if self._known is None:
                 self._known = exported_ids(self.receipts_dir)
+            self._erase_again()  # after an export that failed in between
             key_of_id = self._keys()
             new = sorted(key_of_id.keys() - self._known)
             for start in range(0, len(new), _BATCH):
                 for ids in self._export_batch([key_of_id[decision_id] for decision_id in new[start : start + _BATCH]]):
                     self._known |= ids  # file by file: what is written stays written, though the next file fails
+                self._erase_again()
             self._known = set(key_of_id)  # forget what has expired: its key cannot come back
             return len(new)
         except redis.RedisError as exc:
@@ -97,7 +102,17 @@ class ReceiptExporter:
             rows_of_day[row["as_of"].date().isoformat()].append(row)
         for day, rows in rows_of_day.items():
             _write(self.receipts_dir / f"day={day}", pa.Table.from_pylist(rows, schema=SCHEMA))
+            self._unchecked |= {row["user_id"] for row in rows}
+            _write(self.receipts_dir / f"day={day}", pa.Table.from_pylist(rows, schema=SCHEMA))
             yield {row["decision_id"] for row in rows}
+
+    def _erase_again(self) -> None:
+        """Take back what an erasure overtook: it empties the files once, perhaps before these were written."""
+        if self.identities is not None and self._unchecked:
+            standing = self.identities.standing(sorted(self._unchecked))
+            if erased := [user_id for user_id, known in standing.items() if known.is_erased]:
+                erase_rows(sorted(self.receipts_dir.glob("day=*/part-*.parquet")), erased)
+        self._unchecked = set()
 
 
 def exported_ids(receipts_dir: Path) -> set[str]:

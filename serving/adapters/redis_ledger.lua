@@ -1,11 +1,11 @@
 -- One decision made durable, all or nothing: check every window, reserve the contact, keep receipt and timeline, hand over to the outbox.
 -- Time comes in as arguments; nothing here reads a clock.
 --
--- KEYS  1 contacts (sorted set, score = microseconds)   2 receipt   3 timeline version   4 outbox (list)
+-- KEYS  1 contacts (sorted set, score = microseconds)   2 receipt   3 timeline version   4 outbox (list)   5 mark of an erased user
 -- ARGV  1 receipt   2 its ttl (ms)   3 timeline   4 contact ("" for none)   5 its moment   6 contacts before this are pruned
 --       7 ttl of the contacts (ms)   8 delivery order
 --       then six per window: name, channel, message ("" for any), since, until, limit
--- Returns {1, "", receipt} when committed now or before, {0, name of the window that is full, ""} when refused.
+-- Returns {1, "", receipt} when committed now or before, {0, name of the window that is full, ""} when refused, {2, "", ""} when erased.
 
 local SEPARATOR = '\31'
 
@@ -15,6 +15,10 @@ local function matches(contact, channel, message)
     found[#found + 1] = field
   end
   return (channel == '' or channel == found[1]) and (message == '' or message == found[3])
+end
+
+if redis.call('EXISTS', KEYS[5]) == 1 then
+  return {2, '', ''}
 end
 
 local stored = redis.call('GET', KEYS[2])

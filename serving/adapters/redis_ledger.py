@@ -20,6 +20,16 @@ from serving.ports import Commit, CommitResult, LedgerError
 
 T = TypeVar("T")
 
+_ADOPT = """
+if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+redis.call('ZADD', KEYS[1], unpack(ARGV, 2))
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return 1
+"""
+"""KEYS: contacts, mark of an erased user. ARGV: ttl of the contacts in milliseconds, then score and contact of each."""
+_CONTACTS_PER_CALL = 1_000
+_ERASED = 2  # what the script answers about a user who was erased
+
 _SEPARATOR = "\x1f"  # stands in no name: names are letters, digits and underscores
 _MICROSECOND, _MILLISECOND = timedelta(microseconds=1), timedelta(milliseconds=1)
 
@@ -50,29 +60,43 @@ class RedisLedger:
     def contacts(self, product: str, user_id: str, *, since_us: int) -> tuple[Contact, ...]:
         """Contacts with at_us >= since_us, oldest first."""
         self._prove_durable()
-        key = f"{_prefix(product, user_tag(user_id))}:contacts"
+        key = f"{user_prefix(product, user_tag(user_id))}:contacts"
         rows = self._ask(lambda: self.client.zrangebyscore(key, since_us, "+inf", withscores=True))
         return tuple(_contact(member, at_us) for member, at_us in rows)
 
     def commit(self, product: str, commit: Commit) -> CommitResult:
         """Check every window, reserve, store and hand over: all or nothing, atomically. The same decision id twice is once."""
         self._prove_durable()
-        prefix = _prefix(product, tag := user_tag(commit.user_id))
+        prefix = user_prefix(product, tag := user_tag(commit.user_id))
         if commit.contact is not None:
             # Before the script, not in it: the index lies in another slot. Naming a user whose outbox stays empty does no harm.
             self._ask(lambda: self.client.sadd(_outbox_index(product), tag))
-        keys = [f"{prefix}:{part}" for part in ("contacts", f"receipt:{commit.decision_id}", f"timeline:{commit.timeline_hash}", "outbox")]
+        keys = [
+            f"{prefix}:{part}"
+            for part in ("contacts", f"receipt:{commit.decision_id}", f"timeline:{commit.timeline_hash}", "outbox", "erased")
+        ]
         committed, refused_by, receipt = self._ask(lambda: self._script(keys=keys, args=self._arguments(commit)))
+        if committed == _ERASED:
+            raise LedgerError("the user was erased while this was decided, so nothing is remembered and nothing may be sent")
         return CommitResult(committed=bool(committed), refused_by=refused_by.decode() or None, receipt=receipt)
+
+    def adopt(self, product: str, previous_id: str, user_id: str) -> None:
+        """Copy every contact of the previous id to the user; an erased user gets none."""
+        source, target = (user_prefix(product, user_tag(one)) for one in (previous_id, user_id))
+        rows = self._ask(lambda: self.client.zrange(f"{source}:contacts", 0, -1, withscores=True))
+        for start in range(0, len(rows), _CONTACTS_PER_CALL):
+            pairs = [part for member, at_us in rows[start : start + _CONTACTS_PER_CALL] for part in (int(at_us), member)]
+            arguments = [self.keep_contacts // _MILLISECOND, *pairs]
+            self._ask(lambda arguments=arguments: self._adopt(keys=[f"{target}:contacts", f"{target}:erased"], args=arguments))  # type: ignore[misc]
 
     def receipt(self, product: str, decision_id: str) -> bytes | None:
         """The stored receipt, or None."""
         tag = tag_of(decision_id)
-        return self._get(f"{_prefix(product, tag)}:receipt:{decision_id}") if tag else None
+        return self._get(f"{user_prefix(product, tag)}:receipt:{decision_id}") if tag else None
 
     def timeline(self, product: str, user_id: str, timeline_hash: str) -> bytes | None:
         """The stored timeline version, or None."""
-        return self._get(f"{_prefix(product, user_tag(user_id))}:timeline:{timeline_hash}")
+        return self._get(f"{user_prefix(product, user_tag(user_id))}:timeline:{timeline_hash}")
 
     def outbox(self, product: str) -> list[bytes]:
         """Delivery orders not yet taken by a sender; each user's in the order of their commits."""
@@ -80,7 +104,7 @@ class RedisLedger:
         return [order for tag in tags for order in self._orders(product, tag)]
 
     def _orders(self, product: str, tag: str) -> list[bytes]:
-        return list(self._ask(lambda: self.client.lrange(f"{_prefix(product, tag)}:outbox", 0, -1)))
+        return list(self._ask(lambda: self.client.lrange(f"{user_prefix(product, tag)}:outbox", 0, -1)))
 
     def _prove_durable(self) -> None:
         _ = self._is_durable
@@ -93,6 +117,10 @@ class RedisLedger:
     @cached_property
     def _script(self) -> Any:
         return self.client.register_script(files("serving.adapters").joinpath("redis_ledger.lua").read_bytes())
+
+    @cached_property
+    def _adopt(self) -> Any:
+        return self.client.register_script(_ADOPT)
 
     def _get(self, key: str) -> bytes | None:
         value: bytes | None = self._ask(lambda: self.client.get(key))
@@ -122,7 +150,8 @@ class RedisLedger:
             ) from exc
 
 
-def _prefix(product: str, tag: str) -> str:
+def user_prefix(product: str, tag: str) -> str:
+    """What all ledger keys of one user begin with."""
     return f"stillhere:{{{product}:{tag}}}"
 
 

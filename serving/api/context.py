@@ -6,7 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from features.core.alias import Alias
+from features.core.event import Event
 from features.core.product import Product
+from features.ingest.admission import ProfileChange
+from features.ingest.rejection import Rejection
 from serving.api.metrics import Metrics
 from serving.ports import EventStream
 
@@ -29,6 +33,15 @@ class Decider(Protocol):
         """Decide about several, in the order given."""
 
 
+Foresight = Callable[[Sequence[Event | ProfileChange | Alias]], Sequence[Rejection | None]]
+"""Of each admitted item: why it is refused after all, or None."""
+
+
+def nothing_foreseen(items: Sequence[Event | ProfileChange | Alias]) -> Sequence[Rejection | None]:
+    """Refuse nothing."""
+    return [None] * len(items)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiContext:
     """Everything the routes need, put together by `serving.bootstrap`."""
@@ -40,6 +53,7 @@ class ApiContext:
     metrics: Metrics
     now_us: Callable[[], int]
     checks: Callable[[], dict[str, str]]  # what /readyz reports: "ok", "missing" (degraded) or anything else (not ready)
+    foreseen: Foresight = nothing_foreseen
     max_body_bytes: int = 1_000_000
     max_events: int = 1_000
     max_decisions: int = 500

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from http import HTTPStatus
 from typing import Any
@@ -14,11 +14,12 @@ from fastapi import FastAPI, Request, Response
 from features.core.event import from_us
 from features.ingest.admission import admit_item
 from features.ingest.rejection import Rejection
+from features.ports import StoreError
 from serving.api.body import parse_json, read_body
 from serving.api.context import ApiContext
 from serving.api.document import request_body
 from serving.api.errors import ApiError, json_answer
-from serving.api.schemas import AllRejected, ErrorAnswer, EventIn, EventsAccepted, IdentifyIn
+from serving.api.schemas import AliasIn, AllRejected, ErrorAnswer, EventIn, EventsAccepted, IdentifyIn
 from serving.ports import EventStreamError
 
 
@@ -29,7 +30,7 @@ def add_event_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None:
         "/v1/events",
         status_code=HTTPStatus.ACCEPTED,
         tags=["events"],
-        summary="Send one event or profile change, or a batch of them",
+        summary="Send one event, profile change or alias, or a batch of them",
         description="Each item is accepted or refused alone. 202: at least one was accepted (or the batch was empty) and is durable.",
         responses={
             202: {"model": EventsAccepted},
@@ -38,7 +39,7 @@ def add_event_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None:
             422: {"model": AllRejected, "description": "Every item was refused."},
             503: {"model": ErrorAnswer, "description": "Nothing was accepted: the stream cannot be reached. Send it again later."},
         },
-        openapi_extra=request_body(EventIn, IdentifyIn, max_items=context.max_events),
+        openapi_extra=request_body(EventIn, IdentifyIn, AliasIn, max_items=context.max_events),
     )
     async def post_events(request: Request) -> Response:
         body = await read_body(request, max_bytes=context.max_body_bytes)
@@ -73,14 +74,26 @@ def _items(payload: Any, *, max_events: int) -> list[Any]:
 
 def _admit_all(items: list[Any], context: ApiContext, received_us: int) -> tuple[list[tuple[str, bytes]], list[dict[str, Any]]]:
     received_at = from_us(received_us)
+    judged = [admit_item(item, context.product, received_at) for item in items]
+    admitted = [index for index, one in enumerate(judged) if not isinstance(one, Rejection)]
+    for index, rejection in zip(admitted, _foreseen(context, [judged[index] for index in admitted]), strict=True):
+        judged[index] = rejection or judged[index]
     messages, rejected = [], []
-    for index, item in enumerate(items):
-        admitted = admit_item(item, context.product, received_at)
-        if isinstance(admitted, Rejection):
-            rejected.append({"index": index, "code": admitted.code, "field": admitted.field, "message": admitted.message})
+    for index, (item, one) in enumerate(zip(items, judged, strict=True)):
+        if isinstance(one, Rejection):
+            rejected.append({"index": index, "code": one.code, "field": one.field, "message": one.message})
         else:
-            messages.append((admitted.user_id, stream_body(item, received_us)))
+            messages.append((one.user_id, stream_body(item, received_us)))
     return messages, rejected
+
+
+def _foreseen(context: ApiContext, admitted: list[Any]) -> Sequence[Rejection | None]:
+    if not admitted:
+        return []
+    try:
+        return context.foreseen(admitted)
+    except StoreError as exc:
+        raise ApiError("store_unavailable", str(exc), what_to_do="send the same events again later; retries are recognised") from exc
 
 
 def stream_body(item: Mapping[str, Any], received_us: int) -> bytes:

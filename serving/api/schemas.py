@@ -37,7 +37,25 @@ class IdentifyIn(BaseModel):
     type: Literal["identify"]
     user_id: UserId
     occurred_at: AwareDatetime
-    traits: Annotated[dict[str, str | float | bool], Field(min_length=1, description="Attributes that product.yaml declares.")]
+    traits: Annotated[
+        dict[str, str | float | bool],
+        Field(default_factory=dict, description="Attributes that product.yaml declares; may be empty beside an `anonymous_id` only."),
+    ]
+    anonymous_id: Annotated[
+        str | None, Field(default=None, max_length=128, description="An id the user had before; attached as by `alias`.")
+    ]
+
+
+class AliasIn(BaseModel):
+    """Whoever used `previous_id` is `user_id`: its events, attributes and contacts become the user's, for good.
+
+    An id belongs to at most one user, the first who claimed it: another is refused as `alias_conflict`, a circle as `alias_cycle`.
+    """
+
+    type: Literal["alias"]
+    previous_id: Annotated[str, Field(min_length=1, max_length=128, description="The id to attach.", examples=["anonymous-7"])]
+    user_id: UserId
+    occurred_at: AwareDatetime
 
 
 class Rejected(_Shape):
@@ -156,7 +174,8 @@ class DecisionOut(_Shape):
     reason: Reason
     risk: Annotated[float | None, Field(ge=0, le=1, description="P(no activity within the horizon), calibrated.")]
     threshold: float
-    segment: str | None
+    segment: Annotated[str | None, Field(description="In the product's primary segmentation, by which thresholds differ.")]
+    segments: Annotated[dict[str, str], Field(description="By segmentation: the product's named ones; \"learned\" is the model's.")]
     trigger: str | None
     severity: str | None
     cause: CauseOut | None

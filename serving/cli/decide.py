@@ -30,7 +30,7 @@ def decide(user_id: str, /, *, place: Place = HERE) -> None:
     user_id
         Your id of the user.
     """
-    _check_user_id(user_id)
+    check_user_id(user_id)
     from serving import bootstrap
 
     with opened(place) as installation:
@@ -128,12 +128,13 @@ def _what_if(installation: Installation, user_id: str) -> bytes:
     from serving import bootstrap
     from serving.cli.forgetful_ledger import ForgetfulLedger
 
-    _check_user_id(user_id)
+    check_user_id(user_id)
     service = replace(installation.decisions(), ledger=ForgetfulLedger(installation.ledger))
     return service.decide_one(user_id, now_us=bootstrap.now_us()).receipt
 
 
-def _check_user_id(user_id: str) -> None:
+def check_user_id(user_id: str) -> None:
+    """Refuse what cannot be the id of a user."""
     if not user_id.strip() or len(user_id) > _MAX_ID_CHARS:
         raise BadInputError(f"the user id {user_id[:40]!r} has {len(user_id)} characters, expected 1 to {_MAX_ID_CHARS}, not blank")
 

@@ -16,6 +16,7 @@ from serving.cli import (
     demo,
     import_command,
     init_command,
+    people,
     rebuild_command,
     serve,
     train,
@@ -47,6 +48,8 @@ def build_app() -> cyclopts.App:
     app.command(decide.replay)
     app.command(consistency_command.consistency)
     app.command(compact_command.compact)
+    app.command(people.receipts)
+    app.command(people.erase)
     return app
 
 

@@ -15,6 +15,7 @@ _MISSING = {
     "features_unavailable": "the user's events could not be read",
     "profile_unavailable": "the user's profile could not be read",
     "ledger_unavailable": "past contacts could not be read",
+    "user_erased": "the user was erased",
 }
 
 

@@ -42,11 +42,12 @@ class Histories:
         return start, order
 
     def known(self, user_id: str, as_of_us: int) -> EventColumns:
-        """Events of one user that the log knew by then, under the user code 0."""
+        """Events that the log knew by then of whom the id stood for by then, under the user code 0."""
         ids, columns = self._raw.user_ids, self._raw.columns
         code = int(np.searchsorted(ids, user_id))
         positions = np.empty(0, np.int64)
         if code < len(ids) and ids[code] == user_id:
+            (code,) = self._raw.attachments.whom(np.array([code]), as_of_us).tolist()
             start, order = self._by_user
             positions = order[start[code] : start[code + 1]].astype(np.int64)
             positions = positions[columns.known_us[positions] <= as_of_us]

@@ -53,6 +53,7 @@ def _without_action(closest: Option, options: list[Option], inputs: Inputs, poli
         risk=known_risk(inputs),
         threshold=threshold(inputs, policy),
         segment=inputs.segment,
+        segments=inputs.segments,
         trigger=closest.trigger.name if closest.trigger else None,
         severity=closest.trigger.severity if closest.trigger else None,
         verdicts=(*closest.shared, *(verdict for option in options for verdict in option.own)),

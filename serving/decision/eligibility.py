@@ -43,6 +43,8 @@ def own_verdicts(channel: Channel, inputs: Inputs, policy: Policy) -> tuple[Verd
 
 
 def _ledger(inputs: Inputs) -> Verdict:
+    if Degradation.USER_ERASED in inputs.degraded:
+        return refused(EVERY_ARM, "ledger", "user_erased")
     if inputs.contacts is None:
         return refused(EVERY_ARM, "ledger", "ledger_unavailable")
     if inputs.refused_by is not None:

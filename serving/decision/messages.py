@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from serving.decision.conditions import all_hold
 from serving.decision.policy import Channel, Message, MessageClass, Policy, Trigger
 from serving.decision.values import Inputs
 
@@ -34,7 +35,7 @@ def choose(channel: Channel, trigger: Trigger | None, inputs: Inputs, policy: Po
     own = trigger.cause if trigger is not None else None
     attributed = _attributed(inputs, policy)
     causes = [own, *attributed] if channel.message_class is MessageClass.ASSIST else [*attributed, own]
-    messages = messages_on(channel, policy)
+    messages = messages_for(channel, inputs, policy)
     for cause in causes:
         for message in messages:
             if cause is not None and cause in message.causes:
@@ -43,9 +44,10 @@ def choose(channel: Channel, trigger: Trigger | None, inputs: Inputs, policy: Po
     return None if fallback is None else Choice(message=fallback, cause=None, contribution=None)
 
 
-def messages_on(channel: Channel, policy: Policy) -> list[Message]:
-    """The messages that the policy has for a channel, in declared order."""
-    return [message for message in policy.messages if message.channel == channel.name]
+def messages_for(channel: Channel, inputs: Inputs, policy: Policy) -> list[Message]:
+    """What this user may be told by a channel: messages with conditions, which all hold, before those without; else in declared order."""
+    fitting = [message for message in policy.messages if message.channel == channel.name and all_hold(message.conditions, inputs)]
+    return sorted(fitting, key=lambda message: not message.conditions)
 
 
 def fill(text: str, inputs: Inputs) -> str:

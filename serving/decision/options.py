@@ -9,7 +9,7 @@ from serving.decision.caps import cap_verdicts
 from serving.decision.eligibility import own_verdicts, shared_verdicts
 from serving.decision.guardrails import has_rested, message_verdicts
 from serving.decision.local_time import zone_of
-from serving.decision.messages import Choice, choose, messages_on
+from serving.decision.messages import Choice, choose, messages_for
 from serving.decision.moment import Moment, moment_for, quiet_verdict
 from serving.decision.policy import Channel, MessageClass, Policy, Trigger
 from serving.decision.triggers import fired, trigger_verdict
@@ -59,7 +59,7 @@ def open_but_for_the_message(option: Option, inputs: Inputs, policy: Policy) -> 
     """Whether the arm is open if the right message is picked."""
     if any(verdict.rule not in _ABOUT_THE_MESSAGE for verdict in option.refusals):
         return False
-    messages = messages_on(option.channel, policy)
+    messages = messages_for(option.channel, inputs, policy)
     return any(has_rested(message, inputs.contacts or (), option.moment.at_us) for message in messages)
 
 

@@ -36,6 +36,7 @@ def output_object(decision: Decision, versions: Mapping[str, str | None]) -> dic
         "risk": decision.risk,
         "threshold": decision.threshold,
         "segment": decision.segment,
+        "segments": dict(decision.segments),
         "trigger": decision.trigger,
         "severity": decision.severity,
         "cause": _cause(decision),

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from features.core.condition import Condition
+
 
 class MessageClass(StrEnum):
     """The two classes of message, each with its own caps."""
@@ -15,32 +17,30 @@ class MessageClass(StrEnum):
     OUTREACH = "outreach"  # brings somebody back: e-mail, push, SMS
 
 
-class Comparison(StrEnum):
-    """How a condition compares; a missing feature (NaN) satisfies none."""
+class Membership(StrEnum):
+    """How a segment condition compares; a user without a segment in that segmentation satisfies neither."""
 
-    AT_LEAST = ">="
-    ABOVE = ">"
-    AT_MOST = "<="
-    BELOW = "<"
+    IS = "=="
+    IS_NOT = "!="
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """One feature against one number."""
+class SegmentCondition:
+    """In which segment of one segmentation the user must be, or must not be."""
 
-    feature: str
-    comparison: Comparison
-    value: float
+    segmentation: str | None  # None: the primary one
+    membership: Membership
+    segment: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """What makes a user a candidate: a rule over features, or risk above the segment's threshold."""
+    """What makes a user a candidate: a rule over features and segments, or risk above the segment's threshold."""
 
     name: str
     message_class: MessageClass
     severity: str  # alert class: critical, high, medium or low; names how grave it is, the order is the policy's
-    conditions: tuple[Condition, ...] = ()  # all must hold
+    conditions: tuple[Condition | SegmentCondition, ...] = ()  # all must hold
     risk_above_threshold: bool = False
     cause: str | None = None  # what the rule itself is about; `serving.decision.messages` says when it picks the message
     sentence: str = ""
@@ -56,6 +56,7 @@ class Message:
     title: str
     body: str
     causes: tuple[str, ...] = ()  # the cause groups it remedies; empty: the fallback of its class
+    conditions: tuple[Condition | SegmentCondition, ...] = ()  # only users for whom all hold get it, and they before any message without
     cooldown: timedelta = timedelta(days=1)  # before the same message may come again
 
 

@@ -25,6 +25,8 @@ def inputs_to_json(inputs: Inputs) -> dict[str, Any]:
         "contributions": None if inputs.contributions is None else dict(inputs.contributions),
         "profile": dict(inputs.profile),
         "segment": inputs.segment,
+        "segments": dict(inputs.segments),
+        "ages": dict(inputs.ages),
         "contacts": None if inputs.contacts is None else [asdict(contact) for contact in inputs.contacts],
         "degraded": [degradation.value for degradation in inputs.degraded],
         "refused_by": inputs.refused_by,
@@ -42,6 +44,7 @@ def inputs_from_json(recorded: Mapping[str, Any]) -> Inputs:
     contacts = recorded["contacts"]
     return Inputs(
         **{name: recorded[name] for name in _AS_THEY_ARE},
+        **{name: recorded.get(name, {}) for name in ("segments", "ages")},  # receipts older than these have none
         features={name: math.nan if value is None else value for name, value in recorded["features"].items()},
         contacts=None if contacts is None else tuple(_contact(contact) for contact in contacts),
         degraded=tuple(Degradation(name) for name in recorded["degraded"]),

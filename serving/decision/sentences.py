@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 REFUSED: Final = {
+    "user_erased": "Everything about this user was erased, and nothing is known or remembered since.",
     "ledger_unavailable": "The record of past contacts cannot be read, so no cap could be guaranteed.",
     "cap_contended": "Other decisions for this user took the last slot of {window} each time this one tried.",
     "features_unavailable": "The user's behaviour cannot be read, so nothing is known that would justify a contact.",

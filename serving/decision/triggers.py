@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import operator
-
+from serving.decision.conditions import all_hold
 from serving.decision.eligibility import arm_name, known_risk
-from serving.decision.policy import Channel, Comparison, Condition, MessageClass, Policy, Trigger
+from serving.decision.policy import Channel, MessageClass, Policy, Trigger
 from serving.decision.values import Inputs, Verdict
 from serving.decision.verdicts import passed, refused
-
-_HOLDS = {
-    Comparison.AT_LEAST: operator.ge,
-    Comparison.ABOVE: operator.gt,
-    Comparison.AT_MOST: operator.le,
-    Comparison.BELOW: operator.lt,
-}
 
 
 def threshold(inputs: Inputs, policy: Policy) -> float:
@@ -33,7 +24,7 @@ def trigger_verdict(channel: Channel, trigger: Trigger | None, inputs: Inputs, p
     arm, risk, bound = arm_name(channel), known_risk(inputs), threshold(inputs, policy)
     if trigger is not None:
         return passed(arm, "trigger", sentence=trigger_sentence(trigger))
-    lacks_risk_alone = any(t.risk_above_threshold and _conditions_hold(t, inputs) for t in _of_class(channel.message_class, policy))
+    lacks_risk_alone = any(t.risk_above_threshold and all_hold(t.conditions, inputs) for t in _of_class(channel.message_class, policy))
     if risk is not None and lacks_risk_alone:
         return refused(arm, "trigger", "risk_below_threshold", risk=risk, threshold=bound)
     return refused(arm, "trigger", "no_trigger", message_class=channel.message_class.value)
@@ -49,17 +40,7 @@ def _of_class(message_class: MessageClass, policy: Policy) -> list[Trigger]:
 
 
 def _fires(trigger: Trigger, inputs: Inputs, policy: Policy) -> bool:
-    if not _conditions_hold(trigger, inputs):
+    if not all_hold(trigger.conditions, inputs):
         return False
     risk = known_risk(inputs)
     return not trigger.risk_above_threshold or (risk is not None and risk >= threshold(inputs, policy))
-
-
-def _conditions_hold(trigger: Trigger, inputs: Inputs) -> bool:
-    return all(_holds(condition, inputs) for condition in trigger.conditions)
-
-
-def _holds(condition: Condition, inputs: Inputs) -> bool:
-    # NaN compares false with everything: a feature that is not defined satisfies no condition.
-    value = inputs.features.get(condition.feature, math.nan)
-    return bool(_HOLDS[condition.comparison](value, condition.value))

@@ -24,6 +24,7 @@ class Degradation(StrEnum):
     FEATURES_UNAVAILABLE = "features_unavailable"
     PROFILE_UNAVAILABLE = "profile_unavailable"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
+    USER_ERASED = "user_erased"  # nothing is missing: nothing may be known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +50,11 @@ class Inputs:
     risk: float | None  # P(dropout within the horizon), calibrated, in [0, 1]; None without model or features
     contributions: Mapping[str, float] | None  # by cause, in log-odds, TreeSHAP; None until an arm is open
     profile: Mapping[str, Any]
-    segment: str | None
+    segment: str | None  # of the primary segmentation
     contacts: tuple[Contact, ...] | None  # oldest first; None when the ledger cannot be read
     degraded: tuple[Degradation, ...] = ()
+    segments: Mapping[str, str] = field(default_factory=dict)  # by segmentation: the product's named ones, and what the model learned
+    ages: Mapping[str, float] = field(default_factory=dict)  # seconds since the profile's instants, at as_of
     refused_by: str | None = None  # the window by which the ledger refused each attempt; None in the ordinary case
 
 
@@ -106,6 +109,7 @@ class Decision:
     arms: tuple[Arm, ...] = ()
     degraded: tuple[Degradation, ...] = ()
     policy_hash: str = ""
+    segments: Mapping[str, str] = field(default_factory=dict)
     contributions: Mapping[str, float] = field(default_factory=dict)  # all causes, log-odds; empty when not explained
 
 

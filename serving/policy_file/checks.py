@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Sequence
 
-from features.core.product import AttributeType, Product
+from features.core.ages import age_name
+from features.core.condition import Condition
+from features.core.product import AttributeType, Product, Segment
+from features.core.segments import LEARNED
 from features.declarations.faults import Fault, one_of, place, quote
 from serving.decision.messages import PLACEHOLDER
-from serving.decision.policy import MessageClass
+from serving.decision.policy import MessageClass, SegmentCondition
 from serving.policy_file.schema import MessageSchema, PolicySchema, QuietHoursSchema, TriggerSchema
 
 _MINUTES_PER_DAY = 1440
+_LEARNED_ID = re.compile(r"s[1-9][0-9]*", re.ASCII)
 
 
 def policy_faults(schema: PolicySchema, product: Product) -> Iterator[Fault]:
@@ -54,7 +59,7 @@ def _attribute(name: str, types: tuple[AttributeType, ...], path: str, product: 
 def _trigger_faults(name: str, trigger: TriggerSchema, schema: PolicySchema, product: Product) -> Iterator[Fault]:
     for index, condition in enumerate(trigger.conditions):
         path = place("triggers", name, "conditions", index)
-        yield from _unless_known(condition.feature, product.catalogue.feature_names, path, "features of product.yaml")
+        yield from _condition_faults(condition, path, product)
     if not trigger.conditions and not trigger.risk_above_threshold:
         expected, advice = "conditions, or risk_above_threshold: true", "add one, or every user is a candidate always"
         yield Fault(path=place("triggers", name), found="neither", expected=expected, advice=advice)
@@ -66,6 +71,24 @@ def _trigger_faults(name: str, trigger: TriggerSchema, schema: PolicySchema, pro
         yield Fault(path=path, found=quote(trigger.message_class.value), expected=one_of(classes), advice=advice)
 
 
+def _condition_faults(condition: Condition | SegmentCondition, path: str, product: Product) -> Iterator[Fault]:
+    if isinstance(condition, Condition):
+        ages = [age_name(name) for name in product.instants]
+        yield from _unless_known(condition.feature, [*product.catalogue.feature_names, *ages], path, "features of product.yaml")
+    elif condition.segmentation == LEARNED:
+        if _LEARNED_ID.fullmatch(condition.segment) is None:  # which there are, only a trained model knows
+            advice = "take it from the table of segments in the training run"
+            yield Fault(path=path, found=quote(condition.segment), expected="the id of a learned segment such as s3", advice=advice)
+    else:
+        known: dict[str | None, Sequence[Segment]] = {None: product.segments, **{s.name: s.segments for s in product.segmentations}}
+        if condition.segmentation not in known:
+            names = [*(s.name for s in product.segmentations), LEARNED]
+            yield from _unless_known(condition.segmentation or "", names, path, "segmentations of product.yaml")
+        else:
+            names = [segment.name for segment in known[condition.segmentation]]
+            yield from _unless_known(condition.segment, names, path, "that segmentation in product.yaml")
+
+
 def _message_faults(name: str, message: MessageSchema, schema: PolicySchema, product: Product) -> Iterator[Fault]:
     yield from _unless_known(message.channel, schema.channels, place("messages", name, "channel"), "channels")
     channel = schema.channels.get(message.channel)
@@ -74,6 +97,8 @@ def _message_faults(name: str, message: MessageSchema, schema: PolicySchema, pro
         yield Fault(path=path, found=quote(message.message_class.value), expected=channel.message_class.value, advice=advice)
     for index, cause in enumerate(message.causes):
         yield from _unless_known(cause, _causes(product), place("messages", name, "causes", index), "causes of product.yaml")
+    for index, condition in enumerate(message.conditions):
+        yield from _condition_faults(condition, place("messages", name, "conditions", index), product)
     yield from _text_faults(message.title, place("messages", name, "title"), product)
     yield from _text_faults(message.body, place("messages", name, "body"), product)
 
@@ -90,9 +115,11 @@ def _text_faults(text: str, path: str, product: Product) -> Iterator[Fault]:
 
 
 def _fallback_faults(schema: PolicySchema) -> Iterator[Fault]:
-    """Each channel can always say something: one message without causes, and only one, or the later ones would never be chosen."""
+    """Each channel can always say something: one message without causes and conditions, and only one: a later one would never be chosen."""
     for name in schema.channels:
-        fallbacks = [id_ for id_, message in schema.messages.items() if message.channel == name and not message.causes]
+        fallbacks = [
+            id_ for id_, message in schema.messages.items() if message.channel == name and not message.causes and not message.conditions
+        ]
         if len(fallbacks) != 1:
             found = f"{len(fallbacks)} messages without causes on {name}" + (f" ({', '.join(fallbacks)})" if fallbacks else "")
             advice = "it is what is said when no cause stands out; give the others causes" if fallbacks else "add one without causes"

@@ -80,6 +80,7 @@ def _messages(schema: PolicySchema) -> tuple[Message, ...]:
             title=message.title,
             body=message.body,
             causes=tuple(message.causes),
+            conditions=tuple(message.conditions),
             cooldown=message.cooldown,
         )
         for id_, message in schema.messages.items()

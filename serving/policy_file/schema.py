@@ -8,15 +8,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from features.core.condition import Condition
+from features.declarations.conditions import read_condition
 from features.declarations.fields import Duration, Name, Text, TimeZone, refuse
 from features.declarations.yaml_file import Declared
-from serving.decision.policy import Comparison, Condition, MessageClass
+from serving.decision.policy import Membership, MessageClass, SegmentCondition
 
 LONGEST_COOLDOWN = timedelta(days=90)
 """For as long the ledger keeps contacts (`keep_contacts` of serving.adapters.redis_ledger); a longer cooldown would be cut short."""
 
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
-_CONDITION = re.compile(r"([a-z][a-z0-9_]*) *(>=|<=|>|<) *([-+]?[0-9]+(?:\.[0-9]+)?)", re.ASCII)
+_SEGMENT_CONDITION = re.compile(r"segment(?:\.([a-z][a-z0-9_]*))? *(==|!=) *([a-z][a-z0-9_]*)", re.ASCII)
 
 
 def _minute_of_day(value: Any) -> int:
@@ -26,11 +28,15 @@ def _minute_of_day(value: Any) -> int:
     return int(match[1]) * 60 + int(match[2])
 
 
-def _condition(value: Any) -> Condition:
-    match = _CONDITION.fullmatch(value) if isinstance(value, str) else None
+def _condition(value: Any) -> Condition | SegmentCondition:
+    condition = read_condition(value)
+    if condition is not None:
+        return condition
+    match = _SEGMENT_CONDITION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise refuse('a condition such as "count_login_failed_2m >= 3"', "write one feature, one of >= > <= <, one number")
-    return Condition(feature=match[1], comparison=Comparison(match[2]), value=float(match[3]))
+        advice = 'write one feature, one of >= > <= <, one number; or "segment.engagement == at_risk"'
+        raise refuse('a condition such as "count_login_failed_2m >= 3"', advice)
+    return SegmentCondition(segmentation=match[1], membership=Membership(match[2]), segment=match[3])
 
 
 def _cooldown(duration: timedelta) -> timedelta:
@@ -43,7 +49,7 @@ Class = Annotated[MessageClass, Field(strict=False)]
 Cooldown = Annotated[Duration, AfterValidator(_cooldown)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Clock = Annotated[int, BeforeValidator(_minute_of_day)]
-ConditionText = Annotated[Condition, BeforeValidator(_condition)]
+ConditionText = Annotated[Condition | SegmentCondition, BeforeValidator(_condition)]
 
 
 class ChannelSchema(Declared):
@@ -72,6 +78,7 @@ class MessageSchema(Declared):
     title: Text
     body: Text
     causes: list[Name] = Field(default_factory=list)
+    conditions: list[ConditionText] = Field(default_factory=list)
     cooldown: Cooldown = timedelta(days=1)
 
 

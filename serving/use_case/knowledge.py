@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from features.core.ages import ages
 from features.core.kernel import vectors
 from features.core.product import Product
 from features.core.program import Program
+from features.core.segments import LEARNED, segment_of, segments_of
 from features.core.timeline import TimelineFormatError, unpack
 from features.ports import ProfileStore, StoreError, StoreTimeoutError, TimelineStore, UnreadableUsersError
 from serving.decision.values import Degradation
@@ -36,6 +38,7 @@ class Known:
     profile: dict[str, Any]
     vector: FloatArray | None = None  # (n_features,)
     risk: float | None = None
+    learned_segment: str | None = None  # id, where the model has learned segments
     degraded: tuple[Degradation, ...] = ()
 
 
@@ -65,26 +68,33 @@ class Reader:
             _known(user_id, now_us, None if stored is None else stored.packed, profile)
             for user_id, stored, profile in zip(user_ids, timelines, profiles, strict=True)
         ]
-        return self._scored(self._with_vectors(known))
+        return self._with_learned_segments(self._scored(self._with_vectors(known)))
 
     def explain(self, known: Known) -> dict[str, float] | None:
         """Contributions to the risk by cause, log-odds; None when there is no risk to explain or the model fails."""
         scorer, vector = self.scorer, known.vector
         if scorer is None or vector is None or known.risk is None:
             return None
-        contributions = _attempt(lambda: scorer.contributions(vector, known.profile))
+        contributions = _attempt(lambda: scorer.contributions(vector, self._model_profile(known)))
         return None if contributions is None else {cause: float(value) for cause, value in contributions.items() if math.isfinite(value)}
 
     def by_name(self, vector: FloatArray) -> dict[str, float]:
         """The vector's numbers under their features' names."""
         return dict(zip(self.program.catalogue.feature_names, vector.tolist(), strict=True))
 
-    def segment(self, profile: Mapping[str, Any]) -> str | None:
-        """The first segment of the product that the profile matches."""
-        for segment in self.product.segments:
-            if all(profile.get(name) == value for name, value in segment.where.items()):
-                return segment.name
-        return None
+    def segments(self, known: Known) -> tuple[str | None, dict[str, str]]:
+        """The user's segment in the primary segmentation, and by name in every other, the learned one included."""
+        profile = None if Degradation.PROFILE_UNAVAILABLE in known.degraded else known.profile
+        numbers = None if known.vector is None else {**self.by_name(known.vector), **self.ages(known)}
+        learned = {} if known.learned_segment is None else {LEARNED: known.learned_segment}
+        return segment_of(self.product.segments, numbers, profile), {**segments_of(self.product, numbers, profile), **learned}
+
+    def ages(self, known: Known) -> dict[str, float]:
+        """Seconds since the instants of the user's profile, at as_of."""
+        return ages(known.profile, self.product.instants, known.as_of_us)
+
+    def _model_profile(self, known: Known) -> dict[str, Any]:
+        return {**known.profile, **self.ages(known)}
 
     def _with_vectors(self, known: list[Known]) -> list[Known]:
         readable = [i for i, one in enumerate(known) if Degradation.FEATURES_UNAVAILABLE not in one.degraded]
@@ -102,11 +112,23 @@ class Reader:
             known[i] = _flagged(known[i], Degradation.MODEL_MISSING) if risk is None else replace(known[i], risk=risk)
         return known
 
+    def _with_learned_segments(self, known: list[Known]) -> list[Known]:
+        scorer = self.scorer
+        told = [i for i, one in enumerate(known) if one.vector is not None]
+        if scorer is None or not told:
+            return known
+        segments = _attempt(lambda: scorer.segments(np.array([known[i].vector for i in told])))
+        if segments is None:
+            return known
+        for i, segment in zip(told, segments, strict=True):
+            known[i] = replace(known[i], learned_segment=segment)
+        return known
+
     def _risks(self, known: list[Known]) -> list[float | None]:
         scorer = self.scorer
         if scorer is None or not known:
             return [None] * len(known)
-        rows, profiles = np.array([one.vector for one in known]), [one.profile for one in known]
+        rows, profiles = np.array([one.vector for one in known]), [self._model_profile(one) for one in known]
         risks = _attempt(lambda: scorer.risk(rows, profiles).tolist())
         if risks is None and len(known) > 1:  # one of them broke it: find out which
             return [risk for one in known for risk in self._risks([one])]
@@ -136,7 +158,8 @@ def _read_each(read: Callable[[Sequence[str]], Sequence[T]], user_ids: Sequence[
     try:
         return read(user_ids)
     except UnreadableUsersError as exc:
-        _log.warning("degraded: %s", exc)
+        # Not who they are: a log file is out of an erasure's reach.
+        _log.warning("degraded: what is stored of %d users cannot be read", len(exc.user_ids))
         readable = [user_id for user_id in user_ids if user_id not in exc.user_ids]
     except StoreError as exc:
         patience.is_lost = isinstance(exc, StoreTimeoutError)

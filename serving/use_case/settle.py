@@ -112,6 +112,7 @@ class Settlement:
         return self._answer(known, inputs, decide(inputs, self.policy), stored=False)
 
     def _inputs(self, known: Known, decision_id: str) -> Inputs:
+        segment, segments = self.reader.segments(known)
         inputs = Inputs(
             decision_id=decision_id,
             user_id=known.user_id,
@@ -121,7 +122,9 @@ class Settlement:
             risk=known.risk,
             contributions=None,
             profile=known.profile,
-            segment=self.reader.segment(known.profile),
+            segment=segment,
+            segments=segments,
+            ages=self.reader.ages(known),
             contacts=(),
             degraded=known.degraded,
         )
@@ -130,7 +133,9 @@ class Settlement:
     def _with_contacts(self, inputs: Inputs) -> Inputs:
         contacts = self.ledger.contacts(inputs.user_id, since_us=inputs.as_of_us - lookback_us(self.policy))
         if contacts is None:
-            return replace(inputs, contacts=None, degraded=(*inputs.degraded, Degradation.LEDGER_UNAVAILABLE))
+            is_erased = Degradation.USER_ERASED in inputs.degraded  # the ledger was not asked about them
+            missing = () if is_erased else (Degradation.LEDGER_UNAVAILABLE,)
+            return replace(inputs, contacts=None, degraded=(*inputs.degraded, *missing))
         return replace(inputs, contacts=contacts)
 
     def _answer(self, known: Known, inputs: Inputs, decision: Decision, *, stored: bool) -> DecisionAnswer:

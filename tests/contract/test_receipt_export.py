@@ -4,8 +4,10 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
+from features.adapters.memory_identities import MemoryIdentityStore
 from features.ports import StoreError
 from serving.adapters.receipt_export import ReceiptExporter, exported_ids
+from serving.adapters.redis_erasure import LedgerOfUsers
 from serving.adapters.redis_ledger import RedisLedger, connect
 from tests.serving_world import FixedScorer, World
 
@@ -57,6 +59,31 @@ def test_the_columns_say_what_the_receipt_says(world, exporter, tmp_path):
     assert (row["decision_id"], row["action"], row["risk"], row["model"]) == (output["decision_id"], "send", 0.9, "onboarding/1")
     assert (row["message_id"], row["channel"], row["code"]) == (output["message"]["id"], "email", output["reason"]["code"])
     assert row["as_of"].isoformat() == "2026-03-02T12:00:00+00:00"
+
+
+class AwayOnce(MemoryIdentityStore):
+    """Cannot say who is erased when first asked."""
+
+    asked = 0
+
+    def standing(self, user_ids):
+        self.asked += 1
+        if self.asked == 1:
+            raise StoreError("away")
+        return super().standing(user_ids)
+
+
+def test_what_an_erasure_overtook_is_taken_back_even_by_the_export_after_one_that_failed(world, client, tmp_path):
+    world.answer("ada")
+    world.answer("ben")
+    identities = AwayOnce()
+    exporter = ReceiptExporter(client=client, product="onboarding", receipts_dir=tmp_path, identities=identities)
+    with pytest.raises(StoreError):
+        exporter.export()
+    assert {row["user_id"] for row in rows(tmp_path)} == {"ada", "ben"}
+    LedgerOfUsers(client=client, product="onboarding").erase(identities.mark_erased("ada"))
+    exporter.export()
+    assert {row["user_id"] for row in rows(tmp_path)} == {"ben"}
 
 
 def test_another_exporter_goes_on_where_the_last_one_stopped(world, exporter, client, tmp_path):

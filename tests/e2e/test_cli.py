@@ -16,7 +16,10 @@ from serving.cli.demo.state import is_demo, keep, reset
 from serving.cli.faults import BadInputError
 from tests.small_model import write_small_bundle
 
-COMMANDS = ("demo", "up", "init", "import", "rebuild", "train", "serve", "decide", "explain", "replay", "consistency", "compact")
+COMMANDS = (
+    *("demo", "up", "init", "import", "rebuild", "train", "serve", "decide", "explain", "replay", "consistency", "compact"),
+    *("receipts", "erase"),
+)
 PROFILES = """\
 user_id,changed_at,plan,device,cohort,timezone,consent,in_app_opt_in,email_opt_in,first_name
 ada,2026-03-01T11:00:00Z,team,web,,UTC,true,true,true,Ada
@@ -250,3 +253,22 @@ def test_every_event_of_the_demo_is_acceptable(onboarding):
     now = datetime.now(UTC)
     admitted = [admit_item(item, onboarding, now) for persona in personas() for item in persona.items(now)]
     assert [item for item in admitted if isinstance(item, Rejection)] == []
+
+
+def test_the_decisions_of_a_person_are_listed_and_erased_with_them(run):
+    ids = [orjson.loads(run("decide", user_id)[1])["decision_id"] for user_id in ("grace", "grace", "bystander")]
+    code, out, _ = run("receipts", "grace")
+    assert (code, [line.split("\t")[0] for line in out.decode().splitlines()]) == (0, ids[:2])
+    code, _, err = run("erase", "grace")
+    assert (code, err) == (2, "stillhere: this would erase everything about grace, for good; add --yes to do it\n")
+    code, out, _ = run("erase", "grace", "--yes")
+    assert (code, out) == (0, b"erased: 1 id of one person\n")
+    assert run("receipts", "grace")[:2] == (0, b"")
+    assert orjson.loads(run("decide", "grace")[1])["reason"]["code"] == "user_erased"
+    assert run("receipts", "bystander")[1].decode().split("\t")[0] == ids[2]
+
+
+@pytest.mark.parametrize("command", ["receipts", "erase"])
+def test_what_cannot_be_a_user_is_refused(run, command):
+    code, _, err = run(command, "x" * 129)
+    assert (code, "expected 1 to 128" in err) == (2, True)

@@ -1,4 +1,7 @@
-"""Write the outputs of all golden cases anew from the present code: ``python tests/golden/record.py``, then read the diff line by line."""
+"""Write the outputs of all golden cases anew from the present code, and fields that inputs and policies gained.
+
+Run ``python tests/golden/record.py``, then read the diff line by line.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,17 @@ def main() -> None:
 
     from serving.decision.decide import decide, needs_explanation
     from serving.decision.output import output_json
-    from serving.decision.record import inputs_from_json
-    from serving.policy_file import policy_from_document
+    from serving.decision.record import inputs_from_json, inputs_to_json
+    from serving.policy_file import policy_document, policy_from_document
 
+    for file in sorted((HERE / "policies").glob("*.json")):
+        policy = policy_from_document(orjson.dumps(json.loads(file.read_text())))
+        file.write_text(json.dumps(orjson.loads(policy_document(policy)), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     for file in sorted((HERE / "decisions").glob("*.json")):
         case = json.loads(file.read_text())
         policy = policy_from_document(orjson.dumps(json.loads((HERE / "policies" / f"{case['policy']}.json").read_text())))
         inputs = inputs_from_json(case["inputs"])
+        case["inputs"] = inputs_to_json(inputs)
         case["needs_explanation"] = needs_explanation(inputs, policy)
         case["output"] = orjson.loads(output_json(decide(inputs, policy), case["versions"]))
         file.write_text(json.dumps(case, indent=1, sort_keys=True, ensure_ascii=False) + "\n")

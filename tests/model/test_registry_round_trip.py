@@ -22,7 +22,7 @@ from models.bundle import REGISTRATION, load_bundle
 from serving.adapters.model_registry import CURRENT, RegistryError, fetch_champion, newest_local, resolve_champion
 from tests.unit.training import synthetic
 from training.errors import EmptyLogError
-from training.register import register_champion, registered_name
+from training.register import champion_segments, register_champion, registered_name
 from training.review import MODEL
 from training.run import Outcome, train_product
 
@@ -58,12 +58,14 @@ def test_the_run_has_figures_plots_card_data_and_fingerprints(place: Place) -> N
     assert run.data.metrics["model.auc"] == pytest.approx(place.outcome.trained.review.evaluations[MODEL].figures["auc"].value)
     assert run.data.tags["stillhere.feature_fingerprint"] == place.product.catalogue.fingerprint
     assert run.data.tags["stillhere.data_fingerprint"] == data_fingerprint(place.home.raw_dir(place.product.name))
-    assert {each.path for each in client.list_artifacts(run.info.run_id)} == {"model_card.md", "plots"}
+    assert {each.path for each in client.list_artifacts(run.info.run_id)} == {"model_card.md", "plots", "segments"}
     assert {each.path for each in client.list_artifacts(run.info.run_id, "plots")} == {
         "plots/reliability.png",
         "plots/roc_pr.png",
+        "plots/segments.png",
         "plots/shap_by_cause.png",
     }
+    assert {each.path for each in client.list_artifacts(run.info.run_id, "segments")} == {"segments/figures.json", "segments/k.json"}
     assert [each.dataset.name for each in run.inputs.dataset_inputs] == ["tiny-training", "tiny-testing"]
     slices = place.outcome.trained.slices
     assert len(slices.fitted.rows) == len(slices.train.rows) + len(slices.stop.rows)
@@ -191,3 +193,13 @@ def test_a_second_model_becomes_champion_and_the_first_stays(place: Place, tmp_p
         assert int(second.version) > int(place.outcome.registration.version)
     finally:
         mlflow.MlflowClient().set_registered_model_alias(second.name, "champion", place.outcome.registration.version)
+
+
+def test_the_next_training_keeps_the_ids_of_the_champions_segments(place: Place) -> None:
+    before = place.outcome.trained.segments
+    assert before is not None
+    assert champion_segments("tiny") == before.model
+    assert champion_segments("nobody") is None
+    after = train_product(place.product, place.home, seed=2).trained.segments
+    assert after is not None
+    assert after.kept == before.model.ids

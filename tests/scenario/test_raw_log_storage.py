@@ -6,6 +6,7 @@ import gzip
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -147,7 +148,7 @@ def test_s2_09_killed_at_any_step_nothing_is_lost_and_nothing_is_read_twice(
 
     for name in ("replace", "unlink"):
         monkeypatch.setattr(Path, name, step(getattr(Path, name)))
-    monkeypatch.setattr(compaction, "_flush", step(compaction._flush))
+    monkeypatch.setattr(compaction, "flush_folder", step(compaction.flush_folder))
     with pytest.raises(KilledError):
         compact(raw_dir, today=TODAY)
     assert data_fingerprint(raw_dir) == before
@@ -179,6 +180,27 @@ def test_s2_09_two_compactions_at_once_are_refused(raw_dir: Path) -> None:
     with compaction.sole_writer(raw_dir), pytest.raises(StoreError, match="another process is replacing its parts"):
         compact(raw_dir, today=TODAY)
     assert len(compact(raw_dir, today=TODAY)) == 3
+
+
+def test_an_erasure_waits_for_a_compaction_which_would_write_what_it_read_before(raw_dir: Path) -> None:
+    log = ParquetRawLog(raw_dir)
+    with ThreadPoolExecutor(1) as pool:
+        with compaction.sole_writer(raw_dir):
+            erasing = pool.submit(log.erase, ["u1"])
+            with pytest.raises(TimeoutError):
+                erasing.result(timeout=0.2)
+            assert "u1" in log.scan()["user_id"].to_pylist()
+        erasing.result()
+    assert set(log.scan()["user_id"].to_pylist()) == {"u0", "u2", "u3", "u4", "u5", "u6"}
+    ParquetRawLog(raw_dir / "nowhere").erase(["u1"])
+    assert not (raw_dir / "nowhere").exists()
+
+
+def test_an_erasure_takes_a_person_out_of_compact_days_too(raw_dir: Path) -> None:
+    compact(raw_dir, today=TODAY)
+    ParquetRawLog(raw_dir).erase(["u1"])
+    assert "u1" not in {user_id for user_id, _, _ in plain_rows(raw_dir)}
+    assert compact(raw_dir, today=TODAY) == []
 
 
 _BOUNDED = """

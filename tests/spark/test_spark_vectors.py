@@ -13,10 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from features.adapters.alias_log import ParquetAliasLog
 from features.adapters.compaction import compact
 from features.adapters.raw_log import ParquetRawLog
 from features.adapters.spark import spark_vectors
 from features.backfill.snapshots import build_snapshots
+from features.core.alias import Alias
 from features.core.catalogue import Aggregation, Catalogue, Feature, Kind
 from features.core.event import FUTURE_TOLERANCE, Event
 from features.core.product import Label, Product
@@ -144,6 +146,32 @@ def test_the_shipped_product_over_a_compact_log(spark: SparkSession, onboarding:
     before = build_snapshots(log.raw_dir, onboarding, spine)
     assert len(compact(log.raw_dir, today=date(2026, 4, 3))) == 7
     assert_equal(spark_vectors(spark, log.raw_dir, frame_of(spark, spine), onboarding), before, onboarding)
+
+
+def attached() -> list[Alias]:
+    """Chains of one, two and three steps, an early and a late alias, the same one twice, and ids without events on either side."""
+    links = [("user 1 é", "user 2 é", 50), ("user 2 é", "user 3 é", 20), ("user 3 é", "nobody", 90), ("user 4 é", "user 3 é", 10)]
+    links += [("user 5 é", "user 6 é", 0), ("user 5 é", "user 6 é", 70), ("no events", "user 7 é", 30), ("user 0 é", "user 8 é", 400)]
+    at = [START + hours * HOUR for _, _, hours in links]
+    return [Alias(previous_id=a, user_id=b, occurred_at=when, received_at=when) for (a, b, _), when in zip(links, at, strict=True)]
+
+
+@pytest.mark.parametrize("rows_per_call", [1, 10_000])
+def test_s1_19_spark_equals_batch_where_ids_are_one_person(spark: SparkSession, tmp_path: Path, rows_per_call: int) -> None:
+    product, log = product_of(4, 2), ParquetRawLog(tmp_path / "raw")
+    events = history(12)
+    log.append(events[::2])
+    log.append(events[1::2])
+    spine = pa.concat_tables([spine_of(12), spine_of(1).set_column(0, "user_id", pa.array(["no events"] * spine_of(1).num_rows))])
+    apart = build_snapshots(log.raw_dir, product, spine)
+    for alias in attached():
+        ParquetAliasLog(tmp_path / "aliases").append([alias])
+    expected = build_snapshots(log.raw_dir, product, spine)
+    assert rows_of(expected, product)[1].tobytes() != rows_of(apart, product)[1].tobytes()
+    found = spark_vectors(spark, log.raw_dir, frame_of(spark, spine), product, rows_per_call=rows_per_call)
+    assert_equal(found, expected, product)
+    frames = {"raw": spark.read.parquet(str(log.raw_dir)).repartition(3), "aliases": spark.read.parquet(str(tmp_path / "aliases"))}
+    assert_equal(spark_vectors(spark, spine=frame_of(spark, spine), product=product, **frames), expected, product)
 
 
 def test_a_log_without_events_and_a_spine_without_rows(spark: SparkSession, raw_dir: Path, tmp_path: Path) -> None:

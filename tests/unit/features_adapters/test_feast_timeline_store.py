@@ -129,7 +129,7 @@ class UnluckyStore(FeastTimelineStore):
 
 def test_a_writer_that_always_comes_second_gives_up_with_a_clear_error(feature_store):
     pauses_s = []
-    with pytest.raises(StoreError, match=r"1 timelines not stored, first 'ada': lost against other writers \d+ times; retry"):
+    with pytest.raises(StoreError, match=r"1 timelines not stored: lost against other writers \d+ times; retry"):
         timeline_store(feature_store, UnluckyStore, pause_s=pauses_s.append).merge({"ada": timeline(0)})
     assert max(pauses_s) <= 0.02
 

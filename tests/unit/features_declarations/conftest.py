@@ -29,8 +29,14 @@ profile:
   age: {type: number}
   vip: {type: boolean}
   zone: {type: text}
+  joined: {type: instant}
 segments:
   old: {plan: basic, age: 60, vip: true}
+segmentations:
+  rhythm:
+    often: {plan: basic, when: ["count_visit_7d >= 3", "seconds_since_joined < 600"]}
+    rarely: {when: "count_visit_30d > 0"}
+    rest: {}
 """
 
 

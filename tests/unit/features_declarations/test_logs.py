@@ -167,7 +167,7 @@ def test_every_shape_becomes_its_declaration(folder, smallest):
         (
             "tariff: plan",
             "tariff: plans",
-            'logs.people.attributes.tariff: found "plans", expected one of plan, age, vip, zone; declare it under',
+            'logs.people.attributes.tariff: found "plans", expected one of plan, age, vip, zone, joined; declare it under',
         ),
         (
             "    known_since: beginning\n",

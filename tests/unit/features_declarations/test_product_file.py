@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from features.core.catalogue import Aggregation
-from features.core.product import Attribute, AttributeType, Cause, Label, Segment, SpineRule
+from features.core.condition import Comparison, Condition
+from features.core.product import Attribute, AttributeType, Cause, Label, Segment, Segmentation, SpineRule
 from features.declarations.product_file import load_product
 from features.declarations.yaml_file import DeclarationError
 
@@ -26,6 +27,21 @@ def test_the_smallest_product_says_what_it_says(folder, smallest):
     assert product.profile[3] == Attribute(name="zone", type=AttributeType.TEXT, model=False)
     assert product.profile[0] == Attribute(name="plan", type=AttributeType.CATEGORY, model=True)
     assert product.segments == (Segment(name="old", where={"plan": "basic", "age": 60, "vip": True}),)
+    often = (
+        Condition(feature="count_visit_7d", comparison=Comparison.AT_LEAST, value=3.0),
+        Condition(feature="seconds_since_joined", comparison=Comparison.BELOW, value=600.0),
+    )
+    rarely = (Condition(feature="count_visit_30d", comparison=Comparison.ABOVE, value=0.0),)
+    assert product.segmentations == (
+        Segmentation(
+            name="rhythm",
+            segments=(
+                Segment(name="often", where={"plan": "basic"}, conditions=often),
+                Segment(name="rarely", conditions=rarely),
+                Segment(name="rest"),
+            ),
+        ),
+    )
 
 
 def test_one_entry_expands_in_declared_order_of_first_and_windows_second(folder, smallest):
@@ -100,7 +116,7 @@ def test_one_entry_expands_in_declared_order_of_first_and_windows_second(folder,
             "horizon: 7d, spine: {evry: 1d}}",
             "label.spine.evry: found the unknown key evry, expected one of every, start_after,",
         ),
-        ("{type: number}", "{type: float}", 'profile.age.type: found "float", expected category, number, boolean or text'),
+        ("{type: number}", "{type: float}", 'profile.age.type: found "float", expected category, number, boolean, instant or text'),
         ("{type: text}", "{type: text, model: true}", "profile.zone.model: found true, expected false for text; make it a category or"),
         ("  zone:", "  user_id:", "profile.user_id: found a name the system uses itself, expected another name; rename it"),
         ("  zone:", "  count_visit_7d:", "features[0]: found count_visit_7d, a name in use, expected another name; rename the attribute"),
@@ -108,10 +124,35 @@ def test_one_entry_expands_in_declared_order_of_first_and_windows_second(folder,
         (
             "{plan: basic",
             "{plans: basic",
-            'segments.old.plans: found "plans", expected one of plan, age, vip, zone; declare it under profile',
+            'segments.old.plans: found "plans", expected one of plan, age, vip, zone, joined; declare it under profile',
         ),
         ("{plan: basic", "{plan: 7", "segments.old.plan: found 7, expected a category; one value of the attribute's type"),
         ("age: 60", "age: true", "segments.old.age: found true, expected a number; one value of the attribute's type"),
+        (
+            "vip: true",
+            "joined: 2026-03-01T00:00:00Z",
+            'segments.old.joined: found "2026-03-01T00:00:00Z", expected no instant; ask for its age',
+        ),
+        ("vip: true}", 'when: "visits >= 3"}', 'segments.old.when[0]: found "visits", expected one of count_visit_7d, count_visit_30d,'),
+        ("vip: true}", 'when: "count_visit_7d = 3"}', 'segments.old.when[0]: found "count_visit_7d = 3", expected a condition such as'),
+        (
+            "often: {plan: basic, when",
+            "often: {plan: 7, when",
+            "segmentations.rhythm.often.plan: found 7, expected a category; one value of the attribute's type",
+        ),
+        (
+            '{when: "count_visit_30d > 0"}',
+            "{}",
+            "segmentations.rhythm.rest: found a segment after rarely, which is everybody's, expected nothing after it; move rarely to the",
+        ),
+        (
+            "  rhythm:",
+            "  learned:",
+            "segmentations.learned: found the name of the segmentation that training learns, expected another name",
+        ),
+        ("  zone:", "  seconds_since_joined:", "profile.seconds_since_joined: found the name of the age of joined, expected another name"),
+        ("  joined:", "  last_visit:", "features[1]: found seconds_since_last_visit, a name in use, expected another name; rename the"),
+        ("  zone:", "  when:", "profile.when: found a name the system uses itself, expected another name; rename it"),
         ("vip: true", "vip: 1", "segments.old.vip: found 1, expected a boolean; one value of the attribute's type"),
     ],
 )
@@ -129,7 +170,14 @@ def test_all_faults_of_shape_come_at_once(faults, smallest):
 def test_all_faults_across_keys_come_at_once_in_the_order_of_the_file(faults, smallest):
     text = smallest.replace("of: visit,", "of: visits,").replace("activity: [visit", "activity: [view_", 1).replace("{plan: basic", "{x: y")
     text = text.replace("view_", "vie")
-    assert [line.split(":")[0] for line in faults(text)] == ["features[0].of[0]", "label.activity[0]", "segments.old.x"]
+    assert [line.split(":")[0] for line in faults(text)] == [
+        "features[0].of[0]",
+        "label.activity[0]",
+        "segments.old.x",
+        "segmentations.rhythm.often.x",
+        "segmentations.rhythm.often.when[0]",
+        "segmentations.rhythm.rarely.when[0]",
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "- 1\n", "just text\n"])

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import features.ingest.admission as admission_module
+from features.core.alias import Alias
 from features.core.event import Event, event_hash
 from features.core.product import Product
 from features.ingest.admission import ProfileChange, admit, admit_identify, admit_item
@@ -18,6 +19,7 @@ LOGIN = {"event_id": "e1", "user_id": "ada", "kind": "login", "occurred_at": "20
 PURCHASE = LOGIN | {"kind": "purchase", "value": 1999}
 VIEW = LOGIN | {"kind": "page_view", "subject": "pricing"}
 IDENTIFY = {"type": "identify", "user_id": "ada", "traits": {"plan": "pro"}, "occurred_at": "2024-05-01T11:00:00Z"}
+ALIAS = {"type": "alias", "previous_id": "phone-7", "user_id": "ada", "occurred_at": "2024-05-01T11:00:00Z"}
 NUL = "a\0b"
 
 REFUSED = [
@@ -108,9 +110,46 @@ def test_a_bad_profile_change_is_refused_with_its_code_and_field(
     assert len(refused.message) < 300
 
 
+REFUSED_ALIASES = [
+    (ALIAS | {"previous_id": None}, "missing_previous_id", "previous_id"),
+    (ALIAS | {"previous_id": ""}, "bad_previous_id", "previous_id"),
+    (ALIAS | {"previous_id": 7}, "bad_previous_id", "previous_id"),
+    (ALIAS | {"previous_id": "p" * 129}, "previous_id_too_long", "previous_id"),
+    (ALIAS | {"previous_id": "ada"}, "alias_cycle", "previous_id"),
+    (ALIAS | {"user_id": None}, "missing_user", "user_id"),
+    (ALIAS | {"occurred_at": "2024-05-01T11:00:00"}, "naive_timestamp", "occurred_at"),
+    (IDENTIFY | {"anonymous_id": NUL}, "bad_anonymous_id", "anonymous_id"),
+    (IDENTIFY | {"anonymous_id": "p" * 129}, "anonymous_id_too_long", "anonymous_id"),
+    (IDENTIFY | {"anonymous_id": "ada"}, "alias_cycle", "anonymous_id"),
+    (IDENTIFY | {"anonymous_id": "phone-7", "traits": {"colour": "red"}}, "unknown_attribute", "traits.colour"),
+]
+
+
+@pytest.mark.parametrize(("item", "code", "field"), REFUSED_ALIASES)
+def test_a_bad_alias_is_refused_with_code_and_field(item: object, code: str, field: str, product: Product, noon: datetime) -> None:
+    refused = admit_item(item, product, noon)
+    assert isinstance(refused, Rejection)
+    assert (refused.code, refused.field) == (code, field)
+    assert "got " in refused.message
+    assert "expected " in refused.message
+
+
+def test_an_alias_counts_from_when_it_was_received(product: Product, noon: datetime) -> None:
+    alias = admit_item(ALIAS, product, noon)
+    assert alias == Alias(previous_id="phone-7", user_id="ada", occurred_at=noon - timedelta(hours=1), received_at=noon)
+
+
+@pytest.mark.parametrize("traits", [{"plan": "pro"}, {}, None])
+def test_identify_with_an_anonymous_id_attaches_it_and_may_leave_the_traits_out(traits: object, product: Product, noon: datetime) -> None:
+    change = admit_item(IDENTIFY | {"anonymous_id": "phone-7", "traits": traits}, product, noon)
+    assert isinstance(change, ProfileChange)
+    assert change.attributes == (traits or {})
+    assert change.alias == admit_item(ALIAS, product, noon)
+
+
 def test_every_code_is_in_the_table_and_every_row_of_the_table_is_tested() -> None:
     documented = set(re.findall(r"^([a-z_]+) {2,}\S", admission_module.__doc__ or "", re.MULTILINE)) - {"code"}
-    shown = {code for _, code, _ in REFUSED + REFUSED_CHANGES}
+    shown = {code for _, code, _ in REFUSED + REFUSED_CHANGES + REFUSED_ALIASES}
     assert documented == shown | {"bad_label"}  # labels stand only in files: see test_label_rows.py
 
 

@@ -8,9 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from features.adapters.alias_log import ParquetAliasLog
 from features.adapters.memory import MemoryTimelineStore
+from features.adapters.memory_identities import MemoryIdentityStore
 from features.adapters.raw_log import ParquetRawLog
 from features.backfill.snapshots import build_snapshots
+from features.core.alias import Alias
 from features.core.catalogue import Aggregation, Catalogue, Feature, Kind
 from features.core.event import Event, to_us
 from features.core.kernel import vectors
@@ -19,6 +22,7 @@ from features.core.program import compile_program
 from features.core.timeline import pack, timeline_from_events
 from features.ingest.merge_batch import merge_events
 from features.ingest.rebuild import rebuild
+from features.ingest.unified import UnifiedTimelineStore
 from features.ports import StoredTimeline, UnreadableUsersError
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
@@ -64,6 +68,32 @@ def test_only_the_users_named_are_rebuilt_and_who_is_not_in_the_log_is_told(prod
     raw = rebuild(tmp_path, product, store, lambda *progress: done.append(progress), ["it's", "stranger", "bob"])
     assert (raw.user_ids.tolist(), done) == (["bob", "it's"], [(2, 2)])
     assert [bool(row.packed) for row in store.read(["ada", "bob", "it's", "stranger"])] == [False, True, True, False]
+
+
+def test_whoever_holds_the_events_of_an_id_gets_them_back_and_whom_only_an_alias_names_is_left_alone(
+    product: Product, tmp_path: Path
+) -> None:
+    raw_dir = tmp_path / "raw"
+    ParquetRawLog(raw_dir).append([login(1, "phone"), login(2), login(3, "tablet")])
+    links = [("phone", "laptop"), ("laptop", "ada"), ("tablet", "bob")]
+    at = START + timedelta(hours=1)
+    aliases = [Alias(previous_id=previous_id, user_id=user_id, occurred_at=at, received_at=at) for previous_id, user_id in links]
+    ParquetAliasLog(tmp_path / "aliases").append(aliases)
+    inner, identities = store_of(product), MemoryIdentityStore()
+    store = UnifiedTimelineStore(inner=inner, identities=identities, kinds=product.catalogue.kinds)
+    merge_events([login(1, "phone"), login(2), login(3, "tablet")], product, store)
+    for alias in aliases:
+        identities.claim(alias)
+        store.carry(alias.previous_id)
+    ids = ["phone", "laptop", "ada", "tablet", "bob"]
+    whole = [row.packed for row in inner.read(ids)]
+    for user_id in ("laptop", "ada", "bob"):
+        inner._rows[user_id] = StoredTimeline(packed=b"rubbish", version_us=1)
+    rebuild(raw_dir, product, store, ignored, ["phone"])  # not the whole of whom it stands for, so it replaces none of theirs
+    rebuild(raw_dir, product, store, ignored, ["ada"])
+    assert [row.packed for row in inner.read(ids)] == [whole[0], b"rubbish", whole[2], whole[3], b"rubbish"]
+    rebuild(raw_dir, product, store, ignored)
+    assert [row.packed for row in inner.read(ids)] == whole
 
 
 def test_events_that_are_not_in_the_log_yet_stay(product: Product, tmp_path: Path) -> None:

@@ -15,8 +15,20 @@ from features.core.product import Product
 from models.bundle import REGISTRATION, BundleContent, load_bundle, verify_bundle, write_bundle
 from models.calibration import sigmoid
 from models.errors import CorruptBundleError, ModelError, SignatureMismatchError
+from models.segments import LearnedSegment, ScaledInput, SegmentModel
 
 FILES = ("model.txt", "calibration.json", "signature.json", "causes.json")
+
+
+SEGMENTS = SegmentModel(
+    feature_names=tuple(f"count_{kind}_{days}d" for kind in ("login", "click") for days in (1, 7, 30)),
+    inputs=(
+        ScaledInput(feature="count_click_7d", fill=2.0, is_log=True, offset=1.0, divisor=0.5, weight=1.0),
+        ScaledInput(feature="count_login_1d", fill=0.0, is_log=False, offset=0.0, divisor=1.0, weight=0.5),
+    ),
+    segments=(LearnedSegment(id="s2", name="quiet", centre=(-1.0, 0.0)), LearnedSegment(id="s5", name="busy", centre=(2.0, 1.0))),
+    next_number=6,
+)
 
 
 @pytest.fixture
@@ -92,3 +104,32 @@ def test_every_input_needs_a_cause(tmp_path: Path, content: BundleContent) -> No
 def test_no_cause_is_called_base(tmp_path: Path, content: BundleContent) -> None:
     with pytest.raises(ModelError, match="'base'"):
         write_bundle(tmp_path / "b", replace(content, causes=dict(content.causes) | {"plan": "base"}))
+
+
+def test_learned_segments_travel_with_the_bundle(tmp_path: Path, content: BundleContent, product: Product) -> None:
+    bundle = load_bundle(write_bundle(tmp_path / "bundle", replace(content, segments=SEGMENTS)), product)
+    vectors = np.array([[0.0, 0, 0, 0, 0, 0], [5.0, 9, 9, 9, 30, 99], [np.nan] * 6])
+    assert bundle.segments(vectors) == ["s2", "s5", "s2"]
+
+
+def test_a_bundle_without_segments_still_loads(folder: Path, product: Product) -> None:
+    bundle = load_bundle(folder, product)
+    assert bundle.segments(np.zeros((2, 6))) is None
+    assert not (folder / "segments.json").exists()
+
+
+def test_a_changed_or_missing_segments_file_is_refused_by_name(tmp_path: Path, content: BundleContent, product: Product) -> None:
+    folder = write_bundle(tmp_path / "bundle", replace(content, segments=SEGMENTS))
+    (folder / "segments.json").write_text("{}")
+    with pytest.raises(CorruptBundleError, match=r"segments\.json has SHA-256"):
+        load_bundle(folder, product)
+    (folder / "segments.json").unlink()
+    with pytest.raises(CorruptBundleError, match=r"segments\.json is missing"):
+        load_bundle(folder, product)
+
+
+def test_segments_of_other_features_are_refused(tmp_path: Path, content: BundleContent, product: Product) -> None:
+    strange = replace(SEGMENTS, feature_names=("other", *SEGMENTS.feature_names[1:]))
+    folder = write_bundle(tmp_path / "bundle", replace(content, segments=strange))
+    with pytest.raises(ModelError, match="learned on other features"):
+        load_bundle(folder, product)

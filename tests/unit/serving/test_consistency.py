@@ -8,10 +8,12 @@ from typing import Any
 import orjson
 import pytest
 
+from features.adapters.alias_log import ParquetAliasLog
 from features.adapters.raw_log import ParquetRawLog
 from features.backfill.columns import read_columns
+from features.core.alias import Alias, attach
 from features.core.event import Event, to_us
-from features.core.timeline import timeline_from_events
+from features.core.timeline import timeline_from_events, unpack
 from serving.consistency import Checker, ConsistencyReport, Spread
 from serving.policy_file import load_policy
 from tests.serving_world import ROOT, FixedScorer, World
@@ -169,6 +171,45 @@ def test_a_flood_that_was_let_go_is_not_taken_for_lag(logged):
     logged.asks("ada")
     report = logged.report(logged.receipts[-1:])
     assert (report.is_consistent, report.lagging, report.lag.max_s) == (True, 1, 10.0)
+
+
+def attaches(world, previous_id, user_id):
+    """An alias arrives, and is in the log of aliases at once."""
+    alias = Alias(previous_id=previous_id, user_id=user_id, occurred_at=world.now, received_at=world.now)
+    ParquetAliasLog(world.raw_log.raw_dir.with_name("aliases")).append([alias])
+    return alias
+
+
+def carries(world, alias):
+    """What the worker does a moment later."""
+    (stored,) = world.timelines.read([alias.previous_id])
+    world.timelines.merge({alias.user_id: attach(unpack(stored.packed), alias.known_us)})
+
+
+def test_s1_19_what_an_id_brings_counts_for_the_person_since_the_alias(logged):
+    assert orjson.loads(logged.asks("ada"))["inputs"]["features"]["count_login_30d"] == 6.0
+    logged.later(seconds=1)
+    carries(logged, attaches(logged, "ben", "ada"))
+    assert orjson.loads(logged.asks("ada"))["inputs"]["features"]["count_login_30d"] == 12.0
+    logged.later(hours=1)
+    logged.asks("ada")
+    report = logged.report()
+    assert (report.is_consistent, report.lagging, report.checked) == (True, 0, 15)
+
+
+def test_s1_19_an_alias_that_was_not_carried_out_yet_is_lag(logged):
+    alias = attaches(logged, "ben", "ada")
+    logged.later(seconds=7)
+    logged.asks("ada")  # lacks what ben brings
+    logged.asks("ben")  # still asked about by himself: the log says that he is ada by now
+    carries(logged, alias)
+    logged.asks("ada")
+    report = logged.report()
+    assert (report.is_consistent, three(report), report.lagging) == (True, (0, 0, 0), 2)
+    assert report.lag.max_s >= 7.0
+    assert logged.report(logged.receipts[:-3]).lagging == 0
+    without = logged.report(logged.receipts[-3:], stored=lambda _user, _hash: None)
+    assert not without.is_consistent
 
 
 def test_what_cannot_be_checked_is_counted_by_reason(logged, onboarding):

@@ -134,6 +134,22 @@ FAULTS = {
         lambda p: p["segment_thresholds"].update({"vip": "free"}),
         "segment_thresholds.vip: found",
     ),
+    "a segmentation that is not declared": (
+        lambda p: p["triggers"]["skipped_setup"].update(conditions=["segment.mood == good"]),
+        'triggers.skipped_setup.conditions[0]: found "mood", expected one of activation, lifecycle, value, engagement, learned',
+    ),
+    "a segment that its segmentation does not have": (
+        lambda p: p["messages"]["whats_next"].update(conditions=["segment.activation != dormant"]),
+        'messages.whats_next.conditions[0]: found "dormant", expected one of engaged, at_risk',
+    ),
+    "a primary segment that is not declared": (
+        lambda p: p["triggers"]["skipped_setup"].update(conditions=["segment == vip"]),
+        'triggers.skipped_setup.conditions[0]: found "vip", expected one of enterprise,',
+    ),
+    "a learned segment by its name instead of its id": (
+        lambda p: p["triggers"]["skipped_setup"].update(conditions=["segment.learned == explorers"]),
+        'triggers.skipped_setup.conditions[0]: found "explorers", expected the id of a learned segment such as s3',
+    ),
     "a placeholder that is not declared": (
         lambda p: p["messages"]["back_in"].update(title="Hello {nickname|there}"),
         'messages.back_in.title: found "nickname"',

@@ -42,7 +42,7 @@ def test_the_bundle_scores_as_the_pipeline_measured(trained: TrainedModel, tmp_p
 def test_stages_are_reported_to_their_end(frame: TrainingFrame) -> None:
     heard: dict[str, float] = {}
     train_model(frame, report=heard.__setitem__)
-    assert heard == {"fitting LightGBM": 1.0, "evaluating": 1.0}
+    assert heard == {"fitting LightGBM": 1.0, "learning segments": 1.0, "evaluating": 1.0}
 
 
 def test_facts_are_added_to_what_the_bundle_says_of_itself(trained: TrainedModel) -> None:

@@ -1,14 +1,11 @@
-"""The composition root: the one place that knows every adapter, and the one reader of our own settings (STILLHERE_*).
-
-Variables of the tools underneath (MLFLOW_*, what child processes inherit) are read and set where the tool is used.
-"""
+"""One product over one Redis, and what it is made of: the settings, every adapter, the model."""
 
 from __future__ import annotations
 
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,11 +19,9 @@ from serving.policy_file import load_policy
 from serving.settings import Settings, SettingsError, read_settings
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from features.ingest.import_log import ImportTarget
     from models.bundle import Bundle
-    from serving.consistency import ConsistencyReport
+    from serving.erasure import Erasure
     from serving.replay import Replayer
     from serving.use_case import DecisionService
 
@@ -34,8 +29,6 @@ _log = logging.getLogger(__name__)
 
 _WORKER_TIMEOUT_S = 10.0  # the worker waits rather than fails: nobody waits for it
 _SQLITE = "sqlite:///"
-_MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"  # set by BentoML for its workers
-_FEASTS_MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROCESS_DIR"
 
 
 def settings_from_environment(*, product: Path | None = None, home: Path | None = None) -> Settings:
@@ -50,6 +43,17 @@ def settings_from_environment(*, product: Path | None = None, home: Path | None 
     if product is not None:
         settings = replace(settings, product_folder=product)
     return settings if home is None else replace(settings, home=Home(home))
+
+
+def check_declarations(settings: Settings) -> None:
+    """Refuse a product folder that cannot be used, before anything is started over it.
+
+    Raises
+    ------
+    DeclarationError
+        If folder, product.yaml or policy.yaml is missing or wrong.
+    """
+    load_policy(settings.product_folder / "policy.yaml", load_product(settings.product_folder))
 
 
 def check_declarations(settings: Settings) -> None:
@@ -120,22 +124,47 @@ class Installation:
     def timelines(self) -> Any:
         """Live timelines in Feast's online store."""
         from features.adapters.feast_store import FeastTimelineStore
+        from features.ingest.unified import UnifiedTimelineStore
 
-        return FeastTimelineStore(self._feature_store, kinds=self.product.catalogue.kinds, clock_us=now_us)
+        kinds = self.product.catalogue.kinds
+        inner = FeastTimelineStore(self._feature_store, kinds=kinds, clock_us=now_us)
+        return UnifiedTimelineStore(inner=inner, identities=self.identities, kinds=kinds)
 
     @cached_property
     def profiles(self) -> Any:
         """Profile attributes in Feast's online store."""
         from features.adapters.feast_store import FeastProfileStore
+        from features.ingest.unified import UnifiedProfileStore
 
-        return FeastProfileStore(self._feature_store, self.product)
+        return UnifiedProfileStore(inner=FeastProfileStore(self._feature_store, self.product), identities=self.identities)
 
     @cached_property
     def raw_log(self) -> Any:
         """Every admitted event, for ever."""
         from features.adapters.raw_log import ParquetRawLog
+        from features.ingest.unified import GuardedRawLog
 
-        return ParquetRawLog(self.settings.home.raw_dir(self.product.name))
+        inner = ParquetRawLog(self.settings.home.raw_dir(self.product.name))
+        return GuardedRawLog(inner=inner, identities=self.identities)
+
+    @cached_property
+    def identities(self) -> Any:
+        """Which ids stand for whom, and which were erased."""
+        from features.adapters.redis_identities import RedisIdentityStore
+
+        return RedisIdentityStore(self.client, product=self.product.name)
+
+    @cached_property
+    def attacher(self) -> Any:
+        """Carries out aliases."""
+        from features.adapters.alias_log import ParquetAliasLog
+        from features.ingest.unified import GuardedAliasLog
+        from serving.identity import Attacher
+
+        name = self.product.name
+        log = GuardedAliasLog(inner=ParquetAliasLog(self.settings.home.aliases_dir(name)), identities=self.identities)
+        stores = {"timelines": self.timelines, "profiles": self.profiles, "contacts": self.ledger}
+        return Attacher(product=name, identities=self.identities, log=log, **stores)
 
     @cached_property
     def exporter(self) -> Any:
@@ -143,7 +172,32 @@ class Installation:
         from serving.adapters.receipt_export import ReceiptExporter
 
         name = self.product.name
-        return ReceiptExporter(client=self.client, product=name, receipts_dir=self.settings.home.receipts_dir(name))
+        receipts_dir = self.settings.home.receipts_dir(name)
+        return ReceiptExporter(client=self.client, product=name, receipts_dir=receipts_dir, identities=self.identities)
+
+    @cached_property
+    def ledger_of_users(self) -> Any:
+        """The ledger's contents by user, for listing and erasing."""
+        from serving.adapters.redis_erasure import LedgerOfUsers
+
+        return LedgerOfUsers(client=self.client, product=self.product.name)
+
+    def erasure(self) -> Erasure:
+        """Make what erases persons."""
+        from features.adapters.erase_files import ProductFiles
+        from serving.adapters.redis_erasure import StreamOfUsers, compact
+        from serving.erasure import Erasure
+
+        name, home = self.product.name, self.settings.home
+        folders = {"raw_dir": home.raw_dir(name), "rejected_dir": home.rejected_dir(name), "incoming_dir": home.incoming_dir(name)}
+        files = ProductFiles(product_dir=home.product_dir(name), **folders)
+        places = {
+            "ledger": self.ledger_of_users,
+            "waiting messages": StreamOfUsers(client=self.client, product=name),
+            "timelines and profiles": self.timelines,
+            "files": files,
+        }
+        return Erasure(identities=self.identities, places=places, compact=lambda: compact(self.client))
 
     @cached_property
     def program(self) -> Any:
@@ -165,6 +219,7 @@ class Installation:
 
     def decisions(self) -> DecisionService:
         """Make the use case over all of it."""
+        from serving.identity import FollowingLedger
         from serving.use_case import DecisionService
 
         return DecisionService(
@@ -173,9 +228,10 @@ class Installation:
             scorer=self.scorer,
             timelines=self.timelines,
             profiles=self.profiles,
-            ledger=self.ledger,
+            ledger=FollowingLedger(inner=self.ledger, contact_book=self.ledger, identities=self.identities),
             program=self.program,
             archive=self.archive,
+            identities=self.identities,
         )
 
     def replayer(self, model_version: str | None = None) -> Replayer:
@@ -278,94 +334,6 @@ def installation(settings: Settings, redis_url: str, *, timeout_s: float = _WORK
     return Installation(settings=settings, redis_url=redis_url, timeout_s=timeout_s, asks_registry=asks_registry)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunningApi:
-    """The app over an open installation."""
-
-    app: FastAPI
-    close: Callable[[], None]
-
-
-def start_api() -> RunningApi:
-    """Build the public app, everything loaded; for the service.
-
-    Raises
-    ------
-    SettingsError, DeclarationError, StoreError
-        If it could never serve, a Redis that may lose caps included. A Redis that is away for the moment is not such a case.
-    """
-    # Feast keeps its own metrics in a directory that it makes, and leaves behind, unless this names one.
-    if _MULTIPROCESS_DIR in os.environ:
-        os.environ.setdefault(_FEASTS_MULTIPROCESS_DIR, os.environ[_MULTIPROCESS_DIR])
-    settings = settings_from_environment()
-    opened = installation(settings, required_redis_url(settings), timeout_s=settings.redis_timeout_s)
-    opened.refuse_forgetful_redis()
-    return RunningApi(app=build_api(opened, shared_by_processes=_MULTIPROCESS_DIR in os.environ), close=opened.close)
-
-
-def build_api(opened: Installation, *, shared_by_processes: bool = False, registry: Any = None) -> FastAPI:
-    """Build the public app over an installation."""
-    from serving.api.app import build_app
-    from serving.api.context import ApiContext
-    from serving.api.metrics import Metrics
-
-    settings, product = opened.settings, opened.product
-    warm_up(opened)
-    return build_app(
-        ApiContext(
-            product=product,
-            decider=opened.decisions(),
-            stream=opened.stream,
-            receipt=lambda decision_id: opened.ledger.receipt(product.name, decision_id),
-            metrics=Metrics(registry, shared_by_processes=shared_by_processes),
-            now_us=now_us,
-            checks=lambda: _checks(opened),
-            max_body_bytes=settings.max_body_bytes,
-            threads=settings.threads,
-            empty_route=settings.empty_route,
-        )
-    )
-
-
-def warm_up(opened: Installation) -> None:
-    """Compile the kernel and load the model before the first request waits for them."""
-    import numpy as np
-
-    from features.core.kernel import vector, vectors
-
-    row = vector(b"", now_us(), opened.program)
-    vectors([b""], np.array([now_us()], dtype=np.int64), opened.program)
-    if opened.scorer is not None:
-        opened.scorer.risk(row[np.newaxis], [{}])
-        opened.scorer.contributions(row, {})
-
-
-def check_consistency(opened: Installation, *, not_after_us: int) -> ConsistencyReport:
-    """Compare every receipt up to an instant with the raw log.
-
-    Raises
-    ------
-    StoreError, LedgerError
-        If receipts or timelines cannot be read.
-    """
-    from features.backfill.columns import read_columns
-    from serving.adapters.receipt_files import exported_receipts
-    from serving.consistency import Checker
-
-    home, name = opened.settings.home, opened.product.name
-    opened.exporter.export()  # so that the newest are there
-    raw = read_columns(home.raw_dir(name), opened.product)
-    checker = Checker(
-        product=opened.product,
-        raw=raw,
-        stored=lambda user_id, timeline_hash: opened.ledger.timeline(name, user_id, timeline_hash),
-        not_after_us=not_after_us,
-    )
-    for receipts in exported_receipts(home.receipts_dir(name)):
-        checker.add(receipts)
-    return checker.report()
-
-
 def now_us() -> int:
     """Read the clock: microseconds since the Unix epoch."""
     return time.time_ns() // 1_000
@@ -382,18 +350,6 @@ def required_redis_url(settings: Settings) -> str:
     if settings.redis_url is None:
         raise SettingsError("STILLHERE_REDIS_URL is not set, expected the address of a Redis; `stillhere serve` starts one and sets it")
     return settings.redis_url
-
-
-def _checks(opened: Installation) -> dict[str, str]:
-    from features.adapters.embedded_redis import durability_problems
-    from features.ports import StoreError
-
-    try:
-        problems = durability_problems(opened.client)
-        state = f"not durable: {', '.join(problems)}" if problems else "ok"
-    except StoreError as exc:
-        state = f"unreachable ({type(exc.__cause__).__name__})"
-    return {"redis": state, "model": "missing" if opened.scorer is None else "ok"}
 
 
 def _has_registry(environ: Mapping[str, str]) -> bool:

@@ -1,0 +1,48 @@
+"""One number against one bound: what rules of the product and of the policy are made of."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Comparison(StrEnum):
+    """How a condition compares; a missing number (NaN) satisfies none."""
+
+    AT_LEAST = ">="
+    ABOVE = ">"
+    AT_MOST = "<="
+    BELOW = "<"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One feature, or the age of one instant of the profile, against one number."""
+
+    feature: str
+    comparison: Comparison
+    value: float
+
+
+_HOLDS = {
+    Comparison.AT_LEAST: operator.ge,
+    Comparison.ABOVE: operator.gt,
+    Comparison.AT_MOST: operator.le,
+    Comparison.BELOW: operator.lt,
+}
+
+
+def holds(condition: Condition, numbers: Mapping[str, float]) -> bool:
+    """Whether the number of that name satisfies the condition; one that is missing or undefined satisfies none.
+
+    Examples
+    --------
+    >>> often = Condition(feature="count_login_7d", comparison=Comparison.AT_LEAST, value=3.0)
+    >>> holds(often, {"count_login_7d": 3.0}), holds(often, {"count_login_7d": math.nan}), holds(often, {})
+    (True, False, False)
+    """
+    # NaN compares false with everything.
+    return bool(_HOLDS[condition.comparison](numbers.get(condition.feature, math.nan), condition.value))

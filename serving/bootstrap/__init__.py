@@ -1,0 +1,31 @@
+"""The composition root: the one place that knows every adapter, and the one reader of our own settings (STILLHERE_*).
+
+Variables of the tools underneath (MLFLOW_*, what child processes inherit) are read and set where the tool is used.
+"""
+
+from serving.bootstrap.api import RunningApi, build_api, start_api, warm_up
+from serving.bootstrap.checks import check_consistency
+from serving.bootstrap.installation import (
+    Installation,
+    champion_folder,
+    check_declarations,
+    installation,
+    now_us,
+    required_redis_url,
+    settings_from_environment,
+)
+
+__all__ = [
+    "Installation",
+    "RunningApi",
+    "build_api",
+    "champion_folder",
+    "check_consistency",
+    "check_declarations",
+    "installation",
+    "now_us",
+    "required_redis_url",
+    "settings_from_environment",
+    "start_api",
+    "warm_up",
+]

@@ -1,0 +1,64 @@
+"""``receipts`` and ``erase``: all decisions about one person, and the end of everything about them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from serving.cli.decide import check_user_id, opened
+from serving.cli.faults import BadInputError
+from serving.cli.options import HERE, Place
+
+
+def receipts(user_id: str, /, *, place: Place = HERE) -> None:
+    """List the decisions about a user, under all their ids, oldest first: decision, moment, user, what was done and why.
+
+    Example: `stillhere receipts ada`
+
+    Parameters
+    ----------
+    user_id
+        Any of the user's ids.
+    """
+    import orjson
+
+    check_user_id(user_id)
+    with opened(place) as installation:
+        ids = installation.identities.ids_of(user_id)
+        for decision_id in installation.ledger_of_users.decision_ids(ids):
+            receipt = installation.ledger.receipt(installation.product.name, decision_id)
+            if receipt is not None:  # it may expire meanwhile
+                output = orjson.loads(receipt)["output"]
+                row = (decision_id, output["as_of"], output["user_id"], output["action"], output["reason"]["code"])
+                sys.stdout.write("\t".join(row) + "\n")
+
+
+def erase(
+    user_id: str,
+    /,
+    *,
+    yes: Annotated[bool, Parameter(help="Do it; without this, only say what would be erased.", negative=())] = False,
+    place: Place = HERE,
+) -> None:
+    """Erase a person: every id of theirs, their events, profile, contacts, receipts and waiting messages. It cannot be undone.
+
+    Afterwards nothing that arrives about these ids is taken in. Training sets built from now on do not hold them; models that were trained
+    before are not changed.
+
+    Example: `stillhere erase ada --yes`
+
+    Parameters
+    ----------
+    user_id
+        Any of the user's ids.
+    """
+    check_user_id(user_id)
+    with opened(place) as installation:
+        if not yes:
+            raise BadInputError(
+                f"this would erase everything about {', '.join(installation.identities.ids_of(user_id))}, for good; add --yes to do it"
+            )
+        ids = installation.erasure().erase(user_id)
+    sys.stdout.write(f"erased: {len(ids)} {'id' if len(ids) == 1 else 'ids'} of one person\n")

@@ -1,0 +1,21 @@
+"""Whether a user meets a policy's conditions: numbers of behaviour, ages of the profile, segments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from features.core.condition import Condition, holds
+from serving.decision.policy import Membership, SegmentCondition
+from serving.decision.values import Inputs
+
+
+def all_hold(conditions: Iterable[Condition | SegmentCondition], inputs: Inputs) -> bool:
+    """Whether every condition holds; what is not known satisfies none."""
+    return all(_holds(condition, inputs) for condition in conditions)
+
+
+def _holds(condition: Condition | SegmentCondition, inputs: Inputs) -> bool:
+    if isinstance(condition, Condition):
+        return holds(condition, inputs.features) or holds(condition, inputs.ages)
+    segment = inputs.segment if condition.segmentation is None else inputs.segments.get(condition.segmentation)
+    return segment is not None and (segment == condition.segment) is (condition.membership is Membership.IS)

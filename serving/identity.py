@@ -1,0 +1,170 @@
+"""One person under several ids: whom an id stands for, what an alias brings about, and why an item about an id is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from features.core.alias import Alias
+from features.core.event import Event
+from features.ingest.admission import ProfileChange
+from features.ingest.rejection import Rejection, shown
+from features.ingest.unified import UnifiedProfileStore, UnifiedTimelineStore
+from features.ports import AliasLog, AliasRefusal, IdentityStore, StoreError
+from serving.decision.values import Contact
+from serving.ports import Commit, CommitResult, ContactBook, Ledger, LedgerError
+
+_EXPECTED = {
+    AliasRefusal.CONFLICT: "an id that is attached to nobody or to this user: an id belongs to one user for good, the first who claimed it",
+    AliasRefusal.CYCLE: "an id that the user does not stand for already",
+    AliasRefusal.ERASED: "ids of users who were not erased",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Whom an id stands for now."""
+
+    user_id: str  # the end of the chain of aliases
+    is_erased: bool
+
+
+def whom(identities: IdentityStore, user_ids: Sequence[str]) -> list[Person]:
+    """Whom each id stands for, in the order given: one round trip where no id is attached, one more for each step of the longest chain.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be reached.
+    """
+    current, asked = list(user_ids), list(user_ids)
+    erased: set[str] = set()
+    while asked:
+        standing = identities.standing(list(dict.fromkeys(asked)))
+        erased.update(user_id for user_id, known in standing.items() if known.is_erased)
+        following = {user_id: known.link.user_id for user_id, known in standing.items() if known.link is not None}
+        asked = [following[user_id] for user_id in dict.fromkeys(asked) if user_id in following]
+        current = [following.get(user_id, user_id) for user_id in current]
+    return [Person(user_id=end, is_erased=not erased.isdisjoint((asked_id, end))) for asked_id, end in zip(user_ids, current, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attacher:
+    """Carries out aliases. Every step can be repeated: after a crash anywhere the same alias again completes what is missing."""
+
+    product: str
+    identities: IdentityStore
+    timelines: UnifiedTimelineStore
+    profiles: UnifiedProfileStore
+    contacts: ContactBook
+    log: AliasLog
+
+    def attach(self, alias: Alias) -> AliasRefusal | None:
+        """Attach, then carry timeline, profile and contacts to the end of the chain; nothing is carried when it is refused.
+
+        The link comes first: whatever is written under the previous id from then on follows it by itself.
+
+        Raises
+        ------
+        StoreError
+            If a store failed; attach again when it is back.
+        UnreadableUsersError
+            If a timeline on the way cannot be read: all else is done, a rebuild does the rest.
+        """
+        refusal = self.identities.claim(alias)
+        if refusal is not None:
+            return refusal
+        try:
+            self.timelines.carry(alias.previous_id)
+        finally:  # a timeline that cannot be read is no reason to forget a withdrawn consent or a contact
+            self._carry_rest(alias.previous_id)
+        return None
+
+    def _carry_rest(self, previous_id: str) -> None:
+        self.profiles.carry(previous_id)
+        try:
+            adopt_contacts(self.identities, self.contacts, self.product, previous_id)
+        except LedgerError as exc:
+            raise StoreError(str(exc)) from exc
+
+    def record(self, aliases: Sequence[Alias]) -> None:
+        """Log accepted aliases for training; before this they may not be acknowledged."""
+        self.log.append(aliases)
+
+
+def adopt_contacts(identities: IdentityStore, contacts: ContactBook, product: str, user_id: str) -> None:
+    """Copy the contacts of an id to everyone along its chain, so that no message is repeated on a second device."""
+    while (known := identities.standing([user_id]).get(user_id)) is not None and known.link is not None:
+        contacts.adopt(product, user_id, known.link.user_id)
+        user_id = known.link.user_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowingLedger:
+    """A ledger whose contacts follow aliases: one that is reserved for an id while it is being attached also counts for the user."""
+
+    inner: Ledger
+    contact_book: ContactBook
+    identities: IdentityStore
+
+    def contacts(self, product: str, user_id: str, *, since_us: int) -> tuple[Contact, ...]:
+        """Contacts with at_us >= since_us, oldest first."""
+        return self.inner.contacts(product, user_id, since_us=since_us)
+
+    def commit(self, product: str, commit: Commit) -> CommitResult:
+        """Commit; a contact is then copied to whom its id was attached to meanwhile."""
+        result = self.inner.commit(product, commit)
+        if result.committed and commit.contact is not None:
+            try:
+                adopt_contacts(self.identities, self.contact_book, product, commit.user_id)
+            except StoreError as exc:
+                raise LedgerError(str(exc)) from exc
+        return result
+
+    def receipt(self, product: str, decision_id: str) -> bytes | None:
+        """The stored receipt, or None."""
+        return self.inner.receipt(product, decision_id)
+
+    def timeline(self, product: str, user_id: str, timeline_hash: str) -> bytes | None:
+        """The stored timeline version, or None."""
+        return self.inner.timeline(product, user_id, timeline_hash)
+
+    def outbox(self, product: str) -> list[bytes]:
+        """Delivery orders not yet taken by a sender."""
+        return self.inner.outbox(product)
+
+
+def alias_rejection(alias: Alias, refusal: AliasRefusal) -> Rejection:
+    """Why an alias is refused, as a value for callers."""
+    got = f"{shown(alias.previous_id)} for user {shown(alias.user_id)}"
+    return Rejection(code=refusal.value, field="previous_id", message=f"previous_id: got {got}, expected {_EXPECTED[refusal]}")
+
+
+def foreseen_rejections(identities: IdentityStore, items: Sequence[Event | ProfileChange | Alias]) -> list[Rejection | None]:
+    """What is known to be wrong with items before they are accepted: an erased user, an alias that must be refused.
+
+    The worker decides for good; this tells senders early. The alias of a profile change is left to it: its traits count in any case.
+    """
+    standing = identities.standing(list({user_id for item in items for user_id in _ids_in(item)}))
+    erased = {user_id for user_id, known in standing.items() if known.is_erased}
+    found: list[Rejection | None] = []
+    for item in items:
+        if not erased.isdisjoint(_ids_in(item)):
+            message = f"user_id: got an id of an erased user, expected {_EXPECTED[AliasRefusal.ERASED]}"
+            found.append(Rejection(code=AliasRefusal.ERASED.value, field="user_id", message=message))
+        else:
+            refusal = _foreseen(identities, item) if isinstance(item, Alias) else None
+            found.append(None if refusal is None or not isinstance(item, Alias) else alias_rejection(item, refusal))
+    return found
+
+
+def _ids_in(item: Event | ProfileChange | Alias) -> tuple[str, ...]:
+    return (item.previous_id, item.user_id) if isinstance(item, Alias) else (item.user_id,)
+
+
+def _foreseen(identities: IdentityStore, alias: Alias) -> AliasRefusal | None:
+    known = identities.standing([alias.previous_id]).get(alias.previous_id)
+    if known is not None and known.link is not None:
+        return None if known.link.user_id == alias.user_id else AliasRefusal.CONFLICT
+    (end,) = whom(identities, [alias.user_id])
+    return AliasRefusal.CYCLE if end.user_id == alias.previous_id else None
