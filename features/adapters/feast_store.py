@@ -15,10 +15,10 @@ from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.message import DecodeError
 
 from features.adapters.feast_history import SnapshotMissingError, historical, history_of, materialize_profiles
-from features.adapters.feast_objects import USER_ID
 from features.adapters.feast_online_store import (
     PROFILE_VIEW,
     TIMELINE_VIEW,
+    USER_ID,
     ConditionalWrite,
     Row,
     TimelineOnlineStore,
