@@ -10,7 +10,7 @@ export FEAST_USAGE := False
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help setup setup-spark lock demo up test test-faults test-spark check fmt lint type imports bench-features bench-mooc bench-decide bench-spark clean
+.PHONY: help setup setup-spark lock demo up test test-faults test-spark check fmt lint type imports bench-features bench-features-large bench-mooc bench-decide bench-spark clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ imports: $(STAMP) ## Check who imports whom
 
 bench-features: $(STAMP) ## The kernel beside one DuckDB query
 	@$(BIN)/python -m benchmarks.bench_features
+
+bench-features-large: $(STAMP) ## 100 million events from Parquet to Parquet (about 5 minutes, 6 GB of disk)
+	@$(BIN)/python -m benchmarks.bench_features_large
 
 bench-mooc: $(STAMP) ## Risk on KDD Cup 2015 beside recency alone (data in STILLHERE_DATA)
 	@$(BIN)/python -m benchmarks.bench_mooc

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.core.catalogue import Aggregation, Catalogue, Feature, Kind
+from features.core.columns import EventColumns
 from features.core.event import to_us
 
 DAY = timedelta(days=1)
@@ -93,6 +94,11 @@ def simulated_spine(n_rows: int, n_users: int, *, seed: int = 8) -> pa.Table:
     as_of_us = START_US + random.integers(1, SPAN_DAYS + 1, n_rows) * DAY_US
     as_of_us = as_of_us[np.lexsort((as_of_us, user))]
     return pa.table({"row": np.arange(n_rows, dtype=np.int64), "user": user, "as_of_us": as_of_us})
+
+
+def columns_of(log: pa.Table) -> EventColumns:
+    """What the kernel reads, of a log as `simulated_log` makes it."""
+    return EventColumns(**{name: log[name].to_numpy() for name in log.column_names})
 
 
 def _hashed(codes: np.ndarray) -> np.ndarray:

@@ -20,10 +20,9 @@ from features.adapters.feast_objects import (
     FEATURE_FINGERPRINT,
     SNAPSHOT_AS_OF,
     SNAPSHOTS_VIEW,
-    USER_ID,
     training_service_name,
 )
-from features.adapters.feast_online_store import PROFILE_VIEW
+from features.adapters.feast_online_store import PROFILE_VIEW, USER_ID
 from features.adapters.profile_history import ProfileHistory
 from features.ports import StoreError
 

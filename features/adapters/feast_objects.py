@@ -14,13 +14,12 @@ from feast.types import Bool, Bytes, Float64, Int64, PrimitiveFeastType, String,
 from feast.value_type import ValueType
 
 from features.adapters.behaviour import AS_OF, BEHAVIOUR_VIEW, behaviour_function, behaviour_source
-from features.adapters.feast_online_store import PACKED, PROFILE_VIEW, TIMELINE_VIEW
+from features.adapters.feast_online_store import PACKED, PROFILE_VIEW, TIMELINE_VIEW, USER_ID
 from features.adapters.profile_history import write_parquet
 from features.core.catalogue import Catalogue
 from features.core.product import AttributeType, Product
 from features.home import Home
 
-USER_ID = "user_id"
 SNAPSHOTS_VIEW = "snapshots"
 EVENT_TIMESTAMP = "event_timestamp"
 SNAPSHOT_AS_OF = "snapshot_as_of"

@@ -15,11 +15,10 @@ from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.message import DecodeError
 
 from features.adapters.feast_history import SnapshotMissingError, historical, history_of, materialize_profiles
-from features.adapters.feast_objects import USER_ID
 from features.adapters.feast_online_store import (
-    PACKED,
     PROFILE_VIEW,
     TIMELINE_VIEW,
+    USER_ID,
     ConditionalWrite,
     Row,
     TimelineOnlineStore,
@@ -28,7 +27,7 @@ from features.adapters.feast_online_store import (
 from features.adapters.feast_registry import open_store
 from features.core.ages import canonical_instant
 from features.core.catalogue import Kind
-from features.core.event import from_us, to_us
+from features.core.event import from_us
 from features.core.product import AttributeType, Product
 from features.core.timeline import Timeline, TimelineFormatError, merge, pack, unpack
 from features.ports import StoredTimeline, StoreError, StoreTimeoutError, UnreadableUsersError
@@ -89,11 +88,10 @@ class FeastTimelineStore:
         UnreadableUsersError
             Naming the users whose rows are not Feast's.
         """
-        with _as_store_error("read timelines"):
-            rows = _read_rows(
-                lambda users: self._online.online_read(self._store.config, self._view, _keys(users), [PACKED]), user_ids, TIMELINE_VIEW
-            )
-        return [_stored(instant_us=0 if at is None else to_us(at), values=values or {}) for at, values in rows]
+        rows = dict(zip(user_ids, self._read_versioned(user_ids), strict=True))
+        if unreadable := [user_id for user_id, row in rows.items() if row.packed is None]:
+            raise UnreadableUsersError(TIMELINE_VIEW, unreadable)
+        return [StoredTimeline(packed=rows[user_id].packed or b"", version_us=rows[user_id].version_us) for user_id in user_ids]
 
     def merge(self, updates: Mapping[str, Timeline]) -> None:
         """Merge each user's update into the stored timeline; returns once all are stored.
@@ -168,11 +166,11 @@ class FeastTimelineStore:
 
     def _read_versioned(self, user_ids: Sequence[str]) -> list[VersionedBytes]:
         with _as_store_error("read timelines"):
-            return self._online.read_versioned(self._store.config, self._view, _keys(user_ids))
+            return self._online.read_versioned(self._store.config, self._view, user_ids)
 
     def _write(self, user_ids: Sequence[str], writes: Sequence[ConditionalWrite]) -> list[bool]:
         with _as_store_error("write timelines"):
-            return self._online.compare_and_set(self._store.config, self._view, _keys(user_ids), writes)
+            return self._online.compare_and_set(self._store.config, self._view, user_ids, writes)
 
 
 class FeastProfileStore:
@@ -307,12 +305,6 @@ def _online_store(store: FeatureStore) -> TimelineOnlineStore:
     if not isinstance(online, TimelineOnlineStore):
         raise StoreError(f"the feature store's online store is {type(online).__name__}, expected TimelineOnlineStore; use open_store")
     return online
-
-
-def _stored(*, instant_us: int, values: Mapping[str, Value]) -> StoredTimeline:
-    # Feast calls an absent row PRESENT with a timestamp of 1970; absence is ours to tell.
-    packed = values[PACKED].bytes_val if PACKED in values else b""
-    return StoredTimeline(packed=packed, version_us=instant_us)
 
 
 def _python(proto: Value) -> Any:

@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 import redis
+from feast import RepoConfig
 from feast.infra.online_stores.redis import RedisOnlineStore
 from feast.protos.feast.types.Value_pb2 import Value
 
-from features.adapters.feast_online_store import PACKED, TimelineOnlineStore, TimelineOnlineStoreConfig
+from features.adapters.feast_online_store import PACKED, TimelineOnlineStore, TimelineOnlineStoreConfig, user_keys
 from features.adapters.feast_store import FeastTimelineStore, entity_key, open_store
 from features.core.catalogue import Kind
 from features.core.event import Event, from_us
@@ -231,3 +232,10 @@ def test_the_store_finds_the_bundled_redis_of_a_directory_or_says_that_there_is_
     assert found.address() == redis_server.url
     with pytest.raises(StoreError, match=r"no Redis runs over .*; start one"):
         TimelineOnlineStoreConfig(redis_url=variable, bundled_dir=str(tmp_path)).address()
+
+
+def test_keys_are_made_as_feast_makes_them() -> None:
+    config = RepoConfig(project="onboarding", provider="local", registry="none.db", entity_key_serialization_version=3)
+    users = ["ada", "", "Zoë 😀", "x" * 128]
+    expected = RedisOnlineStore()._generate_redis_keys_for_entities(config, [entity_key(user) for user in users])
+    assert user_keys(config, users) == expected
