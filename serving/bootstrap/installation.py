@@ -56,17 +56,6 @@ def check_declarations(settings: Settings) -> None:
     load_policy(settings.product_folder / "policy.yaml", load_product(settings.product_folder))
 
 
-def check_declarations(settings: Settings) -> None:
-    """Refuse a product folder that cannot be used, before anything is started over it.
-
-    Raises
-    ------
-    DeclarationError
-        If folder, product.yaml or policy.yaml is missing or wrong.
-    """
-    load_policy(settings.product_folder / "policy.yaml", load_product(settings.product_folder))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Installation:
     """One product over one Redis: every adapter, made when first asked for.
