@@ -25,14 +25,14 @@ FROM parts GROUP BY user_id, kind, event_hash
 """
 
 _KNOWN = """
-CREATE VIEW known_events AS
-SELECT *, received_at AS known_at, false AS is_attached FROM events
+CREATE VIEW known_{rows} AS
+SELECT *, received_at AS known_at, false AS is_attached FROM {rows}
 """
 
 _ATTACHED = """
 UNION ALL
-SELECT events.* REPLACE (held.holder AS user_id), greatest(events.received_at, held.known_at), true
-FROM events JOIN held ON held.id = events.user_id
+SELECT {rows}.* REPLACE (held.holder AS user_id), greatest({rows}.received_at, held.known_at), true
+FROM {rows} JOIN held ON held.id = {rows}.user_id
 """
 
 
@@ -43,6 +43,7 @@ def open_raw_log(raw_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     ``events`` has the columns of `SCHEMA`, deduplicated by (user_id, kind, event_hash); a folder that is missing or empty is a log without
     events. ``occurred_at`` is as sent; the earliest ``received_at`` wins. ``known_events`` are the same rows with ``known_at``, and
     once more, ``is_attached``, for everyone whom the id that sent them is attached to by the aliases in the folder ``aliases`` beside.
+    ``parts`` and ``known_parts`` are the same with duplicates, which cost nothing to leave in.
     """
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
@@ -51,7 +52,9 @@ def open_raw_log(raw_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         parts.create_view("parts")
         connection.execute(_DEDUPLICATED)
         has_aliases = add_aliases(connection, raw_dir.with_name("aliases"))
-        connection.execute(_KNOWN + _ATTACHED if has_aliases else _KNOWN)  # an empty join would still deduplicate twice
+        known = _KNOWN + _ATTACHED if has_aliases else _KNOWN  # an empty join would still deduplicate twice
+        for rows in ("events", "parts"):
+            connection.execute(known.format(rows=rows))
         yield connection
 
 

@@ -22,13 +22,23 @@ MAX_PARTS = 256
 """More at once, and DuckDB holds more half-written files than it is worth."""
 
 _PARTING_MEMORY = "3GB"
+_ENDS = "CREATE TABLE ends AS SELECT id, holder AS chain_end FROM held WHERE holder NOT IN (SELECT previous_id FROM links)"
+_INSTANT = pa.timestamp("us", tz="UTC")
 _COLUMNS = ("user_id", "kind", "occurred_at", "received_at", "event_hash", "subject_hash", "value", "session_hash")
-_EVENTS = ", ".join(_COLUMNS)
-_EVENTS_SCHEMA = pa.schema([SCHEMA.field(name) for name in _COLUMNS])
-_SPINE_SCHEMA = pa.schema([("user_id", pa.string()), ("as_of", pa.timestamp("us", tz="UTC"))])
+_EVENTS = ", ".join((*_COLUMNS, "known_at", "is_attached"))
+_EVENTS_SCHEMA = pa.schema([*(SCHEMA.field(name) for name in _COLUMNS), ("known_at", _INSTANT), ("is_attached", pa.bool_())])
+_SPOOLED = {
+    "events": _EVENTS_SCHEMA,
+    "spine": pa.schema([("user_id", pa.string()), ("as_of", _INSTANT)]),
+    "links": pa.schema([("previous_id", pa.string()), ("user_id", pa.string()), ("known_at", _INSTANT)]),
+}
 _TEXTS = ["user_id", "feature_fingerprint"]
 Progress = Callable[[int, int], None]
 """Called with the parts done and all parts."""
+
+
+class SpineError(ValueError):
+    """A file of (user_id, as_of) rows cannot be used."""
 
 
 def stream_snapshots(
@@ -53,13 +63,16 @@ def stream_snapshots(
     ------
     FileExistsError
         If ``out_dir`` is there and not empty: snapshots of two runs must not mix.
+    SpineError
+        If ``spine`` is no Parquet, or lacks a column, or its as_of is no timestamp with a zone.
     """
+    files = _spine_files(spine)
     if out_dir.exists() and any(out_dir.iterdir()):
         raise FileExistsError(f"{out_dir}: got a folder with files in it, expected an empty or a new one; name another or empty it")
     out_dir.mkdir(parents=True, exist_ok=True)
     spool = out_dir / "spool"
     try:
-        n_parts, n_rows = _part_by_user(raw_dir, spine, spool, events_per_part), 0
+        n_parts, n_rows = _part_by_user(raw_dir, files, spool, events_per_part), 0
         for part in range(n_parts):
             n_rows += _one_part(part, spool, product, out_dir / f"part-{part:04}.parquet")
             if progress is not None:
@@ -69,37 +82,60 @@ def stream_snapshots(
         shutil.rmtree(spool, ignore_errors=True)
 
 
-def _part_by_user(raw_dir: Path, spine: Path, spool: Path, events_per_part: int) -> int:
+def _spine_files(spine: Path) -> list[str]:
+    """The files of the spine, each with the columns that are needed."""
+    files = sorted(spine.rglob("*.parquet")) if spine.is_dir() else [spine]
+    if not files:
+        raise SpineError(f"{spine}: found no file *.parquet in it, expected at least one with the columns user_id and as_of")
+    for file in files:
+        try:
+            schema = pq.read_schema(file)
+        except (pa.ArrowInvalid, OSError) as exc:
+            raise SpineError(f"{file}: got no Parquet ({exc}), expected a Parquet file with the columns user_id and as_of") from exc
+        if missing := {"user_id", "as_of"} - set(schema.names):
+            raise SpineError(
+                f"{file}: found the columns {', '.join(schema.names)}, expected {' and '.join(sorted(missing))} too; rename them"
+            )
+        kind = schema.field("as_of").type
+        if not pa.types.is_timestamp(kind) or kind.tz is None:
+            raise SpineError(f"{file}: as_of: found {kind}, expected a timestamp with a zone; say in which zone it is, UTC for example")
+    return [str(file) for file in files]
+
+
+def _part_by_user(raw_dir: Path, spine: list[str], spool: Path, events_per_part: int) -> int:
     """Write events and spine rows to files by part of the users; number of parts."""
     spool.mkdir()
     with open_raw_log(raw_dir) as connection:
         connection.execute(f"SET memory_limit = '{_PARTING_MEMORY}'")
         connection.execute(f"SET temp_directory = '{spool / 'spill'}'")
         connection.execute("SET preserve_insertion_order = false")
-        found = connection.execute("SELECT count(*) FROM parts").fetchone()
+        found = connection.execute("SELECT count(*) FROM known_parts").fetchone()
         assert found is not None
         n_parts = min(max(-(-int(found[0]) // events_per_part), 1), MAX_PARTS)
+        connection.execute(_ENDS)
         # Duplicates stay: the kernel unites them, and to find them here would mean to sort the whole log.
-        _write_parts(connection, f"SELECT {_EVENTS} FROM parts", spool / "events", n_parts)  # noqa: S608 - names of ours
-        files = str(spine / "**" / "*.parquet") if spine.is_dir() else str(spine)
-        connection.read_parquet(files).create_view("spine")
+        _write_parts(connection, f"SELECT {_EVENTS} FROM known_parts", spool / "events", n_parts)  # noqa: S608 - names of ours
+        connection.read_parquet(spine).create_view("spine")
         _write_parts(connection, "SELECT user_id, as_of FROM spine", spool / "spine", n_parts)
+        _write_parts(connection, "SELECT previous_id, user_id, known_at FROM links", spool / "links", n_parts)
     return n_parts
 
 
 def _write_parts(connection: duckdb.DuckDBPyConnection, rows: str, folder: Path, n_parts: int) -> None:
+    """Write rows with a ``user_id`` by part: everyone is in the part of whom they stand for at the end, so that no alias crosses parts."""
     connection.execute(
-        f"COPY (SELECT *, (hash(user_id) % {n_parts})::INTEGER AS part FROM ({rows})) TO '{folder}' "  # noqa: S608 - text of ours
+        f"COPY (SELECT rows.*, (hash(coalesce(chain_end, user_id)) % {n_parts})::INTEGER AS part "  # noqa: S608 - text of ours
+        f"FROM ({rows}) AS rows LEFT JOIN ends ON ends.id = rows.user_id) TO '{folder}' "
         "(FORMAT parquet, PARTITION_BY (part), COMPRESSION lz4_raw)"
     )
 
 
 def _one_part(part: int, spool: Path, product: Product, out: Path) -> int:
     """Compute one part; number of rows."""
-    spine = _read(spool / "spine" / f"part={part}", _SPINE_SCHEMA)
+    events, spine, links = (_read(spool / name / f"part={part}", schema) for name, schema in _SPOOLED.items())
     if spine.num_rows == 0:
         return 0
-    raw = columns_from_table(_read(spool / "events" / f"part={part}", _EVENTS_SCHEMA), product.catalogue.kinds)
+    raw = columns_from_table(events, product.catalogue.kinds, links)
     pq.write_table(snapshots_of(raw, product, spine), out, compression="zstd", compression_level=1, use_dictionary=_TEXTS)
     return len(spine)
 

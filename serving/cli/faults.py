@@ -17,6 +17,7 @@ _WHERE = (
     ("features.ports", "StoreError"),
     ("features.ingest.rows", "LogFileError"),
     ("models.errors", "ModelError"),
+    ("features.backfill.streamed", "SpineError"),
     ("training.errors", "TrainingError"),
     ("training.simulate", "SimulationError"),
     ("serving.ports", "LedgerError"),

@@ -14,6 +14,7 @@ from serving.cli import (
     consistency_command,
     decide,
     demo,
+    features_command,
     import_command,
     init_command,
     people,
@@ -47,6 +48,7 @@ def build_app() -> cyclopts.App:
     app.command(decide.explain)
     app.command(decide.replay)
     app.command(consistency_command.consistency)
+    app.command(features_command.features)
     app.command(compact_command.compact)
     app.command(people.receipts)
     app.command(people.erase)

@@ -17,7 +17,7 @@ from serving.cli.faults import BadInputError
 from tests.small_model import write_small_bundle
 
 COMMANDS = (
-    *("demo", "up", "init", "import", "rebuild", "train", "serve", "decide", "explain", "replay", "consistency", "compact"),
+    *("demo", "up", "init", "import", "rebuild", "train", "serve", "decide", "explain", "replay", "consistency", "features", "compact"),
     *("receipts", "erase"),
 )
 PROFILES = """\

@@ -7,9 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from features.adapters.alias_log import ParquetAliasLog
 from features.adapters.raw_log import ParquetRawLog
 from features.backfill.snapshots import build_snapshots
-from features.backfill.streamed import stream_snapshots
+from features.backfill.streamed import SpineError, stream_snapshots
+from features.core.alias import Alias
 from features.core.event import Event
 from features.core.product import Product
 
@@ -28,6 +30,8 @@ def test_in_however_many_parts_the_numbers_are_those_of_one_pass(
     events_per_part: int, product: Product, history: list[Event], tmp_path: Path
 ) -> None:
     ParquetRawLog(tmp_path / "raw").append([*history, *history[:5]])
+    attached = Alias(previous_id="bob", user_id="ada", occurred_at=START + timedelta(days=3), received_at=START + timedelta(days=3))
+    ParquetAliasLog(tmp_path / "aliases").append([attached])
     pq.write_table(spine(), tmp_path / "spine.parquet")
     seen: list[tuple[int, int]] = []
     n_rows = stream_snapshots(
@@ -59,3 +63,27 @@ def test_snapshots_of_two_runs_never_mix(product: Product, tmp_path: Path) -> No
     (tmp_path / "out" / "part-0000.parquet").touch()
     with pytest.raises(FileExistsError, match="expected an empty or a new one"):
         stream_snapshots(tmp_path / "raw", product, tmp_path / "spine.parquet", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (pa.table({"user_id": ["ada"], "at": pa.array([0], pa.timestamp("us", tz="UTC"))}), "expected as_of too"),
+        (pa.table({"user_id": ["ada"], "as_of": pa.array([0], pa.timestamp("us"))}), "expected a timestamp with a zone"),
+        (pa.table({"user_id": ["ada"], "as_of": ["2024-05-01"]}), "as_of: found string"),
+    ],
+)
+def test_a_spine_that_cannot_be_used_is_refused_by_name(table: pa.Table, message: str, product: Product, tmp_path: Path) -> None:
+    pq.write_table(table, tmp_path / "spine.parquet")
+    with pytest.raises(SpineError, match=message):
+        stream_snapshots(tmp_path / "raw", product, tmp_path / "spine.parquet", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_spine_that_is_no_parquet_is_refused_by_name(product: Product, tmp_path: Path) -> None:
+    (tmp_path / "spine.parquet").write_text("user_id,as_of\n")
+    with pytest.raises(SpineError, match=r"spine\.parquet: got no Parquet"):
+        stream_snapshots(tmp_path / "raw", product, tmp_path / "spine.parquet", tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SpineError, match="found no file"):
+        stream_snapshots(tmp_path / "raw", product, tmp_path / "empty", tmp_path / "out")
