@@ -52,17 +52,6 @@ def settings_from_environment(*, product: Path | None = None, home: Path | None 
     return settings if home is None else replace(settings, home=Home(home))
 
 
-def check_declarations(settings: Settings) -> None:
-    """Refuse a product folder that cannot be used, before anything is started over it.
-
-    Raises
-    ------
-    DeclarationError
-        If folder, product.yaml or policy.yaml is missing or wrong.
-    """
-    load_policy(settings.product_folder / "policy.yaml", load_product(settings.product_folder))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Installation:
     """One product over one Redis: every adapter, made when first asked for.
@@ -205,13 +194,6 @@ class Installation:
             labels_dir=labels_dir,
             rejected_dir=home.rejected_dir(name),
         )
-
-    def restore_profiles(self) -> None:
-        """Load everybody's newest attributes from the offline history into the online store; newer ones that are online stay."""
-        from features.adapters.feast_store import materialize_profiles
-
-        if self.product.profile:
-            materialize_profiles(self._feature_store)
 
     def require_durable_redis(self) -> None:
         """Refuse a Redis that may lose caps and receipts.

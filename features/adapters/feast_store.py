@@ -231,6 +231,12 @@ class FeastProfileStore:
             for start in range(0, len(data), _USERS_PER_ROUND_TRIP):
                 self._online.online_write_batch(self._store.config, self._view, data[start : start + _USERS_PER_ROUND_TRIP], None)
 
+    def restore(self) -> None:
+        """Load everybody's newest attributes from the offline history, as after the loss of Redis; newer ones that are online stay."""
+        if self._view is not None:
+            with _as_store_error("restore profiles"):
+                materialize_profiles(self._store)
+
     def _proto(self, user_id: str, name: str, value: Any) -> Value:
         if name not in self._types:
             raise StoreError(f"user {user_id!r}: profile attribute {name!r} is not declared, expected one of {sorted(self._types)}")
