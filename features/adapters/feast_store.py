@@ -248,6 +248,12 @@ class FeastProfileStore:
         with _as_store_error("erase profiles"):
             self._online.delete_users(self._store.config, [entity_key(user_id) for user_id in user_ids])
 
+    def restore(self) -> None:
+        """Load everybody's newest attributes from the offline history, as after the loss of Redis; newer ones that are online stay."""
+        if self._view is not None:
+            with _as_store_error("restore profiles"):
+                materialize_profiles(self._store)
+
     def _proto(self, user_id: str, name: str, value: Any) -> Value:
         if name not in self._types:
             raise StoreError(f"user {user_id!r}: profile attribute {name!r} is not declared, expected one of {sorted(self._types)}")

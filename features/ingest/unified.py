@@ -103,7 +103,10 @@ class UnifiedTimelineStore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnifiedProfileStore:
-    """Profiles of persons: an attribute of an attached id is carried to whom it is attached to, unless they have that attribute."""
+    """Profiles of persons: what is known of an attached id fills what is not known of whom it is attached to.
+
+    A ``false`` does more, for it may be a refused consent: it replaces what the user had, until they say otherwise themselves.
+    """
 
     inner: ProfileStore
     identities: IdentityStore
@@ -149,15 +152,15 @@ class UnifiedProfileStore:
             self.inner.erase([user_id])
         if known.is_erased or known.link is None:
             return
-        holder, changed_us = known.link.user_id, max(changed_us, known.link.known_us)
+        holder, since_us = known.link.user_id, known.link.known_us
         had = self._readable(holder)
         if had is None:
             return
-        missing = {name: value for name, value in attributes.items() if value is not None and name not in had}
-        if missing:
-            self.inner.write({holder: missing}, changed_us=changed_us)
+        carried, changed_us = _missing(attributes, had), max(changed_us, since_us)
+        if carried:
+            self.inner.write({holder: carried}, changed_us=changed_us)
         for next_known in self.identities.standing([holder]).values():
-            self._settle(holder, next_known, {**attributes, **had}, changed_us)
+            self._settle(holder, next_known, {**attributes, **had, **carried}, changed_us)
 
     def _readable(self, user_id: str) -> dict[str, Any] | None:
         """Attributes; None where they cannot be read: such a profile gives and takes nothing, and has to be sent again anyway."""
@@ -165,6 +168,11 @@ class UnifiedProfileStore:
             return self.inner.read([user_id])[0]
         except UnreadableUsersError:
             return None
+
+
+def _missing(attributes: Mapping[str, Any], had: Mapping[str, Any]) -> dict[str, Any]:
+    """What an id knows and its user does not, and what it denies."""
+    return {name: value for name, value in attributes.items() if value is False or (value is not None and name not in had)}
 
 
 class BulkRawLog(RawLog, Protocol):

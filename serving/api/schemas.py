@@ -21,9 +21,12 @@ class _Shape(BaseModel):
 class EventIn(BaseModel):
     """Something a user did."""
 
-    event_id: Annotated[str, Field(min_length=1, max_length=128, description="Your id; a retry with the same content is recognised by it.")]
+    event_id: Annotated[
+        str,
+        Field(min_length=1, max_length=128, description="Your id; a retry with the same content is recognised by it.", examples=["e-1001"]),
+    ]
     user_id: UserId
-    kind: Annotated[str, Field(description="A kind that product.yaml declares.", examples=["login_succeeded"])]
+    kind: Annotated[str, Field(description="A kind that product.yaml declares.", examples=["login"])]
     occurred_at: Annotated[AwareDatetime, Field(description="ISO-8601 with an offset; at most 5 minutes in the future.")]
     type: Literal["event"] = "event"
     subject: Annotated[str | None, Field(default=None, max_length=256, description="What it was about, where the kind declares a subject.")]

@@ -8,7 +8,6 @@ from serving.bootstrap.checks import check_consistency
 from serving.bootstrap.installation import (
     Installation,
     champion_folder,
-    check_declarations,
     installation,
     now_us,
     required_redis_url,
@@ -21,7 +20,6 @@ __all__ = [
     "build_api",
     "champion_folder",
     "check_consistency",
-    "check_declarations",
     "installation",
     "now_us",
     "required_redis_url",

@@ -45,17 +45,6 @@ def settings_from_environment(*, product: Path | None = None, home: Path | None 
     return settings if home is None else replace(settings, home=Home(home))
 
 
-def check_declarations(settings: Settings) -> None:
-    """Refuse a product folder that cannot be used, before anything is started over it.
-
-    Raises
-    ------
-    DeclarationError
-        If folder, product.yaml or policy.yaml is missing or wrong.
-    """
-    load_policy(settings.product_folder / "policy.yaml", load_product(settings.product_folder))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Installation:
     """One product over one Redis: every adapter, made when first asked for.
@@ -121,11 +110,17 @@ class Installation:
 
     @cached_property
     def profiles(self) -> Any:
-        """Profile attributes in Feast's online store."""
-        from features.adapters.feast_store import FeastProfileStore
+        """Profile attributes of persons."""
         from features.ingest.unified import UnifiedProfileStore
 
-        return UnifiedProfileStore(inner=FeastProfileStore(self._feature_store, self.product), identities=self.identities)
+        return UnifiedProfileStore(inner=self.stored_profiles, identities=self.identities)
+
+    @cached_property
+    def stored_profiles(self) -> Any:
+        """Profile attributes in Feast's online store, under the id they came with or were carried to."""
+        from features.adapters.feast_store import FeastProfileStore
+
+        return FeastProfileStore(self._feature_store, self.product)
 
     @cached_property
     def raw_log(self) -> Any:
@@ -250,13 +245,6 @@ class Installation:
             labels_dir=labels_dir,
             rejected_dir=home.rejected_dir(name),
         )
-
-    def restore_profiles(self) -> None:
-        """Load everybody's newest attributes from the offline history into the online store; newer ones that are online stay."""
-        from features.adapters.feast_store import materialize_profiles
-
-        if self.product.profile:
-            materialize_profiles(self._feature_store)
 
     def require_durable_redis(self) -> None:
         """Refuse a Redis that may lose caps and receipts.

@@ -98,11 +98,9 @@ def explain(
 @contextmanager
 def opened(place: Place) -> Iterator[Installation]:
     """Open the installation over the Redis of a running service, or over one started for this command."""
+    settings = place.checked()
+
     from serving import bootstrap
-
-    settings = place.settings()
-    bootstrap.check_declarations(settings)
-
     from serving.cli.stack import reachable_redis
 
     with reachable_redis(settings) as redis_url:

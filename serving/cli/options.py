@@ -28,6 +28,21 @@ class Place:
 
         return bootstrap.settings_from_environment(product=self.product, home=self.home)
 
+    def checked(self) -> Settings:
+        """As `settings`, over a product folder that can be used: said here and in words, before anything is started over it.
+
+        Raises
+        ------
+        DeclarationError
+            If the folder, product.yaml or policy.yaml is missing or wrong.
+        """
+        from features.declarations.product_file import load_product
+        from serving.policy_file import load_policy
+
+        settings = self.settings()
+        load_policy(settings.product_folder / "policy.yaml", load_product(settings.product_folder))
+        return settings
+
 
 HERE = Place()
 

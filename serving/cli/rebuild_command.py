@@ -31,7 +31,7 @@ def rebuild(*user_ids: str, place: Place = HERE) -> None:
             raw = rebuild_timelines(raw_dir, installation.product, installation.timelines, share, user_ids)
         if not user_ids:
             with steps.step("restoring profiles"):
-                installation.restore_profiles()
+                installation.stored_profiles.restore()
     steps.console.print(f"    {len(raw.columns):,} events of {len(raw.user_ids):,} users", soft_wrap=True)
     missing = sorted(set(user_ids) - set(raw.user_ids.tolist()))
     if missing:

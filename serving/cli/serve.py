@@ -22,10 +22,7 @@ def serve(
 
     Example: `stillhere serve --port 3000`
     """
-    from serving import bootstrap
-
-    settings = place.settings()
-    bootstrap.check_declarations(settings)  # here and in words: the children would refuse as well, but into their logs
+    settings = place.checked()  # the children would refuse as well, but into their logs
 
     from rich.console import Console
 

@@ -21,8 +21,8 @@ COMMANDS = (
     *("receipts", "erase"),
 )
 PROFILES = """\
-user_id,changed_at,plan,device,cohort,timezone,consent,in_app_opt_in,email_opt_in,first_name
-ada,2026-03-01T11:00:00Z,team,web,,UTC,true,true,true,Ada
+user_id,changed_at,plan,device,cohort,locale,signup_at,timezone,consent,in_app_opt_in,email_opt_in,first_name
+ada,2026-03-01T11:00:00Z,team,web,,,,UTC,true,true,true,Ada
 """
 LOADS = """
 import sys, json

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
 from serving.api.schemas import DecisionOut, ErrorAnswer, EventsAccepted, ReceiptOut
 from tests.e2e.test_http import Site, identify, login_failed
+from tests.serving_world import NOON, ROOT
 
 PATHS = {"/v1/events", "/v1/decisions", "/v1/decisions/{decision_id}", "/healthz", "/readyz", "/metrics"}
 
@@ -52,6 +54,20 @@ def test_answers_are_what_the_document_says(onboarding):
         receipt = ReceiptOut.model_validate_json(site.http.get(f"/v1/decisions/{decided.decision_id}").content)
         assert receipt.output == decided
     ErrorAnswer.model_validate_json(site.http.get("/nowhere").content)
+
+
+def test_the_example_of_an_event_is_accepted(document, onboarding):
+    fields = document["components"]["schemas"]["EventIn"]["properties"]
+    event = {name: field["examples"][0] for name, field in fields.items() if "examples" in field}
+    assert event.keys() == {"event_id", "user_id", "kind"}
+    sent = Site(onboarding).http.post("/v1/events", event | {"occurred_at": NOON.isoformat(), "subject": None, "value": None})
+    assert (sent.status_code, sent.json()["rejected"]) == (202, [])
+
+
+def test_the_decision_that_the_readme_shows_is_one_of_this_service():
+    (sample,) = re.findall(r"```json\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert json.loads(sample).keys() == DecisionOut.model_fields.keys()
+    assert DecisionOut.model_validate_json(sample).message is not None
 
 
 def test_the_page_for_people_is_served_with_everything_it_loads_and_asks_no_other_host(onboarding):

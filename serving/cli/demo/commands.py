@@ -40,11 +40,9 @@ def demo(
 
     Example: `stillhere demo`
     """
+    started, settings = time.perf_counter(), place.checked()
+
     from serving import bootstrap
-
-    started, settings = time.perf_counter(), place.settings()
-    bootstrap.check_declarations(settings)
-
     from serving.cli.demo.state import reset
     from serving.cli.stack import redis_server, refuse_if_running
     from serving.cli.steps import Steps
@@ -78,13 +76,11 @@ def up(
 
     Example: `stillhere up --port 3000`
     """
-    from serving import bootstrap
-
-    settings = place.settings()
-    bootstrap.check_declarations(settings)
+    settings = place.checked()
 
     from rich.console import Console
 
+    from serving import bootstrap
     from serving.cli.demo.state import is_trained, reset
     from serving.cli.stack import mlflow_page, redis_server, refuse_if_running, refuse_if_taken, service_and_worker
     from serving.cli.steps import Steps

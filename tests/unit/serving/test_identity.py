@@ -112,6 +112,24 @@ def test_the_traits_of_an_identify_count_even_where_its_anonymous_id_is_taken(on
     assert [reason.partition(":")[0] for _, reason in world.stream.dead_letters()] == ["alias_conflict"]
 
 
+@pytest.mark.parametrize("late_us", [0, 9])
+def test_consent_refused_under_any_id_is_refused_until_the_user_consents_again(onboarding, late_us):
+    world = UnifiedWorld(onboarding)
+    refusal = identify("phone", traits={"consent": False})
+    publish(world, identify("ada", traits={"consent": True}))
+    if late_us:
+        publish(world, alias("phone", "ada"))
+        settled(world)
+        publish(world, refusal, late_us=late_us)
+    else:
+        publish(world, refusal, alias("phone", "ada"))
+    settled(world)
+    assert world.stored_profiles.read(["ada"]) == [{"consent": False}]
+    publish(world, identify("ada", traits={"consent": True}), late_us=late_us + 9)
+    settled(world)
+    assert world.stored_profiles.read(["ada"]) == [{"consent": True}]
+
+
 def test_attributes_of_an_id_are_carried_to_the_end_of_the_chain_and_never_replace_one(onboarding):
     world = UnifiedWorld(onboarding)
     publish(world, identify("phone", traits={"plan": "team", "device": "mobile"}), identify("laptop", traits={"plan": "free"}))
