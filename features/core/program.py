@@ -48,7 +48,6 @@ class Tables(NamedTuple):
     needs: Int64s  # (1,) union of all NEEDS_ bits
     window_us: Int64s  # (n_windows,) descending
     feature_start: Places  # (n_aggregations + 1,) features of one aggregation are neighbours
-    feature_aggregation: Places  # (n_features,)
     feature_set: Places  # (n_features,)
     feature_slot: Places  # (n_features,) index of its window in window_us, times n_sets, plus its set
     other_set: Places  # (n_features,) as feature_set, of what `to` stands for
@@ -91,7 +90,9 @@ def _tables(kinds: Sequence[Kind], parts: Parts, features: Sequence[Feature], co
     own_sets, other_sets = ([sets.index(chosen) for chosen in side] for side in (own, other))
     windows = sorted({us for feature in features for us in _windows_us(feature)}, reverse=True) or [ALL_TIME_US]
     slots = [windows.index(_windows_us(feature)[0]) * len(sets) for feature in features]
-    slots_of_two = [windows.index(_windows_us(feature)[-1]) * len(sets) + kind_set for feature, kind_set in zip(features, own_sets, strict=True)]
+    slots_of_two = [
+        windows.index(_windows_us(feature)[-1]) * len(sets) + kind_set for feature, kind_set in zip(features, own_sets, strict=True)
+    ]
     hashes = [text_hash(kind.name) for kind in kinds]
     by_hash = sorted(range(len(hashes)), key=lambda position: hashes[position])
     members = [[position for position, chosen in enumerate(sets) if part in chosen] for part in range(len(parts.kind))]
@@ -113,7 +114,6 @@ def _tables(kinds: Sequence[Kind], parts: Parts, features: Sequence[Feature], co
         needs=np.bitwise_or.reduce(set_needs, keepdims=True) if sets else _int64s([0]),
         window_us=_int64s(windows),
         feature_start=_feature_start(features),
-        feature_aggregation=_places(AGGREGATIONS.index(feature.aggregation) for feature in features),
         feature_set=_places(own_sets),
         feature_slot=_places(map(sum, zip(slots, own_sets, strict=True))),
         other_set=_places(other_sets),
