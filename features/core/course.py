@@ -47,7 +47,7 @@ def _burst(within_us: int, times_us: Int64s, own: Places) -> float:
     """The fullest span ends at an event: any other can be moved back to the event before its end."""
     most, first = 0, 0
     for i in range(len(own)):
-        while times_us[own[first]] <= times_us[own[i]] - within_us:
+        while first <= i and times_us[own[first]] <= times_us[own[i]] - within_us:
             first += 1
         most = max(most, i + 1 - first)
     return np.float64(most)

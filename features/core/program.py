@@ -12,11 +12,11 @@ import numpy.typing as npt
 from features.core.catalogue import ALL_TIME_US, Aggregation, Catalogue, Feature, Kind, to_duration_us
 from features.core.columns import Int64s, Places
 from features.core.event import text_hash
-from features.core.families import AGGREGATIONS, OF_TWO
+from features.core.families import AGGREGATIONS, OF_TWO, PARAMETERS
 from features.core.parameters import Parameters, parameters, two_windows_us
 from features.core.parts import Parts, UnknownKindError, parts_of
 
-__all__ = ["AGGREGATIONS", "ALL_TIME_US", "Program", "Tables", "UnknownKindError", "compile_program"]
+__all__ = ["AGGREGATIONS", "ALL_TIME_US", "IncompleteFeatureError", "Program", "Tables", "UnknownKindError", "compile_program"]
 
 NEEDS_SUBJECTS, NEEDS_SESSIONS, NEEDS_DAYS, NEEDS_SUM = 1, 2, 4, 8
 
@@ -28,6 +28,10 @@ _NEEDS = {
     Aggregation.SUM: NEEDS_SUM,
     Aggregation.MEAN: NEEDS_SUM,
 }
+
+
+class IncompleteFeatureError(ValueError):
+    """A feature lacks something that its aggregation is defined by."""
 
 
 class Tables(NamedTuple):
@@ -76,11 +80,24 @@ def compile_program(catalogue: Catalogue) -> Program:
     ------
     UnknownKindError
         If a feature names a kind that the catalogue does not have.
+    IncompleteFeatureError
+        If a feature lacks something that its aggregation needs.
     """
+    for feature in catalogue.features:
+        _check_complete(feature)
     parts = parts_of(catalogue)
     columns = sorted(range(len(catalogue.features)), key=lambda column: AGGREGATIONS.index(catalogue.features[column].aggregation))
     features = [catalogue.features[column] for column in columns]
     return Program(catalogue=catalogue, tables=_tables(catalogue.kinds, parts, features, columns))
+
+
+def _check_complete(feature: Feature) -> None:
+    missing = [name for name in PARAMETERS.get(feature.aggregation, ()) if getattr(feature, name) is None]
+    if missing:
+        raise IncompleteFeatureError(
+            f"feature {feature.name}: got no {' and no '.join(missing)}, expected what {feature.aggregation.value} is defined by; "
+            f"give {', '.join(missing)} a value"
+        )
 
 
 def _tables(kinds: Sequence[Kind], parts: Parts, features: Sequence[Feature], columns: Sequence[int]) -> Tables:
