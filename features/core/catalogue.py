@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -22,6 +23,31 @@ class Aggregation(StrEnum):
     ACTIVE_DAYS = "active_days"
     SESSION_COUNT = "session_count"
     STREAK_DAYS = "streak_days"
+    MEAN = "mean"
+    MAX = "max"
+    RATIO = "ratio"
+    TREND = "trend"
+    SECONDS_TO_FIRST = "seconds_to_first"
+    SECONDS_TO_NEXT = "seconds_to_next"
+    SECONDS_TO_LAST = "seconds_to_last"
+    SECONDS_WAITING = "seconds_waiting"
+    MEAN_GAP_SECONDS = "mean_gap_seconds"
+    MAX_GAP_SECONDS = "max_gap_seconds"
+    STD_GAP_SECONDS = "std_gap_seconds"
+    LAST_GAP_RATIO = "last_gap_ratio"
+    MAX_GAP_RATIO = "max_gap_ratio"
+    HOUR_SHARE = "hour_share"
+    LAST_SESSION_EVENTS = "last_session_events"
+    LAST_SESSION_SECONDS = "last_session_seconds"
+    EVENTS_PER_SESSION = "events_per_session"
+    EVENTS_PER_ACTIVE_HOUR = "events_per_active_hour"
+    EVENTS_PER_SECOND = "events_per_second"
+    LAST_KINDS = "last_kinds"
+    DECAYED_COUNT = "decayed_count"
+    FUNNEL_POSITION = "funnel_position"
+    SECONDS_AT_STEP = "seconds_at_step"
+    SHARE_OF_FIRST = "share_of_first"
+    BURST = "burst"
 
 
 class Direction(StrEnum):
@@ -45,13 +71,33 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Zone:
+    """A time zone as data: the offset from UTC that holds from each transition on."""
+
+    name: str  # IANA
+    starts_us: tuple[int, ...]  # ascending UTC instants of the transitions
+    offsets_s: tuple[int, ...]  # one more than transitions: the first holds before them all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """One named number, a pure function of (timeline, as_of)."""
+    """One named number, a pure function of (timeline, as_of).
+
+    A *selector* is a kind, ``page_view``, or a kind and a subject, ``page_view/pricing``: its events about that subject.
+    """
 
     aggregation: Aggregation
-    of: str  # the kind or the kind group it ranges over: the middle of the name
-    kinds: tuple[str, ...]  # the kinds that `of` stands for
+    of: str  # the selector, the group or the funnel it ranges over: the middle of the name
+    kinds: tuple[str, ...]  # the selectors that `of` stands for; of a funnel: its steps, in order
     window: timedelta | None = None  # events in (as_of - window, as_of]; None: all that is kept
+    to: str | None = None  # the selector or group that `of` is set against (RATIO, SECONDS_TO_..., SECONDS_WAITING, SHARE_OF_FIRST)
+    to_kinds: tuple[str, ...] = ()
+    first: int | None = None  # SHARE_OF_FIRST: among how many of the oldest events
+    last: int | None = None  # LAST_KINDS: how many of the newest events
+    within: timedelta | None = None  # BURST: the span
+    half_life: timedelta | None = None  # DECAYED_COUNT
+    hours: tuple[int, int] | None = None  # HOUR_SHARE: local hours [from, to), over midnight if from > to
+    zone: Zone | None = None  # HOUR_SHARE: whose local hours
     cause: str = "other"  # cause group: features with one remedy
     unit: str = "count"
     direction: Direction = Direction.NONE
@@ -67,9 +113,27 @@ class Feature:
         'count_login_7d'
         >>> Feature(aggregation=Aggregation.SECONDS_SINCE_LAST, of="any", kinds=("login", "click")).name
         'seconds_since_last_any'
+        >>> Feature(aggregation=Aggregation.RATIO, of="login_failed", kinds=("login_failed",), to="login", to_kinds=("login",)).name
+        'ratio_login_failed_to_login'
         """
-        window = "" if self.window is None else f"_{window_text(self.window)}"
-        return f"{self.aggregation.value}_{self.of}{window}"
+        parts = [
+            self.aggregation.value,
+            _name_part(self.of),
+            None if self.to is None else f"to_{_name_part(self.to)}",
+            None if self.first is None else f"first_{self.first}",
+            None if self.last is None else f"last_{self.last}",
+            None if self.within is None else f"within_{window_text(self.within)}",
+            None if self.half_life is None else f"half_life_{window_text(self.half_life)}",
+            None if self.hours is None else f"hours_{self.hours[0]}_{self.hours[1]}",
+            None if self.zone is None else _name_part(self.zone.name),
+            None if self.window is None else window_text(self.window),
+        ]
+        return "_".join(part for part in parts if part is not None)
+
+    @property
+    def selectors(self) -> frozenset[str]:
+        """Everything that the feature looks at."""
+        return frozenset((*self.kinds, *self.to_kinds))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,16 +157,80 @@ class Catalogue:
         content = [
             KERNEL_VERSION,
             [[kind.name, kind.keep, kind.keep_first, kind.value_unit] for kind in self.kinds],
-            [
-                [f.aggregation.value, f.of, sorted(f.kinds), None if f.window is None else f.window // timedelta(microseconds=1)]
-                for f in self.features
-            ],
+            [_definition(feature) for feature in self.features],
         ]
         return hashlib.sha256(orjson.dumps(content)).hexdigest()[:16]
 
 
+_LATER = frozenset(list(Aggregation)[8:])
+"""Aggregations whose definition has more to it than kinds and a window."""
+
 KERNEL_VERSION = 1
 """Raised whenever the kernel's meaning changes; part of every fingerprint."""
+
+ALL_TIME_US = 1 << 62
+"""Longer than any past: the window of a feature without one."""
+
+
+def _definition(feature: Feature) -> list[object]:
+    """All of a feature that can change its number; as short as it was before there were the later keys, so that old models stay usable."""
+    zone = None if feature.zone is None else [feature.zone.name, feature.zone.starts_us, feature.zone.offsets_s]
+    later = [
+        feature.to,
+        sorted(feature.to_kinds),
+        feature.first,
+        feature.last,
+        _us(feature.within),
+        _us(feature.half_life),
+        feature.hours,
+        zone,
+    ]
+    ordered = feature.aggregation in {Aggregation.FUNNEL_POSITION, Aggregation.SECONDS_AT_STEP}
+    kinds = list(feature.kinds) if ordered else sorted(feature.kinds)
+    first: list[object] = [feature.aggregation.value, feature.of, kinds, _us(feature.window)]
+    return [*first, later] if feature.aggregation in _LATER else first
+
+
+def _us(duration: timedelta | None) -> int | None:
+    return None if duration is None else to_duration_us(duration)
+
+
+def to_duration_us(duration: timedelta) -> int:
+    """Microseconds of a duration; `ALL_TIME_US` for one that is longer.
+
+    Examples
+    --------
+    >>> to_duration_us(timedelta(seconds=1)), to_duration_us(timedelta.max) == ALL_TIME_US
+    (1000000, True)
+    """
+    return min(duration // timedelta(microseconds=1), ALL_TIME_US)
+
+
+def kind_of(selector: str) -> str:
+    """Return the kind that a selector's events are of.
+
+    Examples
+    --------
+    >>> kind_of("page_view/pricing"), kind_of("login")
+    ('page_view', 'login')
+    """
+    return selector.split("/", 1)[0]
+
+
+def subject_of(selector: str) -> str | None:
+    """Return the subject that a selector asks for; None: any.
+
+    Examples
+    --------
+    >>> subject_of("page_view/docs/start"), subject_of("login")
+    ('docs/start', None)
+    """
+    _, slash, subject = selector.partition("/")
+    return subject if slash else None
+
+
+def _name_part(text: str) -> str:
+    return re.sub("[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
 def window_text(window: timedelta) -> str:
