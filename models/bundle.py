@@ -55,6 +55,7 @@ class Bundle:
     model: RiskModel
     about: Mapping[str, Any]
     segment_model: SegmentModel | None = None
+    columns: tuple[int, ...] | None = None  # of the model's features in the vectors it is given; None: all, in the model's order
 
     @property
     def feature_fingerprint(self) -> str:
@@ -67,19 +68,23 @@ class Bundle:
 
     def raw_scores(self, vectors: FloatArray, profiles: Sequence[Mapping[str, object]]) -> FloatArray:
         """Log-odds before calibration, shape (n_users,): what the contributions sum to."""
-        return self.model.raw_scores(self.signature.encode(vectors, profiles))
+        return self.model.raw_scores(self.signature.encode(self._own(vectors), profiles))
 
     def segments(self, vectors: FloatArray) -> list[str] | None:
         """Learned segment of each user, by its stable id, for vectors of shape (n_users, n_features); None where none were learned."""
-        return None if self.segment_model is None else self.segment_model.assign(vectors)
+        return None if self.segment_model is None else self.segment_model.assign(self._own(vectors))
 
     def contributions(self, vector: FloatArray, profile: Mapping[str, object]) -> dict[str, float]:
         """TreeSHAP log-odds by cause for one user, vector of shape (n_features,); with ``"base"``, the sum is the raw score.
 
         Calibration is monotone, so a cause that raises the raw score raises the risk; the sizes are those of the raw score.
         """
-        row = self.signature.encode(np.asarray(vector, dtype=np.float64).reshape(1, -1), [profile])[0]
+        row = self.signature.encode(self._own(np.asarray(vector, dtype=np.float64).reshape(1, -1)), [profile])[0]
         return by_cause(self.model.contributions(row), self.causes)
+
+    def _own(self, vectors: FloatArray) -> FloatArray:
+        """The model's features of vectors of a product that may have gained others since."""
+        return vectors if self.columns is None else vectors[:, self.columns]
 
 
 def write_bundle(folder: Path, content: BundleContent) -> Path:
@@ -146,12 +151,11 @@ def load_bundle(folder: Path, product: Product | None = None) -> Bundle:
     CorruptBundleError
         If a file is missing or changed.
     SignatureMismatchError
-        If the product's features or attributes are not those the model was trained on.
+        If the product lacks a feature or attribute that the model was trained on, or defines it otherwise; others it may have gained.
     """
     manifest = verify_bundle(folder)
     signature = Signature.from_json(_read_json(folder / "signature.json"))
-    if product is not None:
-        signature.require(product)
+    columns = None if product is None else _unless_all(signature.columns_of(product), product)
     return Bundle(
         version=_version(folder, manifest),
         signature=signature,
@@ -160,7 +164,13 @@ def load_bundle(folder: Path, product: Product | None = None) -> Bundle:
         model=RiskModel((folder / "model.txt").read_text(encoding="utf-8"), len(signature.input_names)),
         about=manifest["about"],
         segment_model=_segment_model(folder, manifest, signature),
+        columns=columns,
     )
+
+
+def _unless_all(columns: tuple[int, ...], product: Product) -> tuple[int, ...] | None:
+    """None where the vectors are the model's own as they come: there is nothing to pick."""
+    return None if columns == tuple(range(len(product.catalogue.features))) else columns
 
 
 def _causes_in_order(causes: Mapping[str, str], signature: Signature) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from features.core.catalogue import Catalogue
 from features.core.product import AttributeType, Product
 from models.errors import ModelError, SignatureMismatchError
 
@@ -78,6 +79,7 @@ class Signature:
     feature_fingerprint: str
     attributes: tuple[ModelAttribute, ...] = ()
     coded: tuple[CodedFeature, ...] = ()
+    definitions: tuple[str, ...] = ()  # of each feature, as `Catalogue.definitions` gives them; () in models older than these
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -111,17 +113,16 @@ class Signature:
             rows[:, i] = [attribute.encode(profile.get(attribute.name)) for profile in profiles]
         return rows
 
-    def require(self, product: Product) -> None:
-        """Refuse a product that measures or knows something else than what this model was trained on.
-
-        Attributes that the product has gained since are no obstacle: the model does without them.
+    def columns_of(self, product: Product) -> tuple[int, ...]:
+        """Where each feature of the model lies in the vectors of a product, which may have gained features and attributes since.
 
         Raises
         ------
         SignatureMismatchError
-            Naming both fingerprints and the features that only one side has, or both sides' attributes and their types.
+            If the product measures a feature differently or not at all, or lacks an attribute: naming both fingerprints and what it lacks,
+            or both sides' attributes and their types.
         """
-        self._require_features(product)
+        columns = self._columns_in(product.catalogue)
         declared = {attribute.name: attribute.type.value for attribute in product.model_attributes}
         expected = {attribute.name: attribute.type.value for attribute in self.attributes}
         if not expected.items() <= declared.items():
@@ -131,17 +132,21 @@ class Signature:
                 f" the product lets the model see {_listed(declared)}; train a model on the present product.yaml,"
                 " or put back the profile that the model was trained on"
             )
+        return columns
 
-    def _require_features(self, product: Product) -> None:
-        catalogue = product.catalogue
-        same_names = self.feature_names == catalogue.feature_names
-        if self.feature_fingerprint == catalogue.fingerprint and same_names:
-            return
+    def _columns_in(self, catalogue: Catalogue) -> tuple[int, ...]:
+        if self.feature_fingerprint == catalogue.fingerprint and self.feature_names == catalogue.feature_names:
+            return tuple(range(len(self.feature_names)))
+        place = {definition: column for column, definition in enumerate(catalogue.definitions)}
+        unlike = [name for name, definition in zip(self.feature_names, self.definitions, strict=False) if definition not in place]
+        if self.definitions and not unlike:
+            return tuple(place[definition] for definition in self.definitions)
         missing = sorted(set(self.feature_names) - set(catalogue.feature_names))
         added = sorted(set(catalogue.feature_names) - set(self.feature_names))
+        changed = sorted(set(unlike) - set(missing))
         raise SignatureMismatchError(
             f"the model was trained on features {self.feature_fingerprint}, the product declares {catalogue.fingerprint}"
-            f" (only in the model: {missing or 'none'}; only in the product: {added or 'none'});"
+            f" (only in the model: {missing or 'none'}; only in the product: {added or 'none'}; defined otherwise: {changed or 'none'});"
             " train a model on the present product.yaml, or put back the product.yaml that the model was trained on"
         )
 
@@ -150,7 +155,7 @@ class Signature:
         attributes = [{"name": a.name, "type": a.type.value, "categories": list(a.categories)} for a in self.attributes]
         coded = [{"name": feature.name, "codes": list(feature.codes)} for feature in self.coded]
         content = {"feature_names": list(self.feature_names), "feature_fingerprint": self.feature_fingerprint, "attributes": attributes}
-        return content | ({"coded": coded} if coded else {})
+        return content | {"definitions": list(self.definitions)} | ({"coded": coded} if coded else {})
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Signature:
@@ -159,6 +164,7 @@ class Signature:
             feature_names=tuple(content["feature_names"]),
             feature_fingerprint=content["feature_fingerprint"],
             attributes=tuple(_attribute(attribute) for attribute in content["attributes"]),
+            definitions=tuple(content.get("definitions", ())),
             coded=tuple(CodedFeature(name=each["name"], codes=tuple(each["codes"])) for each in content.get("coded", ())),
         )
 

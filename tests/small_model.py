@@ -19,7 +19,9 @@ DAY_S = 86_400.0
 def write_small_bundle(product: Product, folder: Path, *, n_rounds: int = 40) -> Path:
     """Write a bundle whose risk rises with the time since the last use."""
     catalogue = product.catalogue
-    signature = Signature(feature_names=catalogue.feature_names, feature_fingerprint=catalogue.fingerprint)
+    signature = Signature(
+        feature_names=catalogue.feature_names, feature_fingerprint=catalogue.fingerprint, definitions=catalogue.definitions
+    )
     rng = np.random.default_rng(3)
     rows = rng.poisson(3.0, size=(3_000, len(catalogue.features))).astype(float)
     seconds = [i for i, feature in enumerate(catalogue.features) if feature.aggregation is Aggregation.SECONDS_SINCE_LAST]

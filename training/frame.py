@@ -94,6 +94,7 @@ def learn_signature(train: TrainingFrame) -> Signature:
     return Signature(
         feature_names=catalogue.feature_names,
         feature_fingerprint=catalogue.fingerprint,
+        definitions=catalogue.definitions,
         attributes=tuple(
             ModelAttribute(name=a.name, type=a.type, categories=_categories(train.rows, a.name) if a.type is AttributeType.CATEGORY else ())
             for a in train.product.model_attributes

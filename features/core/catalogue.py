@@ -159,7 +159,16 @@ class Catalogue:
             [[kind.name, kind.keep, kind.keep_first, kind.value_unit] for kind in self.kinds],
             [_definition(feature) for feature in self.features],
         ]
-        return hashlib.sha256(orjson.dumps(content)).hexdigest()[:16]
+        return _digest(content)
+
+    @cached_property
+    def definitions(self) -> tuple[str, ...]:
+        """16 hex digits for each feature, in vector order, over everything that can change its number: equal ones are equal numbers."""
+        kept = {kind.name: [kind.name, kind.keep, kind.keep_first, kind.value_unit] for kind in self.kinds}
+        return tuple(
+            _digest([KERNEL_VERSION, _definition(feature), [kept[name] for name in sorted({kind_of(one) for one in feature.selectors})]])
+            for feature in self.features
+        )
 
 
 _LATER = frozenset(list(Aggregation)[8:])
@@ -170,6 +179,10 @@ KERNEL_VERSION = 1
 
 ALL_TIME_US = 1 << 62
 """Longer than any past: the window of a feature without one."""
+
+
+def _digest(content: list[object]) -> str:
+    return hashlib.sha256(orjson.dumps(content)).hexdigest()[:16]
 
 
 def _definition(feature: Feature) -> list[object]:

@@ -52,6 +52,7 @@ def signature(catalogue: Catalogue) -> Signature:
     return Signature(
         feature_names=catalogue.feature_names,
         feature_fingerprint=catalogue.fingerprint,
+        definitions=catalogue.definitions,
         attributes=(
             ModelAttribute(name="plan", type=AttributeType.CATEGORY, categories=("free", "pro", "team")),
             ModelAttribute(name="seats", type=AttributeType.NUMBER),

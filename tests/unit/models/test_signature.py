@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
+from features.core.catalogue import Aggregation, Feature
 from features.core.product import Attribute, AttributeType, Product
 from models.errors import ModelError, SignatureMismatchError
 from models.signature import CodedFeature, ModelAttribute, Signature
+
+YEAR = timedelta(days=365)
 
 
 def test_a_row_is_the_vector_then_the_attributes(signature: Signature) -> None:
@@ -44,11 +48,11 @@ def test_rows_and_profiles_must_fit(signature: Signature) -> None:
 
 
 def test_its_own_product_is_accepted(signature: Signature, product: Product) -> None:
-    signature.require(product)
+    assert signature.columns_of(product) == tuple(range(len(product.catalogue.features)))
 
 
 def test_an_attribute_that_the_product_gained_is_no_obstacle(signature: Signature, product: Product) -> None:
-    signature.require(replace(product, profile=(Attribute(name="device", type=AttributeType.CATEGORY), *product.profile)))
+    signature.columns_of(replace(product, profile=(Attribute(name="device", type=AttributeType.CATEGORY), *product.profile)))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +68,7 @@ def test_a_product_without_the_attributes_of_the_model_is_refused(
     signature: Signature, product: Product, changed: Attribute, said: tuple[str, str]
 ) -> None:
     with pytest.raises(SignatureMismatchError) as caught:
-        signature.require(replace(product, profile=(changed, *product.profile[1:])))
+        signature.columns_of(replace(product, profile=(changed, *product.profile[1:])))
     assert [part for part in said if part not in str(caught.value)] == []
 
 
@@ -72,17 +76,28 @@ def test_another_catalogue_is_refused_with_both_fingerprints(signature: Signatur
     catalogue = product.catalogue
     other = replace(catalogue, features=catalogue.features[1:])
     with pytest.raises(SignatureMismatchError) as caught:
-        signature.require(replace(product, catalogue=other))
+        signature.columns_of(replace(product, catalogue=other))
     message = str(caught.value)
     assert catalogue.fingerprint in message
     assert other.fingerprint in message
     assert "count_login_1d" in message
 
 
-def test_a_reordered_catalogue_is_refused(signature: Signature, product: Product) -> None:
-    reordered = replace(product.catalogue, features=product.catalogue.features[::-1])
-    with pytest.raises(SignatureMismatchError):
-        signature.require(replace(product, catalogue=reordered))
+def test_features_are_found_wherever_a_product_that_gained_some_has_them_now(signature: Signature, product: Product) -> None:
+    gained = Feature(
+        aggregation=Aggregation.COUNT, of=product.catalogue.kinds[0].name, kinds=(product.catalogue.kinds[0].name,), window=YEAR
+    )
+    grown = replace(product.catalogue, features=(gained, *product.catalogue.features[::-1]))
+    n = len(product.catalogue.features)
+    assert signature.columns_of(replace(product, catalogue=grown)) == tuple(range(n, 0, -1))
+
+
+def test_a_feature_that_means_something_else_now_is_refused_by_name(signature: Signature, product: Product) -> None:
+    kinds = (replace(product.catalogue.kinds[0], keep=product.catalogue.kinds[0].keep + 1), *product.catalogue.kinds[1:])
+    of_it = [feature.name for feature in product.catalogue.features if kinds[0].name in feature.kinds]
+    with pytest.raises(SignatureMismatchError) as caught:
+        signature.columns_of(replace(product, catalogue=replace(product.catalogue, kinds=kinds)))
+    assert f"defined otherwise: {sorted(of_it)}" in str(caught.value)
 
 
 def test_json_round_trip(signature: Signature) -> None:
