@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from features.core.catalogue import Kind
 from features.core.event import Event, event_hash, text_hash, to_us
 from features.core.timeline import Timeline, TimelineFormatError, merge, pack, timeline_from_events, unpack
-from tests.laws.histories import flood, histories, kinds
-from tests.oracle import distinct
+from tests.laws.catalogues import kinds
+from tests.laws.histories import flood, histories
+from tests.oracle_facts import distinct
 
 
 @given(histories(), histories(), kinds())
