@@ -168,6 +168,9 @@ _LATER = frozenset(list(Aggregation)[8:])
 KERNEL_VERSION = 1
 """Raised whenever the kernel's meaning changes; part of every fingerprint."""
 
+ALL_TIME_US = 1 << 62
+"""Longer than any past: the window of a feature without one."""
+
 
 def _definition(feature: Feature) -> list[object]:
     """All of a feature that can change its number; as short as it was before there were the later keys, so that old models stay usable."""
@@ -184,12 +187,23 @@ def _definition(feature: Feature) -> list[object]:
     ]
     ordered = feature.aggregation in {Aggregation.FUNNEL_POSITION, Aggregation.SECONDS_AT_STEP}
     kinds = list(feature.kinds) if ordered else sorted(feature.kinds)
-    first = [feature.aggregation.value, feature.of, kinds, _us(feature.window)]
+    first: list[object] = [feature.aggregation.value, feature.of, kinds, _us(feature.window)]
     return [*first, later] if feature.aggregation in _LATER else first
 
 
 def _us(duration: timedelta | None) -> int | None:
-    return None if duration is None else duration // timedelta(microseconds=1)
+    return None if duration is None else to_duration_us(duration)
+
+
+def to_duration_us(duration: timedelta) -> int:
+    """Microseconds of a duration; `ALL_TIME_US` for one that is longer.
+
+    Examples
+    --------
+    >>> to_duration_us(timedelta(seconds=1)), to_duration_us(timedelta.max) == ALL_TIME_US
+    (1000000, True)
+    """
+    return min(duration // timedelta(microseconds=1), ALL_TIME_US)
 
 
 def kind_of(selector: str) -> str:

@@ -16,7 +16,7 @@ from features.core.columns import EventColumns, Int64s
 from features.core.layout import N_PROPERTIES
 from features.core.order import group
 from features.core.partition import Log, count_ranges, range_shift, scatter
-from features.core.passes import Ranges, pass_over_bytes, pass_over_ranges
+from features.core.passes import Instants, Ranges, pass_over_bytes, pass_over_ranges
 from features.core.program import Program
 from features.core.timeline_format import TimelineFormatError, checked, malformed
 
@@ -31,16 +31,24 @@ _SLICES = 8
 """Into how many parts the log is cut for reading by several threads."""
 
 
-def vector(packed: bytes, as_of_us: int, program: Program) -> Float64s:
+def vector(packed: bytes, as_of_us: int, program: Program, *, known_us: int | None = None) -> Float64s:
     """Features of one user at ``as_of_us``, in the order of the catalogue: float64 ``(n_features,)``.
 
-    An event counts iff ``known_us <= as_of_us`` and ``as_of_us - window < occurred_us - skew_us``. ``b""`` is a user of whom
+    An event counts iff it was known at ``known_us`` and ``as_of_us - window < occurred_us - skew_us``. ``b""`` is a user of whom
     nothing is known. Kinds that the program does not have are ignored.
+
+    Parameters
+    ----------
+    known_us
+        Up to when events are known; None: up to as_of. An earlier instant asks for the features of an as_of to come, should nothing
+        happen until then.
 
     Raises
     ------
     TimelineFormatError
         If the bytes are no timeline.
+    ValueError
+        If ``known_us`` lies after as_of.
 
     Examples
     --------
@@ -52,22 +60,26 @@ def vector(packed: bytes, as_of_us: int, program: Program) -> Float64s:
     """
     numbers = np.empty((1, program.n_features), dtype=np.float64)
     ends = np.array((0, len(packed)), dtype=np.int64)
-    if pass_over_bytes(np.frombuffer(checked(packed), np.uint8), ends, np.array((as_of_us,), dtype=np.int64), program.tables, numbers) >= 0:
+    instants = _instants(np.array((as_of_us,), dtype=np.int64), None if known_us is None else np.array((known_us,), dtype=np.int64))
+    if pass_over_bytes(np.frombuffer(checked(packed), np.uint8), ends, instants, program.tables, numbers) >= 0:
         raise malformed(len(packed))
     one: Float64s = numbers[0]
     return one
 
 
-def vectors(packed: Sequence[bytes], as_of_us: Int64s, program: Program) -> Float64s:
+def vectors(packed: Sequence[bytes], as_of_us: Int64s, program: Program, *, known_us: Int64s | None = None) -> Float64s:
     """Features of many users, each at its own as_of: float64 ``(n_users, n_features)``; row i is ``vector(packed[i], as_of_us[i])``.
+
+    ``known_us``, one instant for each, is as in `vector`.
 
     Raises
     ------
     TimelineFormatError
         If the bytes of one user are no timeline; the error says whose (position in ``packed``).
     ValueError
-        If there is not one as_of for each timeline.
+        If there is not one as_of, and known_us, for each timeline, or a known_us lies after its as_of.
     """
+    instants = _instants(np.array(as_of_us, dtype=np.int64), known_us)
     if len(packed) != len(as_of_us):
         raise ValueError(f"vectors: got {len(packed)} timelines and {len(as_of_us)} as_of instants, expected one for each timeline")
     numbers = np.empty((len(packed), program.n_features), dtype=np.float64)
@@ -75,7 +87,7 @@ def vectors(packed: Sequence[bytes], as_of_us: Int64s, program: Program) -> Floa
     np.cumsum([len(one) for one in packed], out=ends[1:])
     for position, one in enumerate(packed):
         _check_one(one, position)
-    bad = pass_over_bytes(np.frombuffer(b"".join(packed), np.uint8), ends, np.array(as_of_us, dtype=np.int64), program.tables, numbers)
+    bad = pass_over_bytes(np.frombuffer(b"".join(packed), np.uint8), ends, instants, program.tables, numbers)
     if bad >= 0:
         raise TimelineFormatError(f"user {bad} of {len(packed)}: {malformed(len(packed[bad]))}")
     return numbers
@@ -88,8 +100,15 @@ def _check_one(packed: bytes, position: int) -> None:
         raise TimelineFormatError(f"user {position}: {error}") from error
 
 
-def batch_vectors(
-    columns: EventColumns, n_users: int, spine_user: Int64s, spine_as_of_us: Int64s, program: Program, *, threads: int = 0
+def batch_vectors(  # noqa: PLR0913 - a log, a spine and how to go about it
+    columns: EventColumns,
+    n_users: int,
+    spine_user: Int64s,
+    spine_as_of_us: Int64s,
+    program: Program,
+    *,
+    spine_known_us: Int64s | None = None,
+    threads: int = 0,
 ) -> Float64s:
     """Features at every (user, as_of) of a spine, from a whole log: float64 ``(n_rows, n_features)``.
 
@@ -101,23 +120,40 @@ def batch_vectors(
         The log; ``columns.kind`` indexes the kinds of the program's catalogue.
     n_users
         User codes are 0 .. n_users - 1, in the log and in the spine.
+    spine_known_us
+        By row, up to when events are known; None: up to as_of. See `vector`.
     threads
         How many cores to use; 0: all (or what ``NUMBA_NUM_THREADS`` says). The answer does not depend on it.
 
     Raises
     ------
     ValueError
-        If a code of a user or kind is out of range, or the spine's arrays differ in length.
+        If a code of a user or kind is out of range, the spine's arrays differ in length, or a known_us lies after its as_of.
     """
     _check_spine(spine_user, spine_as_of_us, n_users)
     numbers = np.empty((len(spine_user), program.n_features), dtype=np.float64)
-    rows = (_frozen(spine_as_of_us), *group(_frozen(spine_user), n_users))
+    rows = (_instants(spine_as_of_us, spine_known_us), *group(_frozen(spine_user), n_users))
     with ThreadPoolExecutor(threads or int(numba.config.NUMBA_NUM_THREADS)) as pool:
         log = _partition(columns, n_users, len(program.catalogue.kinds), pool)
         n_ranges = len(log[1]) - 1
         some = [(first, min(first + _RANGES_AT_ONCE, n_ranges)) for first in range(0, n_ranges, _RANGES_AT_ONCE)]
         list(pool.map(lambda ranges: pass_over_ranges(log, ranges, rows, program.tables, numbers), some))
     return numbers
+
+
+def _instants(as_of_us: Int64s, known_us: Int64s | None) -> Instants:
+    if known_us is None:
+        return _frozen(as_of_us), _frozen(as_of_us)
+    if len(known_us) != len(as_of_us):
+        raise ValueError(f"known_us: got {len(known_us)} instants for {len(as_of_us)} rows, expected as many")
+    late = np.flatnonzero(known_us > as_of_us)
+    if len(late):
+        row = int(late[0])
+        raise ValueError(
+            f"row {row}: got known_us {known_us[row]} after as_of_us {as_of_us[row]}, expected known_us <= as_of_us; "
+            "what is known only after as_of cannot count at as_of"
+        )
+    return _frozen(as_of_us), _frozen(known_us)
 
 
 def _partition(columns: EventColumns, n_users: int, n_kinds: int, pool: ThreadPoolExecutor) -> Ranges:

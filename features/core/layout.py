@@ -24,6 +24,8 @@ EFFECTIVE = OCCURRED
 """In the kernel's matrix of one user the place of the sent time holds the effective one: ``occurred - skew``."""
 DAY = SKEW
 """And the place of the skew, then used up, holds the effective time's UTC day number."""
+PART = KIND
+"""And the place of the kind, where features ask for subjects, holds the part of the kind, see `features.core.parts`."""
 
 LET_GO_KIND, LET_GO_OCCURRED, LET_GO_HASH = range(3)
 N_LET_GO = 3

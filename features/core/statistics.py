@@ -14,7 +14,8 @@ import numpy.typing as npt
 from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, compiled
 from features.core.layout import DAY, EFFECTIVE, SESSION, SUBJECT, VALUE
-from features.core.program import ALL_TIME_US, NEEDS_DAYS, NEEDS_SESSIONS, NEEDS_SUBJECTS, NEEDS_SUM, Tables
+from features.core.catalogue import ALL_TIME_US
+from features.core.program import NEEDS_DAYS, NEEDS_SESSIONS, NEEDS_SUBJECTS, NEEDS_SUM, Tables
 from features.core.user import ALWAYS, DAY_US, User
 
 Matrix = npt.NDArray[np.int64]
@@ -22,6 +23,7 @@ Matrix = npt.NDArray[np.int64]
 SUBJECTS, SESSIONS, DAYS, SUM_HIGH, SUM_LOW = range(5)
 N_STATISTICS = 5
 
+MICROSECONDS = 1_000_000.0
 SESSION_GAP_US = 30 * 60 * 1_000_000
 LOW_32_BITS = 0xFFFF_FFFF
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, compiled, shared
-from features.core.layout import DAY, EFFECTIVE, HASH, KIND, KIND_MASK, KNOWN, N_PROPERTIES, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
+from features.core.layout import DAY, EFFECTIVE, HASH, KIND, KIND_MASK, KNOWN, N_PROPERTIES, OCCURRED, PART, SESSION, SKEW, SUBJECT, VALUE
 from features.core.order import key_order
 from features.core.program import NEEDS_SESSIONS, NEEDS_SUBJECTS, Tables
 
@@ -33,6 +33,7 @@ class Room(NamedTuple):
     kind_place: Places  # (n,)
     kind_start: Int64s  # (n_kinds + 1,)
     kind_free: Int64s  # (n_kinds,)
+    part_count: Int64s  # (n_parts,)
     set_base: Places  # (n_sets + 1,)
     texts: Matrix  # (2, power of two >= 2 (n + 1)): open addressing of texts and their codes
 
@@ -41,7 +42,7 @@ class User(NamedTuple):
     """One user's events, ready."""
 
     n: int
-    events: Matrix  # (N_PROPERTIES, >= n) by (effective, hash); EFFECTIVE replaces OCCURRED, DAY replaces SKEW
+    events: Matrix  # (N_PROPERTIES, >= n) by (effective, hash); EFFECTIVE replaces OCCURRED, DAY SKEW, PART KIND
     chosen: Int64s  # (n,), if some kind overflows: ALWAYS, or the stamp of the last as_of that selected the event
     kind_place: Places  # positions in `events`, by kind and, within it, by (occurred as sent, hash)
     kind_start: Int64s  # (n_kinds + 1,) ranges of kind_place
@@ -65,6 +66,7 @@ def make_room(n_events: int, tables: Tables) -> Room:
         np.empty(n_events, np.uint32),
         np.empty(len(tables.keep) + 1, np.int64),
         np.empty(len(tables.keep), np.int64),
+        np.empty(len(tables.most_kept), np.int64),
         np.empty(len(tables.set_needs) + 1, np.uint32),
         np.empty((2, slots), np.int64),
     )
@@ -88,6 +90,7 @@ def arrange(records: Matrix, n_places: int, room: Room, tables: Tables) -> User:
             kind = events[KIND, i]
             kept_whole = room.kind_start[kind + 1] - room.kind_start[kind] <= tables.keep[kind] + tables.keep_first[kind]
             room.chosen[i] = ALWAYS if kept_whole else 0
+    _count_parts(n, events, room, tables)
     _lay_out_sets(room, tables)
     return User(n, events, room.chosen, room.kind_place, room.kind_start, room.set_base, overflows)
 
@@ -169,6 +172,34 @@ def _by_kind(n: int, room: Room, tables: Tables) -> bool:
 
 
 @borrowing
+def _count_parts(n: int, events: Matrix, room: Room, tables: Tables) -> None:
+    """Count the events of every part, and put the part in the place of the kind."""
+    for kind in range(len(tables.keep)):
+        room.part_count[kind] = room.kind_start[kind + 1] - room.kind_start[kind]
+    if len(tables.subject_hash) == 0:
+        return  # every part is a whole kind
+    for part in range(len(room.part_count)):
+        room.part_count[part] = 0
+    for i in range(n):
+        part = np.int64(tables.part[events[KIND, i], _subject_place(events[SUBJECT, i], tables.subject_hash)])
+        events[PART, i] = part
+        room.part_count[part] += 1
+
+
+@borrowing
+def _subject_place(subject: int, subject_hash: Int64s) -> int:
+    """Where a subject is among those that features ask for; their number if it is not."""
+    low, high = 0, len(subject_hash)
+    while low < high:
+        middle = (low + high) // 2
+        if subject_hash[middle] < subject:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < len(subject_hash) and subject_hash[low] == subject else len(subject_hash)
+
+
+@borrowing
 def _lay_out_sets(room: Room, tables: Tables) -> None:
     """Begin each kind set right after the one before it, leaving one place: the suffix statistics end with that of no event.
 
@@ -177,21 +208,26 @@ def _lay_out_sets(room: Room, tables: Tables) -> None:
     base = room.set_base
     for kind_set in range(len(base)):
         base[kind_set] = 0
-    for kind in range(len(tables.keep)):
-        kept = min(room.kind_start[kind + 1] - room.kind_start[kind], tables.keep[kind] + tables.keep_first[kind])
+    for part in range(len(tables.most_kept)):
+        kept = min(room.part_count[part], tables.most_kept[part])
         for member in range(tables.most_members[0]):
-            kind_set = np.int64(tables.member_set[kind, member])
-            if kind_set < len(tables.set_needs):
-                base[kind_set + 1] += kept
+            of_member = tables.member_set[part, member]
+            if of_member < len(tables.set_needs):
+                base[of_member + 1] += kept
     for kind_set in range(len(base) - 1):
         base[kind_set + 1] += base[kind_set] + 1
 
 
 @shared
-def number_texts(user: User, room: Room, tables: Tables) -> None:
-    """Replace the hashes of subjects and sessions by codes 1, 2, ... where the program needs them; 0 stays 0."""
+def number_subjects(user: User, room: Room, tables: Tables) -> None:
+    """Replace the hashes of subjects by codes 1, 2, ... if the program needs them; 0 stays 0."""
     if tables.needs[0] & NEEDS_SUBJECTS:
         _number(user.events[SUBJECT], user.n, room.texts)
+
+
+@shared
+def number_sessions(user: User, room: Room, tables: Tables) -> None:
+    """As `number_subjects`, of sessions."""
     if tables.needs[0] & NEEDS_SESSIONS:
         _number(user.events[SESSION], user.n, room.texts)
 
@@ -207,7 +243,7 @@ def _number(texts: Int64s, n: int, table: Matrix) -> None:
     keys[0], codes[0] = 0, 0  # "none" is in the table from the start: one branch fewer for every event
     n_texts = 0
     for i in range(n):
-        text: int = texts[i] if texts[i] != EMPTY else np.int64(1)
+        text: np.int64 = texts[i] if texts[i] != EMPTY else np.int64(1)
         slot = np.uint64((text ^ (text >> 32)) & mask)
         while (keys[slot] != text) & (keys[slot] != EMPTY):
             slot = np.uint64((np.int64(slot) + 1) & mask)
