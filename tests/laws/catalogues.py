@@ -81,7 +81,7 @@ _PLAIN = [_of(name) for name in GROUPS]
 _PAIRS = [_against(of, to) for of, to in _AGAINST]
 _STEPS = [_of(name) for name in FUNNELS]
 
-VARIANTS: dict[Aggregation, list[_Fields]] = {aggregation: _PLAIN for aggregation in Aggregation}
+VARIANTS: dict[Aggregation, list[_Fields]] = dict.fromkeys(Aggregation, _PLAIN)
 """By aggregation, everything but the window."""
 
 VARIANTS |= {

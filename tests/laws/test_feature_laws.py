@@ -84,7 +84,7 @@ def test_batch_equals_the_oracle_at_past_instants(
     users: list[list[Event]], catalogue: Catalogue, threads: int, data: st.DataObject
 ) -> None:
     """And where less is known than has happened by then."""
-    as_of_us = data.draw(st.lists(st.tuples(as_ofs(sum(users, [])), silences_us | st.just(0)), max_size=4))
+    as_of_us = data.draw(st.lists(st.tuples(as_ofs([event for events in users for event in events]), silences_us | st.just(0)), max_size=4))
     rows = [(user, at_us, at_us - silence_us) for at_us, silence_us in as_of_us for user in range(len(users))]
     found = batch(users, rows, compile_program(catalogue), threads=threads)
     assert found.shape == (len(rows), len(catalogue.features))
@@ -125,8 +125,8 @@ def test_silence_until_an_as_of_to_come_is_what_it_is_when_nothing_more_is_known
     assert_same(online(events, as_of_us, FULL_PROGRAM, known_us=known_us), expected, FULL)
     assert_same(online(known, as_of_us, FULL_PROGRAM), expected, FULL)
     assert_same(batch([events], [(0, as_of_us, known_us)], FULL_PROGRAM)[0], expected, FULL)
-    several = vectors([pack(timeline_from_events(each, FULL.kinds)) for each in (events, known)], np.full(2, as_of_us), FULL_PROGRAM,
-                      known_us=np.full(2, known_us))  # fmt: skip
+    packed = [pack(timeline_from_events(each, FULL.kinds)) for each in (events, known)]
+    several = vectors(packed, np.full(2, as_of_us), FULL_PROGRAM, known_us=np.full(2, known_us))
     assert_same(several[0], expected, FULL)
     assert_same(several[1], expected, FULL)
 

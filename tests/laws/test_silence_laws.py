@@ -21,7 +21,7 @@ from tests.oracle_facts import distinct, kept_of
 
 FULL = full_catalogue()
 PROGRAM = compile_program(FULL)
-EMPTY = vector(b"", 0, PROGRAM)
+NOTHING = dict(zip(FULL.feature_names, vector(b"", 0, PROGRAM).tolist(), strict=True))
 DAY_US = whole_us(DAY)
 
 GROW = {
@@ -93,7 +93,7 @@ def test_while_the_same_events_count_only_what_looks_at_the_clock_changes(events
 @given(histories(), silences_us)
 def test_events_that_leave_a_window_never_make_more_of_what_is_left(events: list[Event], silence_us: int) -> None:
     for feature, was, now, _ in changes(events, silence_us):
-        ended = equal(now, EMPTY[FULL.features.index(feature)])
+        ended = equal(now, NOTHING[feature.name])
         if feature.aggregation in NEVER_GROW:
             assert now <= was or ended, feature.name
         elif feature.aggregation in GROW_OR_END:
@@ -105,10 +105,9 @@ def test_events_that_leave_a_window_never_make_more_of_what_is_left(events: list
 @given(histories())
 def test_a_window_that_has_passed_leaves_what_there_was_before_the_first_event(events: list[Event]) -> None:
     longest = 15 * DAY_US  # twice the longest window that passes within a lifetime, and a day
-    nothing = dict(zip(FULL.feature_names, EMPTY.tolist(), strict=True))
     for feature, _, now, _ in changes(events, longest):
         if feature.window is not None and feature.window <= 7 * DAY:
-            assert equal(now, nothing[feature.name]), feature.name
+            assert equal(now, NOTHING[feature.name]), feature.name
 
 
 @given(histories(), silences_us)
