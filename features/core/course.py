@@ -10,7 +10,7 @@ from features.core.catalogue import Aggregation
 from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, shared
 from features.core.families import AGGREGATIONS
-from features.core.parameters import FROM_HOUR, TO_HOUR, WITHIN_US, ZONE, Parameters
+from features.core.parameters import AGGREGATION, FROM_HOUR, TO_HOUR, WITHIN_US, ZONE, Parameters
 
 HOUR_US = 3_600_000_000
 
@@ -20,8 +20,9 @@ _BURST = AGGREGATIONS.index(Aggregation.BURST)
 
 
 @shared
-def of_course(aggregation: int, feature: int, parameters: Parameters, times_us: Int64s, own: Places, as_of_us: int) -> float:
+def of_course(feature: int, parameters: Parameters, times_us: Int64s, own: Places, as_of_us: int) -> float:
     """The number of a feature of `COURSE` over these events."""
+    aggregation = parameters.numbers[feature, AGGREGATION]
     if aggregation == _DECAYED:
         return _decayed_count(parameters.rate[feature], times_us, own, as_of_us)
     if aggregation == _BURST:
@@ -46,7 +47,7 @@ def _burst(within_us: int, times_us: Int64s, own: Places) -> float:
     """The fullest span ends at an event: any other can be moved back to the event before its end."""
     most, first = 0, 0
     for i in range(len(own)):
-        while times_us[own[first]] <= times_us[own[i]] - within_us:
+        while first <= i and times_us[own[first]] <= times_us[own[i]] - within_us:
             first += 1
         most = max(most, i + 1 - first)
     return np.float64(most)

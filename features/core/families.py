@@ -39,6 +39,17 @@ STEPS = (Aggregation.LAST_KINDS, Aggregation.FUNNEL_POSITION, Aggregation.SECOND
 OF_TWO = (Aggregation.RATIO, *PAIRS)
 """Those that set `of` against `to`."""
 
+PARAMETERS = {
+    **dict.fromkeys(OF_TWO, ("to",)),
+    Aggregation.SHARE_OF_FIRST: ("to", "first"),
+    Aggregation.TREND: ("window",),
+    Aggregation.DECAYED_COUNT: ("half_life",),
+    Aggregation.HOUR_SHARE: ("hours",),
+    Aggregation.BURST: ("within",),
+    Aggregation.LAST_KINDS: ("last",),
+}
+"""Fields of `Feature` that an aggregation cannot do without."""
+
 AGGREGATIONS = (*SUFFIXES, *QUOTIENTS, *VALUES, *PAIRS, *GAPS, *COURSE, *SESSIONS, *STEPS)
 
 

@@ -10,6 +10,7 @@ from features.core.catalogue import Aggregation
 from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, shared
 from features.core.families import AGGREGATIONS
+from features.core.parameters import AGGREGATION
 from features.core.statistics import MICROSECONDS
 
 _MEAN = AGGREGATIONS.index(Aggregation.MEAN_GAP_SECONDS)
@@ -20,10 +21,11 @@ _MAX_RATIO = AGGREGATIONS.index(Aggregation.MAX_GAP_RATIO)
 
 
 @shared
-def of_gaps(aggregation: int, times_us: Int64s, own: Places, as_of_us: int) -> float:
+def of_gaps(numbers: Int64s, times_us: Int64s, own: Places, as_of_us: int) -> float:
     """The number of a feature of `GAPS` over these events."""
-    if len(own) < 2:
+    if len(own) <= 1:
         return np.nan
+    aggregation = numbers[AGGREGATION]
     span_us, mean = times_us[own[-1]] - times_us[own[0]], _mean_gap(times_us, own)
     if aggregation == _MEAN:
         return mean

@@ -12,9 +12,9 @@ from features.core.course import of_course
 from features.core.families import AGGREGATIONS, COURSE, GAPS, PAIRS, QUOTIENTS, SUFFIXES, VALUES, stop_of
 from features.core.families import SESSIONS as FAMILY_OF_SESSIONS
 from features.core.gaps import of_gaps
-from features.core.layout import EFFECTIVE, PART, VALUE
+from features.core.layout import EFFECTIVE, VALUE
 from features.core.pairs import of_pairs
-from features.core.parameters import SLOT_OF_TWO
+from features.core.parameters import AGGREGATION, SLOT_OF_TWO
 from features.core.program import Tables
 from features.core.sessions import of_last_session
 from features.core.statistics import SESSIONS, SUM_HIGH, SUM_LOW, Desk, exact_float
@@ -39,29 +39,30 @@ def fill_others(as_of_us: int, events: Matrix, tables: Tables, desk: Desk, vecto
     """
     times_us, parameters = events[EFFECTIVE], tables.parameters
     for feature in range(tables.feature_start[_FIRST], len(tables.feature_column)):
-        aggregation, start = np.int64(tables.feature_aggregation[feature]), desk.start[tables.feature_slot[feature]]
+        numbers, start = parameters.numbers[feature], desk.start[tables.feature_slot[feature]]
+        aggregation = numbers[AGGREGATION]
         own = desk.sequence[start : desk.end[tables.feature_set[feature]]]
         other = desk.sequence[desk.start[tables.other_slot[feature]] : desk.end[tables.other_set[feature]]]
         if aggregation < _QUOTIENTS_STOP:
-            before = np.int64(start) - np.int64(desk.start[parameters.numbers[feature, SLOT_OF_TWO]])
+            before = np.int64(start) - np.int64(desk.start[numbers[SLOT_OF_TWO]])
             number = _quotient(aggregation, len(own), len(other), before, desk.suffix[:, start])
         elif aggregation < _VALUES_STOP:
             number = _greatest(events[VALUE], own)
         elif aggregation < _PAIRS_STOP:
-            number = of_pairs(aggregation, parameters.numbers[feature], times_us, own, other, as_of_us)
+            number = of_pairs(numbers, times_us, own, other, as_of_us)
         elif aggregation < _GAPS_STOP:
-            number = of_gaps(aggregation, times_us, own, as_of_us)
+            number = of_gaps(numbers, times_us, own, as_of_us)
         elif aggregation < _COURSE_STOP:
-            number = of_course(aggregation, feature, parameters, times_us, own, as_of_us)
+            number = of_course(feature, parameters, times_us, own, as_of_us)
         elif aggregation < _SESSIONS_STOP:
-            number = of_last_session(aggregation, events, own)
+            number = of_last_session(numbers, events, own)
         else:
-            number = of_steps(aggregation, parameters.numbers[feature], parameters.places, events, own, as_of_us)
+            number = of_steps(numbers, parameters.places, events, own, as_of_us)
         vector[tables.feature_column[feature]] = number
 
 
 @shared
-def _quotient(aggregation: int, n: int, n_other: int, n_before: int, suffix: Int64s) -> float:
+def _quotient(aggregation: int, n: int, n_other: int, n_before: np.int64, suffix: Int64s) -> float:
     """What is known already, divided; TREND, subtracted."""
     if aggregation == _TREND:
         return np.float64(n - n_before)

@@ -8,7 +8,7 @@ from features.core.catalogue import Aggregation
 from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, shared
 from features.core.families import AGGREGATIONS
-from features.core.parameters import FIRST
+from features.core.parameters import AGGREGATION, FIRST
 from features.core.statistics import MICROSECONDS
 
 _TO_FIRST = AGGREGATIONS.index(Aggregation.SECONDS_TO_FIRST)
@@ -18,8 +18,9 @@ _SHARE = AGGREGATIONS.index(Aggregation.SHARE_OF_FIRST)
 
 
 @shared
-def of_pairs(aggregation: int, numbers: Int64s, times_us: Int64s, own: Places, other: Places, as_of_us: int) -> float:
+def of_pairs(numbers: Int64s, times_us: Int64s, own: Places, other: Places, as_of_us: int) -> float:
     """The number of a feature of `PAIRS`: ``own`` set against ``other``."""
+    aggregation = numbers[AGGREGATION]
     if aggregation == _SHARE:
         return _share_of_first(numbers[FIRST], own, other)
     if len(own) == 0:

@@ -11,21 +11,23 @@ import numpy.typing as npt
 
 from features.core.catalogue import ALL_TIME_US, Aggregation, Feature, Zone, to_duration_us
 from features.core.columns import Int64s
+from features.core.families import AGGREGATIONS
 from features.core.parts import Parts
 
-N_NUMBERS = 3
+N_NUMBERS = 4
+AGGREGATION = 0  # its index in AGGREGATIONS, of every feature
 
-FIRST = 0  # SHARE_OF_FIRST
-SLOT_OF_TWO = 0  # TREND: index in window_us of twice the window, times n_sets, plus the set
-WITHIN_US = 0  # BURST
-FROM_HOUR, TO_HOUR, ZONE = range(3)  # HOUR_SHARE
-PLACES, LAST, BASE = range(3)  # LAST_KINDS; of the funnels only PLACES: a row of `Parameters.places`
+FIRST = 1  # SHARE_OF_FIRST
+SLOT_OF_TWO = 1  # TREND: index in window_us of twice the window, times n_sets, plus the set
+WITHIN_US = 1  # BURST
+FROM_HOUR, TO_HOUR, ZONE = range(1, 4)  # HOUR_SHARE
+PLACES, LAST, BASE = range(1, 4)  # LAST_KINDS; of the funnels only PLACES: a row of `Parameters.places`
 
 _UTC = Zone(name="UTC", starts_us=(), offsets_s=(0,))
 
 
 class Parameters(NamedTuple):
-    """By feature, in the order of the kernel; what the numbers of an aggregation are is said above."""
+    """By feature, in the order of the kernel; the numbers of each aggregation are named above."""
 
     numbers: npt.NDArray[np.int64]  # (n_features, N_NUMBERS)
     rate: npt.NDArray[np.float64]  # (n_features,) DECAYED_COUNT: by how much the exponent falls in a microsecond
@@ -42,7 +44,7 @@ def parameters(features: Sequence[Feature], parts: Parts, slots_of_two: Sequence
     numbers = np.zeros((len(features), N_NUMBERS), dtype=np.int64)
     for row, (feature, slot) in enumerate(zip(features, slots_of_two, strict=True)):
         found = _numbers(feature, slot, lists.index(_selectors(feature)), zones.index(feature.zone or _UTC))
-        numbers[row, : len(found)] = found
+        numbers[row, : 1 + len(found)] = AGGREGATIONS.index(feature.aggregation), *found
     chosen = [parts.places(selectors) for selectors in lists]
     return Parameters(
         numbers=numbers,

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from features.core.catalogue import ALL_TIME_US, Aggregation, Catalogue, Feature, Kind, to_duration_us
 from features.core.columns import Int64s, Places
 from features.core.event import text_hash
-from features.core.families import AGGREGATIONS, OF_TWO
+from features.core.families import AGGREGATIONS, OF_TWO, PARAMETERS
 from features.core.parameters import Parameters, parameters, two_windows_us
 from features.core.parts import Parts, UnknownKindError, parts_of
 
-__all__ = ["AGGREGATIONS", "ALL_TIME_US", "Program", "Tables", "UnknownKindError", "compile_program"]
+__all__ = ["AGGREGATIONS", "ALL_TIME_US", "IncompleteFeatureError", "Program", "Tables", "UnknownKindError", "compile_program"]
 
 NEEDS_SUBJECTS, NEEDS_SESSIONS, NEEDS_DAYS, NEEDS_SUM = 1, 2, 4, 8
 
@@ -28,6 +28,10 @@ _NEEDS = {
     Aggregation.SUM: NEEDS_SUM,
     Aggregation.MEAN: NEEDS_SUM,
 }
+
+
+class IncompleteFeatureError(ValueError):
+    """A feature lacks something that its aggregation is defined by."""
 
 
 class Tables(NamedTuple):
@@ -48,7 +52,6 @@ class Tables(NamedTuple):
     needs: Int64s  # (1,) union of all NEEDS_ bits
     window_us: Int64s  # (n_windows,) descending
     feature_start: Places  # (n_aggregations + 1,) features of one aggregation are neighbours
-    feature_aggregation: Places  # (n_features,)
     feature_set: Places  # (n_features,)
     feature_slot: Places  # (n_features,) index of its window in window_us, times n_sets, plus its set
     other_set: Places  # (n_features,) as feature_set, of what `to` stands for
@@ -77,11 +80,24 @@ def compile_program(catalogue: Catalogue) -> Program:
     ------
     UnknownKindError
         If a feature names a kind that the catalogue does not have.
+    IncompleteFeatureError
+        If a feature lacks something that its aggregation needs.
     """
+    for feature in catalogue.features:
+        _check_complete(feature)
     parts = parts_of(catalogue)
     columns = sorted(range(len(catalogue.features)), key=lambda column: AGGREGATIONS.index(catalogue.features[column].aggregation))
     features = [catalogue.features[column] for column in columns]
     return Program(catalogue=catalogue, tables=_tables(catalogue.kinds, parts, features, columns))
+
+
+def _check_complete(feature: Feature) -> None:
+    missing = [name for name in PARAMETERS.get(feature.aggregation, ()) if getattr(feature, name) is None]
+    if missing:
+        raise IncompleteFeatureError(
+            f"feature {feature.name}: got no {' and no '.join(missing)}, expected what {feature.aggregation.value} is defined by; "
+            f"give {', '.join(missing)} a value"
+        )
 
 
 def _tables(kinds: Sequence[Kind], parts: Parts, features: Sequence[Feature], columns: Sequence[int]) -> Tables:
@@ -91,7 +107,9 @@ def _tables(kinds: Sequence[Kind], parts: Parts, features: Sequence[Feature], co
     own_sets, other_sets = ([sets.index(chosen) for chosen in side] for side in (own, other))
     windows = sorted({us for feature in features for us in _windows_us(feature)}, reverse=True) or [ALL_TIME_US]
     slots = [windows.index(_windows_us(feature)[0]) * len(sets) for feature in features]
-    slots_of_two = [windows.index(_windows_us(feature)[-1]) * len(sets) + kind_set for feature, kind_set in zip(features, own_sets, strict=True)]
+    slots_of_two = [
+        windows.index(_windows_us(feature)[-1]) * len(sets) + kind_set for feature, kind_set in zip(features, own_sets, strict=True)
+    ]
     hashes = [text_hash(kind.name) for kind in kinds]
     by_hash = sorted(range(len(hashes)), key=lambda position: hashes[position])
     members = [[position for position, chosen in enumerate(sets) if part in chosen] for part in range(len(parts.kind))]
@@ -113,7 +131,6 @@ def _tables(kinds: Sequence[Kind], parts: Parts, features: Sequence[Feature], co
         needs=np.bitwise_or.reduce(set_needs, keepdims=True) if sets else _int64s([0]),
         window_us=_int64s(windows),
         feature_start=_feature_start(features),
-        feature_aggregation=_places(AGGREGATIONS.index(feature.aggregation) for feature in features),
         feature_set=_places(own_sets),
         feature_slot=_places(map(sum, zip(slots, own_sets, strict=True))),
         other_set=_places(other_sets),

@@ -9,6 +9,7 @@ from features.core.catalogue import Aggregation
 from features.core.compiled import borrowing, shared
 from features.core.layout import EFFECTIVE, KNOWN, PART
 from features.core.others import fill_others
+from features.core.parameters import AGGREGATION
 from features.core.program import AGGREGATIONS, Tables
 from features.core.statistics import MICROSECONDS, SUBJECTS, SUM_HIGH, SUM_LOW, Desk, exact_float, fill_suffixes, streak_days
 from features.core.user import User
@@ -110,7 +111,7 @@ def _fill_counts(tables: Tables, desk: Desk, vector: Float64s) -> None:
 def _look_up(tables: Tables, desk: Desk, vector: Float64s) -> None:
     """Different subjects, sessions and days: aggregations and statistics stand in the same order."""
     for feature in range(tables.feature_start[_DISTINCT_SUBJECTS], tables.feature_start[_SECONDS_SINCE_LAST]):
-        statistic = np.int64(tables.feature_aggregation[feature]) - _DISTINCT_SUBJECTS + SUBJECTS
+        statistic = tables.parameters.numbers[feature, AGGREGATION] - _DISTINCT_SUBJECTS + SUBJECTS
         vector[tables.feature_column[feature]] = desk.suffix[statistic, desk.start[tables.feature_slot[feature]]]
 
 
@@ -126,7 +127,7 @@ def _fill_times(as_of_us: int, events: Matrix, tables: Tables, desk: Desk, vecto
     """Seconds since the newest and since the oldest event."""
     for feature in range(tables.feature_start[_SECONDS_SINCE_LAST], tables.feature_start[_STREAK_DAYS]):
         start, end = desk.start[tables.feature_slot[feature]], desk.end[tables.feature_set[feature]]
-        place = end - 1 if tables.feature_aggregation[feature] == _SECONDS_SINCE_LAST else start
+        place = end - 1 if tables.parameters.numbers[feature, AGGREGATION] == _SECONDS_SINCE_LAST else start
         seconds = np.nan if start == end else (as_of_us - events[EFFECTIVE, desk.sequence[place]]) / MICROSECONDS
         vector[tables.feature_column[feature]] = seconds
 

@@ -6,10 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.catalogue import Aggregation
-from features.core.columns import Places
+from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, shared
 from features.core.families import AGGREGATIONS
 from features.core.layout import EFFECTIVE, SESSION
+from features.core.parameters import AGGREGATION
 from features.core.statistics import MICROSECONDS, SESSION_GAP_US
 
 Matrix = npt.NDArray[np.int64]
@@ -18,12 +19,13 @@ _EVENTS = AGGREGATIONS.index(Aggregation.LAST_SESSION_EVENTS)
 
 
 @shared
-def of_last_session(aggregation: int, events: Matrix, own: Places) -> float:
+def of_last_session(numbers: Int64s, events: Matrix, own: Places) -> float:
     """The number of a feature of `families.SESSIONS` over these events."""
+    of_events = numbers[AGGREGATION] == _EVENTS
     if len(own) == 0:
-        return 0.0 if aggregation == _EVENTS else np.nan
+        return 0.0 if of_events else np.nan
     n, begin_us = _last_session(events, own)
-    return np.float64(n) if aggregation == _EVENTS else np.float64(events[EFFECTIVE, own[-1]] - begin_us) / MICROSECONDS
+    return np.float64(n) if of_events else np.float64(events[EFFECTIVE, own[-1]] - begin_us) / MICROSECONDS
 
 
 @borrowing

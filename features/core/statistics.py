@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from features.core.catalogue import ALL_TIME_US
 from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, compiled
 from features.core.layout import DAY, EFFECTIVE, SESSION, SUBJECT, VALUE
-from features.core.catalogue import ALL_TIME_US
 from features.core.program import NEEDS_DAYS, NEEDS_SESSIONS, NEEDS_SUBJECTS, NEEDS_SUM, Tables
 from features.core.user import ALWAYS, DAY_US, User
 

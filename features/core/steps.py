@@ -10,7 +10,7 @@ from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, shared
 from features.core.families import AGGREGATIONS
 from features.core.layout import EFFECTIVE, PART
-from features.core.parameters import BASE, LAST, PLACES
+from features.core.parameters import AGGREGATION, BASE, LAST, PLACES
 from features.core.statistics import MICROSECONDS
 
 Matrix = npt.NDArray[np.int64]
@@ -20,8 +20,9 @@ _POSITION = AGGREGATIONS.index(Aggregation.FUNNEL_POSITION)
 
 
 @shared
-def of_steps(aggregation: int, numbers: Int64s, places: Matrix, events: Matrix, own: Places, as_of_us: int) -> float:
+def of_steps(numbers: Int64s, places: Matrix, events: Matrix, own: Places, as_of_us: int) -> float:
     """The number of a feature of `STEPS` over these events; ``places`` are those of all lists of selectors."""
+    aggregation = numbers[AGGREGATION]
     of_parts = places[numbers[PLACES]]
     if aggregation == _LAST_KINDS:
         return np.float64(_code(numbers, of_parts, events[PART], own))

@@ -178,10 +178,10 @@ def _count_parts(n: int, events: Matrix, room: Room, tables: Tables) -> None:
         room.part_count[kind] = room.kind_start[kind + 1] - room.kind_start[kind]
     if len(tables.subject_hash) == 0:
         return  # every part is a whole kind
-    for part in range(len(room.part_count)):
-        room.part_count[part] = 0
+    for each in range(len(room.part_count)):
+        room.part_count[each] = 0
     for i in range(n):
-        part = np.int64(tables.part[events[KIND, i], _subject_place(events[SUBJECT, i], tables.subject_hash)])
+        part = tables.part[events[KIND, i], _subject_place(events[SUBJECT, i], tables.subject_hash)]
         events[PART, i] = part
         room.part_count[part] += 1
 
@@ -211,9 +211,9 @@ def _lay_out_sets(room: Room, tables: Tables) -> None:
     for part in range(len(tables.most_kept)):
         kept = min(room.part_count[part], tables.most_kept[part])
         for member in range(tables.most_members[0]):
-            of_member = tables.member_set[part, member]
-            if of_member < len(tables.set_needs):
-                base[of_member + 1] += kept
+            member_of = np.int64(tables.member_set[part, member])
+            if member_of < len(tables.set_needs):
+                base[member_of + 1] += kept
     for kind_set in range(len(base) - 1):
         base[kind_set + 1] += base[kind_set] + 1
 

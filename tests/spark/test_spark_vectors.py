@@ -19,6 +19,7 @@ from features.adapters.spark import spark_vectors
 from features.backfill.snapshots import build_snapshots
 from features.core.catalogue import Aggregation, Catalogue, Feature, Kind
 from features.core.event import FUTURE_TOLERANCE, Event
+from features.core.families import PARAMETERS
 from features.core.product import Label, Product
 from features.ingest.event_table import event_table
 
@@ -32,11 +33,12 @@ KINDS = ("login", "click", "hover")
 
 
 def product_of(keep: int, keep_first: int, kinds: Sequence[str] = KINDS) -> Product:
-    """Every aggregation over every kind and all of them, in every window."""
+    """Every aggregation that needs no more than kinds and a window, over every kind and all of them, in every window."""
     groups = {**{kind: (kind,) for kind in kinds}, "any": tuple(kinds)}
     features = tuple(
         Feature(aggregation=aggregation, of=of, kinds=members, window=window)
         for aggregation in Aggregation
+        if aggregation not in PARAMETERS
         for of, members in groups.items()
         for window in WINDOWS
     )

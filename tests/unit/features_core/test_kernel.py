@@ -8,6 +8,7 @@ import pytest
 from features.core.catalogue import Aggregation, Catalogue, Feature, Kind
 from features.core.columns import EventColumns, columns_from_events
 from features.core.event import Event, to_us
+from features.core.families import PARAMETERS
 from features.core.kernel import batch_vectors, vector, vectors
 from features.core.program import Program, compile_program
 from features.core.timeline import TimelineFormatError, pack, timeline_from_events
@@ -113,7 +114,8 @@ def test_the_example_of_the_documentation_holds() -> None:
 
 def full_program() -> Program:
     windows = (None, DAY, 7 * DAY)
-    features = [Feature(aggregation=a, of="any", kinds=("login", "click"), window=w) for a in Aggregation for w in windows]
+    plain = [a for a in Aggregation if a not in PARAMETERS]
+    features = [Feature(aggregation=a, of="any", kinds=("login", "click"), window=w) for a in plain for w in windows]
     return compile_program(Catalogue(kinds=KINDS, features=tuple(features)))
 
 
@@ -181,8 +183,27 @@ def test_what_does_not_fit_together_is_refused() -> None:
         batch_vectors(columns, 2, np.zeros(1, np.int64), np.zeros(1, np.int64), using)
 
 
+def test_what_is_known_cannot_be_known_later_than_as_of() -> None:
+    columns, using = many_users(3), full_program()
+    zeros = np.zeros(2, np.int64)
+    with pytest.raises(ValueError, match="row 0: got known_us 1 after as_of_us 0"):
+        vector(b"", 0, using, known_us=1)
+    with pytest.raises(ValueError, match="row 1: got known_us 3 after as_of_us 0"):
+        vectors([b"", b""], zeros, using, known_us=np.array([0, 3]))
+    with pytest.raises(ValueError, match="got 1 instants for 2 rows"):
+        batch_vectors(columns, 3, zeros, zeros, using, spine_known_us=np.zeros(1, np.int64))
+
+
+def test_an_as_of_to_come_is_that_of_a_user_who_stays_silent() -> None:
+    since = program(Aggregation.SECONDS_SINCE_LAST)
+    packed = pack(timeline_from_events([event(NOON)], KINDS))
+    later_us = to_us(NOON + DAY)
+    assert vector(packed, later_us, since, known_us=to_us(NOON)).tolist() == [86_400]
+    assert np.isnan(vector(packed, later_us, since, known_us=to_us(NOON) - 1)).all()
+
+
 def test_no_timelines_give_no_vectors() -> None:
-    assert vectors([], np.zeros(0, np.int64), full_program()).shape == (0, 24)
+    assert vectors([], np.zeros(0, np.int64), full_program()).shape == (0, full_program().n_features)
 
 
 def test_a_log_without_events_gives_the_vectors_of_nobody() -> None:
