@@ -74,7 +74,7 @@ def changes(events: list[Event], silence_us: int) -> Iterator[Change]:
 
 
 def counting(sight: Sight) -> list[object]:
-    return sight.matching(sight.feature.selectors, windows=2 if sight.feature.aggregation is Aggregation.TREND else 1)
+    return [sight.matching(sight.feature.selectors, windows=windows) for windows in (1, 2)]  # a trend looks at two
 
 
 def equal(left: float, right: float) -> bool:

@@ -18,7 +18,7 @@ from tests.oracle import oracle_vector
 from tests.spelled_events import events, instant
 from tests.zone_tables import zone_table
 
-DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
+DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
 KINDS = ("login", "login_failed", "page_view", "click", "purchase")
 CATALOGUE_KINDS = tuple(Kind(name=name, value_unit="cents" if name == "purchase" else None) for name in KINDS)
 GROUPS = {
@@ -86,9 +86,9 @@ EXAMPLES = [
     # logins: one since Wednesday noon, one on the day before that; 2 in two days, 3 in the two before
     (asked("trend", "login", window=DAY), "Thu 12:00", 0),
     (asked("trend", "login", window=2 * DAY), "Thu 12:00", -1),
-    # 24 hours before as_of, to the microsecond, is the newest instant of the window before: Wed 10:00 there, Thu 06:00 here
-    (asked("trend", "login", window=DAY), "Thu 10:00", 0),
-    (asked("trend", "login", window=DAY), "Thu 09:59:59", 2 - 1),  # Wed 10:00 and Thu 06:00 against Tue 09:03? no: Tue 10:00 bounds; none
+    # what happened on Wed 10:00 is, a day later, the newest event of the window before; a second sooner it still is in this window
+    (asked("trend", "login", window=DAY), "Thu 10:00", 1 - 1),
+    (asked("trend", "login", window=DAY), "Thu 09:59:59", 2 - 0),
     # oldest login Mon 09:00, purchase at 09:10; since Tuesday noon: Wed 10:00 and 11:00
     (asked("seconds_to_first", "login", to="purchase"), "Thu 12:00", 600),
     (asked("seconds_to_first", "login", to="purchase", window=2 * DAY), "Thu 12:00", 3_600),
@@ -140,8 +140,9 @@ EXAMPLES = [
     (asked("last_kinds", "use", last=9), "Mon 09:05", 2 * 5 + 3),  # login, page_view: fewer than nine
     # login 1, page_view 2, page_view/pricing 3, base 4: Tue docs, Wed login, Wed pricing, Thu login
     (asked("last_kinds", "visit", last=4), "Thu 12:00", ((2 * 4 + 1) * 4 + 3) * 4 + 1),
-    # 1, 1/2 and 1/4 for logins 0, 1 and 2 half-lives ago: Thu 06:00, Wed 10:00 and Tue 14:00 are 20 hours apart; there is none on Tue 14:00
-    (asked("decayed_count", "login", half_life=timedelta(hours=20), window=2 * DAY), "Thu 06:00", 1.5),
+    # the logins of Thu 06:00 and Wed 10:00 are 20 hours apart: a whole one and half a one; and all of them 20 hours later, half as much
+    (asked("decayed_count", "login", half_life=timedelta(hours=20), window=DAY), "Thu 06:00", 1.5),
+    (asked("decayed_count", "login", half_life=timedelta(hours=20), window=2 * DAY - 4 * HOUR), "Fri 02:00", 0.75),
     # login on Monday 09:00, pricing 09:02, a save on Tuesday, but the purchase was on Monday already
     (asked("funnel_position", "setup"), "Mon 09:05", 2),
     (asked("seconds_at_step", "setup"), "Mon 09:05", 180),
@@ -255,7 +256,8 @@ def test_hours_are_those_of_the_wall_clock_when_it_changes(
 def test_what_will_be_on_friday_if_she_stays_silent_from_wednesday_noon() -> None:
     friday, wednesday = "Fri 10:00", "Wed 12:00"  # Thursday's login is not known then
     assert answer(asked("seconds_waiting", "purchase", to="login"), WEEK, friday, wednesday) == 47 * 3_600
-    assert answer(asked("trend", "login", window=DAY), WEEK, friday, wednesday) == 0 - 1  # Wed 10:00 is just within the day before... open
+    assert answer(asked("trend", "login", window=DAY), WEEK, "Fri 09:59:59", wednesday) == 0 - 1
+    assert answer(asked("trend", "login", window=DAY), WEEK, friday, wednesday) == 0 - 0  # Wed 10:00 is two days ago, to the second
     assert answer(asked("last_gap_ratio", "login"), WEEK, friday, wednesday) == 48 * 3_600 / (49 * 3_600 / 3)
 
 
