@@ -39,6 +39,11 @@ STEPS = (Aggregation.LAST_KINDS, Aggregation.FUNNEL_POSITION, Aggregation.SECOND
 OF_TWO = (Aggregation.RATIO, *PAIRS)
 """Those that set `of` against `to`."""
 
+VALUED = (Aggregation.SUM, Aggregation.MEAN, Aggregation.MAX)
+"""Those that read the values of events."""
+FUNNELS = (Aggregation.FUNNEL_POSITION, Aggregation.SECONDS_AT_STEP)
+"""Those over a funnel."""
+
 PARAMETERS = {
     **dict.fromkeys(OF_TWO, ("to",)),
     Aggregation.SHARE_OF_FIRST: ("to", "first"),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from features.core.catalogue import ALL_TIME_US, Aggregation, Feature, Zone, to_duration_us
 from features.core.columns import Int64s
-from features.core.families import AGGREGATIONS
+from features.core.families import AGGREGATIONS, FUNNELS
 from features.core.parts import Parts
 
 N_NUMBERS = 4
@@ -63,7 +63,7 @@ def two_windows_us(feature: Feature) -> int:
 
 def _selectors(feature: Feature) -> tuple[str, ...]:
     """What the places are those of: the steps of a funnel, else the selectors in alphabetical order; most need none."""
-    if feature.aggregation in {Aggregation.FUNNEL_POSITION, Aggregation.SECONDS_AT_STEP}:
+    if feature.aggregation in FUNNELS:
         return feature.kinds
     return tuple(sorted(set(feature.kinds))) if feature.aggregation is Aggregation.LAST_KINDS else ()
 

@@ -84,6 +84,11 @@ def place(*steps: str | int) -> str:
     return text
 
 
+def unknown(path: str, found: str, names: Sequence[str], *, section: str) -> Fault:
+    """Make the fault "this name is not declared"."""
+    return Fault(path=path, found=quote(found), expected=one_of(names), advice=f"declare it under {section} or correct the name")
+
+
 def one_of(names: Sequence[str]) -> str:
     """Write the choices in words.
 

@@ -29,6 +29,14 @@ def _name(text: str) -> str:
     return text
 
 
+def _selector(text: str) -> str:
+    kind, slash, subject = text.partition("/")
+    _name(kind)
+    if slash and not subject.strip():
+        raise refuse("a kind such as page_view, or a kind and a subject such as page_view/pricing", "write the subject behind the slash")
+    return text
+
+
 def _duration(value: Any) -> timedelta:
     if isinstance(value, timedelta):
         return value
@@ -74,6 +82,8 @@ def _as_list(value: Any) -> Any:
 
 
 Name = Annotated[str, AfterValidator(_name)]
+Selector = Annotated[str, AfterValidator(_selector)]
+"""A kind, group or funnel, or a kind and a subject: ``page_view/pricing``."""
 Text = Annotated[str, Field(min_length=1)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 PositiveDuration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]

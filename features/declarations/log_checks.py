@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from features.core.catalogue import window_text
-from features.declarations.faults import Fault, place, quote
+from features.declarations.faults import Fault, place, quote, unknown
 from features.declarations.log import EPOCH_FORMATS, ISO_FORMAT
 from features.declarations.log_schema import (
     DailyCountsSchema,
@@ -15,7 +15,6 @@ from features.declarations.log_schema import (
     ReceivedSchema,
     TimeColumnSchema,
 )
-from features.declarations.product_checks import unknown
 from features.declarations.product_schema import ProductSchema
 
 _TIME_KEYS = ("occurred_at", "received_at", "date", "changed_at", "start")

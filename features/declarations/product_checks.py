@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from features.core.catalogue import Aggregation, window_text
+from features.core.catalogue import subject_of, window_text
 from features.core.product import AttributeType
-from features.declarations.faults import Fault, one_of, place, quote
+from features.declarations.faults import Fault, place, quote, unknown
+from features.declarations.feature_checks import feature_faults
 from features.declarations.product_parts import attribute_model_input, expand, kinds_of
-from features.declarations.product_schema import AttributeSchema, FeatureSchema, ProductSchema
+from features.declarations.product_schema import AttributeSchema, ProductSchema
+from features.declarations.selector_checks import funnel_faults, group_faults
 
 RESERVED_NAMES = ("user_id", "event_timestamp", "as_of", "snapshot_as_of", "feature_fingerprint", "dropped_out", "packed", "base")
 """Columns and keys that the system itself uses beside features, attributes and causes."""
@@ -25,68 +27,19 @@ _VALUE_TYPES: dict[AttributeType, tuple[type, ...]] = {
 
 def product_faults(schema: ProductSchema) -> Iterator[Fault]:
     """Every fault that crosses keys, in the order of the file's sections."""
-    yield from _group_faults(schema)
+    yield from group_faults(schema)
+    yield from funnel_faults(schema)
     yield from _cause_faults(schema)
     for index, feature in enumerate(schema.features):
-        yield from _feature_faults(schema, feature, index)
+        yield from feature_faults(schema, feature, index)
     yield from _repeated_features(schema)
     yield from _label_faults(schema)
     yield from _profile_faults(schema)
     yield from _segment_faults(schema)
 
 
-def unknown(path: str, found: str, names: list[str], *, section: str) -> Fault:
-    """Make the fault "this name is not declared"."""
-    return Fault(path=path, found=quote(found), expected=one_of(names), advice=f"declare it under {section} or correct the name")
-
-
-def _group_faults(schema: ProductSchema) -> Iterator[Fault]:
-    for group, members in schema.groups.items():
-        if group in schema.kinds:
-            yield Fault(path=place("groups", group), found="the name of a kind", expected="another name", advice="rename the group")
-        for index, member in enumerate(members):
-            if member not in schema.kinds:
-                yield unknown(place("groups", group, index), member, list(schema.kinds), section="kinds")
-            elif member in members[:index]:
-                yield Fault(
-                    path=place("groups", group, index), found=f"{quote(member)} again", expected="each kind once", advice="remove it"
-                )
-
-
 def _cause_faults(schema: ProductSchema) -> Iterator[Fault]:
     yield from _reserved("causes", schema.causes)
-
-
-def _feature_faults(schema: ProductSchema, feature: FeatureSchema, index: int) -> Iterator[Fault]:
-    known = [*schema.kinds, *schema.groups]
-    for position, name in enumerate(feature.of):
-        path = place("features", index, "of", position)
-        if name not in known:
-            yield unknown(path, name, known, section="kinds or groups")
-        else:
-            yield from _unfit_kinds(schema, feature.aggregation, name, path)
-    if feature.cause not in (*schema.causes, "other"):
-        yield unknown(place("features", index, "cause"), feature.cause, list(schema.causes), section="causes")
-
-
-def _unfit_kinds(schema: ProductSchema, aggregation: Aggregation, name: str, path: str) -> Iterator[Fault]:
-    """Kinds that lack what the aggregation reads."""
-    members = {kind: schema.kinds[kind] for kind in kinds_of(schema, name) if kind in schema.kinds}
-    if aggregation is Aggregation.SUM:
-        without = [kind for kind, body in members.items() if body.value_unit is None]
-        units = sorted({body.value_unit for body in members.values() if body.value_unit is not None})
-        if without:
-            yield Fault(
-                path=path, found=f"sum over {', '.join(without)} without a value", expected="kinds with a value_unit", advice="count them"
-            )
-        elif len(units) > 1:
-            yield Fault(
-                path=path, found=f"sum over the units {', '.join(units)}", expected="kinds of one value_unit", advice="split the group"
-            )
-    if aggregation is Aggregation.DISTINCT_SUBJECTS and all(body.subject is None for body in members.values()):
-        yield Fault(
-            path=path, found=f"distinct_subjects over {name} without a subject", expected="a kind with a subject", advice="count it"
-        )
 
 
 def _repeated_features(schema: ProductSchema) -> Iterator[Fault]:
@@ -105,8 +58,11 @@ def _repeated_features(schema: ProductSchema) -> Iterator[Fault]:
 def _label_faults(schema: ProductSchema) -> Iterator[Fault]:
     known = [*schema.kinds, *schema.groups]
     for index, name in enumerate(schema.label.activity):
+        path = place("label", "activity", index)
         if name not in known:
-            yield unknown(place("label", "activity", index), name, known, section="kinds or groups")
+            yield unknown(path, name, known, section="kinds or groups")
+        elif part := next((member for member in kinds_of(schema, name) if subject_of(member) is not None), None):
+            yield Fault(path=path, found=f"{name} with {part}", expected="whole kinds", advice="name kinds without a subject")
     spine = schema.label.spine
     if spine.stop_after < spine.start_after:
         yield Fault(

@@ -2,50 +2,59 @@
 
 from __future__ import annotations
 
-from features.core.catalogue import Aggregation, Catalogue, Feature, Kind
+from dataclasses import replace
+from datetime import timedelta
+
+from features.core.catalogue import Aggregation, Catalogue, Feature, Kind, kind_of
+from features.core.families import FUNNELS, VALUED
 from features.core.product import Attribute, AttributeType, Cause, Label, Segment, SpineRule
 from features.declarations.product_schema import AttributeSchema, FeatureSchema, LabelSchema, ProductSchema
-
-_UNITS = {
-    Aggregation.COUNT: "count",
-    Aggregation.SECONDS_SINCE_LAST: "s",
-    Aggregation.SECONDS_SINCE_FIRST: "s",
-    Aggregation.ACTIVE_DAYS: "days",
-    Aggregation.SESSION_COUNT: "sessions",
-    Aggregation.STREAK_DAYS: "days",
-}
+from features.declarations.sentences import sentence, unit_of
+from features.declarations.zones import zone_data
 
 
 def kinds_of(schema: ProductSchema, name: str) -> tuple[str, ...]:
-    """List the kinds that a kind's or group's name stands for."""
+    """List the selectors that a selector's or group's name stands for."""
     return tuple(schema.groups.get(name, [name]))
 
 
 def expand(schema: ProductSchema, entry: FeatureSchema) -> tuple[Feature, ...]:
     """List the features of one entry: for each `of`, for each window, in declared order."""
-    return tuple(
-        Feature(
-            aggregation=entry.aggregation,
-            of=name,
-            kinds=kinds_of(schema, name),
-            window=window,
-            cause=entry.cause,
-            unit=_unit(schema, entry.aggregation, name),
-            direction=entry.direction,
-            description=entry.description,
-        )
-        for name in entry.of
-        for window in entry.windows
+    return tuple(_described(_feature(schema, entry, name, window), entry) for name in entry.of for window in entry.windows)
+
+
+def _feature(schema: ProductSchema, entry: FeatureSchema, name: str, window: timedelta | None) -> Feature:
+    return Feature(
+        aggregation=entry.aggregation,
+        of=name,
+        kinds=tuple(schema.funnels.get(name, ())) if entry.aggregation in FUNNELS else kinds_of(schema, name),
+        window=window,
+        to=entry.to,
+        to_kinds=() if entry.to is None else kinds_of(schema, entry.to),
+        first=entry.first,
+        last=entry.last,
+        within=entry.within,
+        half_life=entry.half_life,
+        hours=None if entry.hours is None else (entry.hours[0], entry.hours[1]),
+        zone=None if entry.zone is None else zone_data(entry.zone),
+        cause=entry.cause,
+        unit=_unit(schema, entry.aggregation, name),
+        direction=entry.direction,
     )
 
 
+def _described(feature: Feature, entry: FeatureSchema) -> Feature:
+    return replace(feature, description=entry.description or sentence(feature))
+
+
 def _unit(schema: ProductSchema, aggregation: Aggregation, name: str) -> str:
-    members = [schema.kinds[kind] for kind in kinds_of(schema, name) if kind in schema.kinds]
-    if aggregation is Aggregation.SUM:
+    """What the number counts: for values and subjects what the kinds say, else what the aggregation says."""
+    members = [schema.kinds[kind_of(selector)] for selector in kinds_of(schema, name) if kind_of(selector) in schema.kinds]
+    if aggregation in VALUED:
         return next((kind.value_unit for kind in members if kind.value_unit), "count")
     if aggregation is Aggregation.DISTINCT_SUBJECTS:
         return next((kind.subject for kind in members if kind.subject), "count")
-    return _UNITS[aggregation]
+    return unit_of(aggregation)
 
 
 def catalogue(schema: ProductSchema) -> Catalogue:

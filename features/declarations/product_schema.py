@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from features.core.catalogue import Aggregation, Direction
 from features.core.product import AttributeType
-from features.declarations.fields import Duration, Name, OneOrMore, PositiveDuration, Text
+from features.declarations.fields import Duration, Name, OneOrMore, PositiveDuration, Selector, Text, TimeZone
 from features.declarations.log_schema import LogSchema
 from features.declarations.yaml_file import Declared
 
@@ -46,11 +46,21 @@ Window = Annotated[PositiveDuration | None, BeforeValidator(_window)]
 
 
 class FeatureSchema(Declared):
-    """One aggregation over one or more kinds or groups and one or more windows: |of| x |windows| features, `of` outermost."""
+    """One aggregation over one or more selectors or groups and one or more windows: |of| x |windows| features, `of` outermost.
+
+    Which of the keys from `to` to `zone` an aggregation has is checked in `feature_checks`.
+    """
 
     aggregation: Annotated[Aggregation, Field(strict=False)]
-    of: Annotated[list[Name], Field(min_length=1), OneOrMore]
+    of: Annotated[list[Selector], Field(min_length=1), OneOrMore]
     windows: Annotated[list[Window], Field(min_length=1), OneOrMore] = Field(default_factory=_everything)
+    to: Selector | None = None
+    first: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    last: Annotated[int, Field(ge=1, le=30)] | None = None
+    within: PositiveDuration | None = None
+    half_life: PositiveDuration | None = None
+    hours: Annotated[list[Annotated[int, Field(ge=0, le=24)]], Field(min_length=2, max_length=2)] | None = None
+    zone: TimeZone | None = None
     cause: Name = "other"
     direction: Annotated[Direction, Field(strict=False)] = Direction.NONE
     description: str = ""
@@ -93,7 +103,8 @@ class ProductSchema(Declared):
     name: Name
     description: Text
     kinds: Annotated[dict[Name, Annotated[KindSchema, BeforeValidator(_empty_when_absent)]], Field(min_length=1)]
-    groups: dict[Name, Annotated[list[Name], Field(min_length=1)]] = Field(default_factory=dict)
+    groups: dict[Name, Annotated[list[Selector], Field(min_length=1)]] = Field(default_factory=dict)
+    funnels: dict[Name, Annotated[list[Selector], Field(min_length=1)]] = Field(default_factory=dict)
     causes: dict[Name, Annotated[CauseSchema, BeforeValidator(_empty_when_absent)]] = Field(default_factory=dict)
     features: Annotated[list[FeatureSchema], Field(min_length=1)]
     label: LabelSchema
