@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from features.core.catalogue import Aggregation, Feature
+from features.core.catalogue import Aggregation, Feature, Zone
 from tests.oracle_facts import Fact
 
 SECOND_US = 1_000_000
@@ -229,15 +229,16 @@ def decayed_count(sight: Sight) -> float:
     return total
 
 
-def local_hour(fact: Fact, zone_name: str) -> int:
+def local_hour(fact: Fact, zone: Zone | None) -> int:
+    """By the zone's name alone: its table is what is being checked."""
     instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=fact.effective_us)
-    return instant.astimezone(ZoneInfo(zone_name)).hour
+    return instant.astimezone(ZoneInfo("UTC" if zone is None else zone.name)).hour
 
 
 def hour_share(sight: Sight) -> float:
     start, end = sight.feature.hours
     wanted = [hour for hour in range(24) if (start <= hour < end if start < end else hour >= start or hour < end)]
-    return quotient(len([fact for fact in sight.of if local_hour(fact, sight.feature.zone.name) in wanted]), len(sight.of))
+    return quotient(len([fact for fact in sight.of if local_hour(fact, sight.feature.zone) in wanted]), len(sight.of))
 
 
 def burst(sight: Sight) -> int:

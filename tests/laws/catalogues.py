@@ -36,7 +36,7 @@ FUNNELS = {
     "reading": ("page_view/pricing", "hover", "page_view/docs/start"),
     "entry": ("login",),
 }
-ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata")
+ZONES = (None, "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata")
 HOURS = ((0, 24), (22, 6), (9, 17), (2, 3), (1, 2), (23, 1))
 
 OLD = tuple(Aggregation)[:8]
@@ -73,8 +73,8 @@ def _against(of: str, to: str, **fields: object) -> _Fields:
     return _of(of, to=to, to_kinds=_SETS[to], **fields)
 
 
-def _hours(hours: tuple[int, int], zone: str) -> _Fields:
-    return {"hours": hours, "zone": zone_table(zone)}
+def _hours(hours: tuple[int, int], zone: str | None) -> _Fields:
+    return {"hours": hours, "zone": zone and zone_table(zone)}
 
 
 _PLAIN = [_of(name) for name in GROUPS]
