@@ -43,15 +43,41 @@ class ModelAttribute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CodedFeature:
+    """A feature whose number is a code: the model sees its position among the codes of the training rows.
+
+    The codes themselves reach 2^31; LightGBM keeps a bit for each number up to the greatest category.
+    """
+
+    name: str
+    codes: tuple[float, ...]  # ascending; learned from the training rows
+
+    def encode(self, numbers: FloatArray) -> FloatArray:
+        """Positions of numbers of any shape; NaN for a code that was not among the training rows.
+
+        Examples
+        --------
+        >>> CodedFeature(name="last_kinds_use_last_2", codes=(0.0, 5.0, 7.0)).encode(np.array([7.0, 6.0, np.nan]))
+        array([ 2., nan, nan])
+        """
+        codes = np.asarray(self.codes, dtype=np.float64)
+        places = np.searchsorted(codes, numbers)
+        known = np.append(codes, np.nan)[places] == numbers
+        encoded: FloatArray = np.where(known, places, np.nan)
+        return encoded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
     """Ordered behaviour features, their fingerprint, and profile attributes.
 
-    The input row of the model is the feature vector followed by one number per attribute.
+    The input row of the model is the feature vector, codes replaced by their positions, followed by one number per attribute.
     """
 
     feature_names: tuple[str, ...]
     feature_fingerprint: str
     attributes: tuple[ModelAttribute, ...] = ()
+    coded: tuple[CodedFeature, ...] = ()
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -62,7 +88,8 @@ class Signature:
     def categorical_inputs(self) -> tuple[int, ...]:
         """Positions in the input row that hold category codes."""
         first = len(self.feature_names)
-        return tuple(first + i for i, attribute in enumerate(self.attributes) if attribute.type is AttributeType.CATEGORY)
+        attributes = (first + i for i, attribute in enumerate(self.attributes) if attribute.type is AttributeType.CATEGORY)
+        return (*(self.feature_names.index(feature.name) for feature in self.coded), *attributes)
 
     def encode(self, vectors: FloatArray, profiles: Sequence[Mapping[str, object]]) -> FloatArray:
         """Input rows, shape (n_users, n_inputs), of vectors (n_users, n_features) and as many profiles.
@@ -77,6 +104,9 @@ class Signature:
             raise ModelError(f"got vectors of shape {vectors.shape}, expected {expected}: one row per profile, one column per feature")
         rows = np.empty((len(profiles), len(self.feature_names) + len(self.attributes)))
         rows[:, : len(self.feature_names)] = vectors
+        for feature in self.coded:
+            column = self.feature_names.index(feature.name)
+            rows[:, column] = feature.encode(vectors[:, column])
         for i, attribute in enumerate(self.attributes, start=len(self.feature_names)):
             rows[:, i] = [attribute.encode(profile.get(attribute.name)) for profile in profiles]
         return rows
@@ -118,7 +148,9 @@ class Signature:
     def to_json(self) -> dict[str, Any]:
         """Content of ``signature.json``."""
         attributes = [{"name": a.name, "type": a.type.value, "categories": list(a.categories)} for a in self.attributes]
-        return {"feature_names": list(self.feature_names), "feature_fingerprint": self.feature_fingerprint, "attributes": attributes}
+        coded = [{"name": feature.name, "codes": list(feature.codes)} for feature in self.coded]
+        content = {"feature_names": list(self.feature_names), "feature_fingerprint": self.feature_fingerprint, "attributes": attributes}
+        return content | ({"coded": coded} if coded else {})
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Signature:
@@ -127,6 +159,7 @@ class Signature:
             feature_names=tuple(content["feature_names"]),
             feature_fingerprint=content["feature_fingerprint"],
             attributes=tuple(_attribute(attribute) for attribute in content["attributes"]),
+            coded=tuple(CodedFeature(name=each["name"], codes=tuple(each["codes"])) for each in content.get("coded", ())),
         )
 
 

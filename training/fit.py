@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.catalogue import Catalogue, Direction
+from features.core.families import CODES
 from models.signature import Signature
 from training.frame import TrainingFrame
 
@@ -123,8 +124,8 @@ def _dataset(lightgbm: Any, frames: Sequence[TrainingFrame], signature: Signatur
 
 
 def monotone_constraints(catalogue: Catalogue, signature: Signature) -> list[int]:
-    """One of 1, 0, -1 per model input, as the catalogue declares; attributes are free."""
-    declared = {feature.name: _CONSTRAINT[feature.direction] for feature in catalogue.features}
+    """One of 1, 0, -1 per model input, as the catalogue declares; attributes and codes are free."""
+    declared = {feature.name: _CONSTRAINT[feature.direction] for feature in catalogue.features if feature.aggregation not in CODES}
     return [declared.get(name, 0) for name in signature.input_names]
 
 

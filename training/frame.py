@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from features.core.families import CODES
 from features.core.product import AttributeType, Product
-from models.signature import ModelAttribute, Signature, profiles_from_columns
+from models.signature import CodedFeature, ModelAttribute, Signature, profiles_from_columns
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -80,7 +81,7 @@ def to_us_array(instants: pd.Series) -> npt.NDArray[np.int64]:
 
 
 def learn_signature(train: TrainingFrame) -> Signature:
-    """Describe the model's input: the catalogue's features, and the attributes with the categories that the training rows have."""
+    """Describe the model's input: the catalogue's features and the attributes, with the codes and categories of the training rows."""
     catalogue = train.product.catalogue
     return Signature(
         feature_names=catalogue.feature_names,
@@ -88,6 +89,11 @@ def learn_signature(train: TrainingFrame) -> Signature:
         attributes=tuple(
             ModelAttribute(name=a.name, type=a.type, categories=_categories(train.rows, a.name) if a.type is AttributeType.CATEGORY else ())
             for a in train.product.model_attributes
+        ),
+        coded=tuple(
+            CodedFeature(name=feature.name, codes=tuple(sorted({float(code) for code in train.rows[feature.name].dropna().unique()})))
+            for feature in catalogue.features
+            if feature.aggregation in CODES
         ),
     )
 

@@ -7,22 +7,21 @@ catalogue with it as JSON and imports everything else when called.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import orjson
 
-from features.core.catalogue import Aggregation, Catalogue, Feature, Kind
+from features.core.catalogue import Catalogue, Kind
 from features.core.kernel import vectors
+from features.core.plain import feature_from_plain, feature_to_plain
 from features.core.program import Program, compile_program
 
 BEHAVIOUR_VIEW = "behaviour"
 AS_OF = "as_of_us"
 """Name of the request field: microseconds since the Unix epoch. Feast's own timestamp type would round to whole seconds."""
 
-_MICROSECOND = timedelta(microseconds=1)
 _SOURCE = """\
 def behaviour(inputs):
     from features.adapters.behaviour import behaviour_columns
@@ -71,9 +70,7 @@ def catalogue_to_json(catalogue: Catalogue) -> str:
     '{"features":[],"kinds":[["login",64,2,null]]}'
     """
     content = {
-        "features": [
-            [f.aggregation.value, f.of, list(f.kinds), None if f.window is None else f.window // _MICROSECOND] for f in catalogue.features
-        ],
+        "features": [feature_to_plain(feature) for feature in catalogue.features],
         "kinds": [[kind.name, kind.keep, kind.keep_first, kind.value_unit] for kind in catalogue.kinds],
     }
     return orjson.dumps(content).decode()
@@ -84,15 +81,7 @@ def catalogue_from_json(text: str) -> Catalogue:
     content = orjson.loads(text)
     return Catalogue(
         kinds=tuple(Kind(name=name, keep=keep, keep_first=first, value_unit=unit) for name, keep, first, unit in content["kinds"]),
-        features=tuple(
-            Feature(
-                aggregation=Aggregation(aggregation),
-                of=of,
-                kinds=tuple(kinds),
-                window=None if window_us is None else timedelta(microseconds=window_us),
-            )
-            for aggregation, of, kinds, window_us in content["features"]
-        ),
+        features=tuple(feature_from_plain(feature) for feature in content["features"]),
     )
 
 

@@ -43,6 +43,8 @@ VALUED = (Aggregation.SUM, Aggregation.MEAN, Aggregation.MAX)
 """Those that read the values of events."""
 FUNNELS = (Aggregation.FUNNEL_POSITION, Aggregation.SECONDS_AT_STEP)
 """Those over a funnel."""
+CODES = (Aggregation.LAST_KINDS,)
+"""Those whose number is a category, not a quantity: greater means nothing."""
 
 PARAMETERS = {
     **dict.fromkeys(OF_TWO, ("to",)),

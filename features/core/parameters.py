@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -84,4 +85,4 @@ def _numbers(feature: Feature, slot_of_two: int, places: int, zone: int) -> tupl
 
 
 def _rate(feature: Feature) -> float:
-    return 0.0 if feature.half_life is None else math.log(2) / to_duration_us(feature.half_life)
+    return 0.0 if feature.half_life is None else math.log(2) / (feature.half_life // timedelta(microseconds=1))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from features.core.catalogue import Aggregation, kind_of, subject_of
-from features.core.families import FUNNELS, PARAMETERS, VALUED
+from features.core.catalogue import Aggregation, Direction, kind_of, subject_of
+from features.core.families import CODES, FUNNELS, PARAMETERS, VALUED
 from features.declarations.faults import Fault, place, quote, unknown
 from features.declarations.product_parts import kinds_of
 from features.declarations.product_schema import EVERYTHING, FeatureSchema, ProductSchema
@@ -36,6 +36,7 @@ def feature_faults(schema: ProductSchema, feature: FeatureSchema, index: int) ->
     if feature.to is not None:
         yield from _to_faults(schema, feature, place("features", index, "to"))
     yield from _number_faults(schema, feature, index)
+    yield from _direction_faults(feature, index)
     if feature.cause not in (*schema.causes, "other"):
         yield unknown(place("features", index, "cause"), feature.cause, list(schema.causes), section="causes")
 
@@ -108,6 +109,12 @@ def _unfit_kinds(schema: ProductSchema, aggregation: Aggregation, name: str, pat
             yield Fault(path=path, found=found, expected="kinds of one value_unit", advice="split the group")
     if aggregation is Aggregation.DISTINCT_SUBJECTS and all(body.subject is None for body in members.values()):
         yield Fault(path=path, found=f"{what} over {name} without a subject", expected="a kind with a subject", advice="count it")
+
+
+def _direction_faults(feature: FeatureSchema, index: int) -> Iterator[Fault]:
+    if feature.aggregation in CODES and feature.direction is not Direction.NONE:
+        path, found = place("features", index, "direction"), f"{feature.direction.value} of a code"
+        yield Fault(path=path, found=found, expected="none: a greater code means nothing", advice="remove it")
 
 
 def _number_faults(schema: ProductSchema, feature: FeatureSchema, index: int) -> Iterator[Fault]:

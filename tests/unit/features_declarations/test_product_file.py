@@ -52,7 +52,7 @@ def test_one_entry_expands_in_declared_order_of_first_and_windows_second(folder,
         (
             "description: A",
             "descripton: A",
-            "descripton: found the unknown key descripton, expected one of version, name, description, kinds, groups, causes,",
+            "descripton: found the unknown key descripton, expected one of version, name, description, kinds, groups, funnels,",
         ),
         ("  visit: {}", "  visit: {keep: 0}", "kinds.visit.keep: found 0, expected a number >= 1"),
         ("  visit: {}", "  visit: {keep: 1.5}", "kinds.visit.keep: found 1.5, expected a whole number"),

@@ -10,7 +10,7 @@ import pytest
 
 from features.core.product import Attribute, AttributeType, Product
 from models.errors import ModelError, SignatureMismatchError
-from models.signature import ModelAttribute, Signature
+from models.signature import CodedFeature, ModelAttribute, Signature
 
 
 def test_a_row_is_the_vector_then_the_attributes(signature: Signature) -> None:
@@ -87,6 +87,16 @@ def test_a_reordered_catalogue_is_refused(signature: Signature, product: Product
 
 def test_json_round_trip(signature: Signature) -> None:
     assert Signature.from_json(json.loads(json.dumps(signature.to_json()))) == signature
+
+
+def test_codes_become_their_positions_among_those_learned(signature: Signature) -> None:
+    coded = replace(signature, coded=(CodedFeature(name=signature.feature_names[2], codes=(0.0, 7.0, 2.0**31 - 2)),))
+    vectors = np.tile(np.array([0.0, 7.0, 2.0**31 - 2, 6.0, np.nan])[:, None], 6)
+    rows = coded.encode(vectors, [{}] * 5)
+    np.testing.assert_array_equal(rows[:, 2], [0, 1, 2, np.nan, np.nan])
+    np.testing.assert_array_equal(rows[:, 1], vectors[:, 1])
+    assert [coded.input_names[i] for i in coded.categorical_inputs] == [signature.feature_names[2], "plan"]
+    assert Signature.from_json(json.loads(json.dumps(coded.to_json()))) == coded
 
 
 def test_categorical_inputs_are_positions_in_the_row(signature: Signature) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 
+from features.core.catalogue import Aggregation
+from models.signature import CodedFeature
 from tests.unit.training import synthetic
 from training.frame import AS_OF, OUTCOME, PROFILE_CAUSE, USER, TrainingFrame, causes_of, learn_signature
 
@@ -32,6 +35,17 @@ def test_the_signature_learns_categories_from_the_rows() -> None:
     signature = learn_signature(frame_with_profile())
     assert [(a.name, a.categories) for a in signature.attributes] == [("plan", ("pro",)), ("invited", ())]
     assert signature.feature_fingerprint == synthetic.product().catalogue.fingerprint
+
+
+def test_the_signature_learns_codes_from_the_rows() -> None:
+    frame = frame_with_profile()
+    catalogue = frame.product.catalogue
+    coded = replace(catalogue.features[0], aggregation=Aggregation.LAST_KINDS, last=2)
+    product = replace(frame.product, catalogue=replace(catalogue, features=(coded, *catalogue.features[1:])))
+    rows = frame.rows.assign(**{coded.name: [7.0, 3.0]})
+    signature = learn_signature(replace(frame, product=product, rows=rows))
+    assert signature.coded == (CodedFeature(name=coded.name, codes=(3.0, 7.0)),)
+    assert signature.categorical_inputs[0] == 0
 
 
 def test_every_model_input_has_a_cause() -> None:
