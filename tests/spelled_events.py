@@ -20,7 +20,7 @@ def instant(text: str) -> datetime:
 
 def events(text: str) -> list[Event]:
     """Each line: day, time, kind or kind/subject, then ``=value``, ``#session`` and ``+seconds`` until it arrives, if any."""
-    return [_event(line.split(), str(number)) for number, line in enumerate(text.strip().splitlines())]
+    return [_event(line.split(), str(number)) for number, line in enumerate(text.splitlines()) if line.strip()]
 
 
 def _event(words: list[str], event_id: str) -> Event:

@@ -22,7 +22,9 @@ STARTS = (
 )
 SPAN_HALF_HOURS = 12 * 48
 CHANGES = {
-    start: [from_us(us) for name in filter(None, ZONES) for us in zone_table(name).starts_us if timedelta(0) < from_us(us) - start < 12 * DAY]
+    start: [
+        from_us(us) for name in filter(None, ZONES) for us in zone_table(name).starts_us if timedelta(0) < from_us(us) - start < 12 * DAY
+    ]
     for start in STARTS
 }
 DELAYS = (timedelta(0), US, timedelta(seconds=2), HALF_HOUR, DAY, timedelta(days=3), -US, -FUTURE_TOLERANCE)

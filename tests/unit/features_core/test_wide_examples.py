@@ -116,7 +116,7 @@ EXAMPLES = [
     (asked("max_gap_ratio", "login"), "Thu 12:00", 89_820 / 62_100),
     (asked("mean_gap_seconds", "login"), "Mon 12:00", math.nan),
     (asked("last_gap_ratio", "login"), "Mon 12:00", math.nan),
-    # without a zone it is UTC, where only 23:00 is night, and 06:00 no longer is; Berlin is an hour later: 10:00, 00:00, 10:03, 11:00, 07:00
+    # without a zone it is UTC, where 23:00 is night and 06:00 no longer is; Berlin is an hour later: 10:00, 00:00, 10:03, 11:00, 07:00
     (asked("hour_share", "login", hours=(22, 6)), "Thu 12:00", 1 / 5),
     (asked("hour_share", "login", hours=(22, 7)), "Thu 12:00", 2 / 5),
     (asked("hour_share", "login", hours=(9, 11), zone=BERLIN), "Thu 12:00", 2 / 5),
