@@ -1,75 +1,88 @@
-"""Random products and histories for the laws, thick with the cases that go wrong."""
+"""Random histories for the laws, thick with the cases that go wrong."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from features.core.catalogue import Aggregation, Catalogue, Feature, Kind
-from features.core.event import FUTURE_TOLERANCE, Event, from_us
+from features.core.event import FUTURE_TOLERANCE, Event, from_us, to_us
+from tests.laws.catalogues import HALF_HOUR, KINDS, UNKNOWN_KIND, US, WINDOWS, ZONES
+from tests.zone_tables import zone_table
 
-HALF_HOUR = timedelta(minutes=30)
-US = timedelta(microseconds=1)
-# One start lies before 1970, where rounding towards zero and rounding down part ways.
-STARTS = (datetime(1969, 12, 30, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC))
-WINDOWS = (None, HALF_HOUR, timedelta(hours=1), timedelta(days=1), timedelta(days=2), timedelta(days=7), timedelta(days=999_999_999))
-KINDS = ("login", "click", "hover")
-GROUPS = {"login": ("login",), "click": ("click",), "hover": ("hover",), "any": KINDS, "work": ("click", "login")}
-DELAYS = (timedelta(0), US, timedelta(seconds=2), HALF_HOUR, timedelta(days=1), timedelta(days=3), -US, -FUTURE_TOLERANCE)
+DAY = timedelta(days=1)
+# One start lies before 1970, where rounding towards zero and rounding down part ways. The twelve days after the others hold the
+# changes of the clock in New York; in Berlin and on Lord Howe, by half an hour; in Berlin and New York back again.
+STARTS = (
+    datetime(1969, 12, 30, tzinfo=UTC),
+    datetime(2026, 3, 1, tzinfo=UTC),
+    datetime(2026, 3, 25, tzinfo=UTC),
+    datetime(2026, 10, 24, tzinfo=UTC),
+)
+SPAN_HALF_HOURS = 12 * 48
+CHANGES = {
+    start: [
+        from_us(us) for name in filter(None, ZONES) for us in zone_table(name).starts_us if timedelta(0) < from_us(us) - start < 12 * DAY
+    ]
+    for start in STARTS
+}
+DELAYS = (timedelta(0), US, timedelta(seconds=2), HALF_HOUR, DAY, timedelta(days=3), -US, -FUTURE_TOLERANCE)
+BESIDE = (timedelta(0), timedelta(0), US, -US)
 VALUES = (None, 0, 1, -7, 1_000, 2**53 + 1, 2**62, -(2**63), 2**63 - 1)
+SUBJECTS = {
+    "click": (None, "save", "cancel"),
+    "page_view": (None, "pricing", "docs/start", "docs"),
+}
 
 
-def kinds() -> st.SearchStrategy[tuple[Kind, ...]]:
-    keeps = st.tuples(st.sampled_from((1, 2, 3, 64)), st.sampled_from((0, 1, 2)))
-    return st.tuples(*(keeps.map(lambda keep, name=name: Kind(name=name, keep=keep[0], keep_first=keep[1])) for name in KINDS))
+def moments(start: datetime) -> st.SearchStrategy[datetime]:
+    """Mostly on a grid of half hours, which is also that of the windows, or where a clock changes; or a microsecond beside."""
+    hours = st.one_of(st.integers(0, 12), st.integers(0, SPAN_HALF_HOURS)).map(lambda halves: start + halves * HALF_HOUR)
+    changes = CHANGES[start]
+    on = st.one_of(hours, hours, hours, st.sampled_from(changes)) if changes else hours
+    return st.builds(lambda at, beside: at + beside, on, st.sampled_from(BESIDE))
 
 
-def features() -> st.SearchStrategy[Feature]:
-    return st.builds(
-        lambda aggregation, of, window: Feature(aggregation=aggregation, of=of, kinds=GROUPS[of], window=window),
-        st.sampled_from(Aggregation),
-        st.sampled_from(sorted(GROUPS)),
-        st.sampled_from(WINDOWS),
-    )
-
-
-def catalogues() -> st.SearchStrategy[Catalogue]:
-    chosen = st.lists(features(), min_size=1, max_size=24, unique_by=lambda feature: feature.name)
-    return st.builds(Catalogue, kinds=kinds(), features=chosen.map(tuple))
-
-
-def full_catalogue(*, keep: int = 64, keep_first: int = 2) -> Catalogue:
-    """Every aggregation over every group and window."""
-    every = tuple(
-        Feature(aggregation=aggregation, of=of, kinds=names, window=window)
-        for aggregation in Aggregation
-        for of, names in GROUPS.items()
-        for window in WINDOWS
-    )
-    return Catalogue(kinds=tuple(Kind(name=name, keep=keep, keep_first=keep_first) for name in KINDS), features=every)
+def instants() -> st.SearchStrategy[datetime]:
+    return st.sampled_from(STARTS).flatmap(moments)
 
 
 @st.composite
-def instants(draw: st.DrawFn) -> datetime:
-    """Often on a grid of half hours, which is also that of the windows; sometimes a microsecond beside it."""
-    start = draw(st.sampled_from(STARTS))
-    return start + draw(st.integers(0, 12 * 48)) * HALF_HOUR + draw(st.sampled_from((timedelta(0), US, -US)))
-
-
-@st.composite
-def one_event(draw: st.DrawFn) -> Event:
-    occurred_at = draw(instants())
+def one_event(draw: st.DrawFn, start: datetime) -> Event:
+    occurred_at = draw(moments(start))
+    kind = draw(st.sampled_from((*KINDS, *KINDS, UNKNOWN_KIND)))
     return Event(
         event_id=draw(st.sampled_from("abc")),
         user_id="ada",
-        kind=draw(st.sampled_from(KINDS)),
+        kind=kind,
         occurred_at=occurred_at,
         received_at=occurred_at + draw(st.sampled_from(DELAYS)),
-        subject=draw(st.sampled_from((None, "step one", "step two"))),
+        subject=draw(st.sampled_from(SUBJECTS.get(kind, (None, "step one", "save")))),
         value=draw(st.sampled_from(VALUES)),
         session_id=draw(st.sampled_from((None, None, "s1", "s2"))),
     )
+
+
+@st.composite
+def histories(draw: st.DrawFn, max_size: int = 30) -> list[Event]:
+    """One user's events with late, early, reordered and repeated ones: of a few hours, of days, or with half a century between."""
+    starts = draw(st.one_of(st.sampled_from(STARTS).map(lambda one: (one,)), st.just(STARTS)))
+    events = draw(st.lists(st.sampled_from(starts).flatmap(one_event), max_size=max_size))
+    for position in draw(st.lists(st.integers(0, max(len(events) - 1, 0)), max_size=5 if events else 0)):
+        events.append(received(events[position], events[position].occurred_at + draw(st.sampled_from(DELAYS))))
+    return draw(st.permutations(events))
+
+
+def as_ofs(events: list[Event]) -> st.SearchStrategy[int]:
+    """Instants that matter to these events: just as one happens, arrives or leaves a window; or any."""
+    if not events:
+        return instants().map(to_us)
+    told = st.sampled_from([at for event in events for at in (event.occurred_at, event.received_at)])
+    windows = [timedelta(0), *(window for window in WINDOWS if window is not None and window < timedelta(days=400))]
+    later = st.sampled_from([*windows, *(2 * window for window in windows), 40 * DAY])
+    at_edges = st.builds(lambda at, age, beside: to_us(at + age + beside), told, later, st.sampled_from(BESIDE))
+    return st.one_of(at_edges, at_edges, instants().map(to_us))
 
 
 def crowded_histories() -> st.SearchStrategy[list[Event]]:
@@ -92,30 +105,15 @@ def crowded_histories() -> st.SearchStrategy[list[Event]]:
     return st.lists(events, min_size=7, max_size=20)
 
 
-@st.composite
-def histories(draw: st.DrawFn, max_size: int = 30) -> list[Event]:
-    """One user's events with late, early, reordered and repeated ones."""
-    events = draw(st.lists(one_event(), max_size=max_size))
-    for position in draw(st.lists(st.integers(0, max(len(events) - 1, 0)), max_size=5 if events else 0)):
-        events.append(received(events[position], events[position].occurred_at + draw(st.sampled_from(DELAYS))))
-    return draw(st.permutations(events))
-
-
 def received(event: Event, received_at: datetime) -> Event:
     """The same event, arriving at another time."""
-    return Event(
-        event_id=event.event_id,
-        user_id=event.user_id,
-        kind=event.kind,
-        occurred_at=event.occurred_at,
-        received_at=received_at,
-        subject=event.subject,
-        value=event.value,
-        session_id=event.session_id,
-    )
+    return replace(event, received_at=received_at)
 
 
-def flood(kind: str, n: int, *, start_us: int) -> list[Event]:
+def flood(kind: str, n: int, *, start_us: int, subject: str | None = None) -> list[Event]:
     """``n`` events of one kind, a second apart."""
     times = [from_us(start_us + i * 1_000_000) for i in range(n)]
-    return [Event(event_id=f"flood {i}", user_id="ada", kind=kind, occurred_at=at, received_at=at) for i, at in enumerate(times)]
+    return [
+        Event(event_id=f"flood {i}", user_id="ada", kind=kind, occurred_at=at, received_at=at, subject=subject)
+        for i, at in enumerate(times)
+    ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 
 import numpy as np
 import pytest
@@ -12,23 +11,30 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.core.catalogue import Aggregation, Catalogue, Kind
+from features.core.catalogue import Aggregation, Catalogue, Feature, Kind, kind_of
 from features.core.columns import columns_from_events
 from features.core.event import Event, from_us, to_us
 from features.core.kernel import batch_vectors, vector, vectors
-from features.core.program import compile_program
+from features.core.program import Program, compile_program
 from features.core.timeline import TimelineFormatError, pack, timeline_from_events, unpack
-from tests.laws.histories import GROUPS, STARTS, catalogues, crowded_histories, flood, full_catalogue, histories, instants
-from tests.oracle import DEFINITIONS, oracle_vector
+from tests.laws.catalogues import GROUPS, KINDS, catalogues, full_catalogue
+from tests.laws.histories import STARTS, as_ofs, crowded_histories, flood, histories
+from tests.oracle import oracle_vector
+from tests.oracle_definitions import DEFINITIONS
 
 FULL = full_catalogue()
 FULL_PROGRAM = compile_program(FULL)
 SMALL = full_catalogue(keep=2)
 SMALL_PROGRAM = compile_program(SMALL)
 
+silences_us = st.integers(0, 40 * 86_400_000_000)
 
-def same(left: object, right: object) -> bool:
-    return np.array_equal(np.asarray(left), np.asarray(right), equal_nan=True)
+
+def assert_same(found: object, expected: object, catalogue: Catalogue) -> None:
+    """Equal to the last bit; what differs is named."""
+    pairs = zip(catalogue.feature_names, np.asarray(found, np.float64).tolist(), np.asarray(expected, np.float64).tolist(), strict=True)
+    different = {name: (was, should) for name, was, should in pairs if not (was == should or (was != was and should != should))}  # noqa: PLR0124
+    assert different == {}
 
 
 def live_as_of_us(events: list[Event], at_us: int) -> int:
@@ -36,86 +42,133 @@ def live_as_of_us(events: list[Event], at_us: int) -> int:
     return max([at_us, *(event.known_us for event in events)])
 
 
+def online(events: list[Event], as_of_us: int, program: Program, *, known_us: int | None = None) -> object:
+    packed = pack(timeline_from_events(events, program.catalogue.kinds))
+    return vector(packed, as_of_us, program, known_us=known_us)
+
+
+def batch(users: list[list[Event]], rows: list[tuple[int, int, int]], program: Program, *, threads: int = 0) -> object:
+    """Vectors of (user, as_of, known)."""
+    named = [dataclasses.replace(event, user_id=str(user)) for user, events in enumerate(users) for event in events]
+    columns, user_ids = columns_from_events(named, program.catalogue.kinds)
+    codes = {int(user_id): code for code, user_id in enumerate(user_ids)}
+    for user in range(len(users)):  # those without an event that anyone declared
+        codes.setdefault(user, len(codes))
+    spine_user = np.array([codes[user] for user, _, _ in rows], np.int64)
+    as_of_us, known_us = (np.array([row[i] for row in rows], np.int64) for i in (1, 2))
+    return batch_vectors(columns, len(users), spine_user, as_of_us, program, spine_known_us=known_us, threads=threads)
+
+
 def test_the_oracle_defines_every_aggregation() -> None:
     assert set(DEFINITIONS) == set(Aggregation)
 
 
-@given(histories(), catalogues(), instants())
-def test_online_equals_the_oracle(events: list[Event], catalogue: Catalogue, at: object) -> None:
-    as_of_us = live_as_of_us(events, to_us(at))
-    packed = pack(timeline_from_events(events, catalogue.kinds))
-    assert same(vector(packed, as_of_us, compile_program(catalogue)), oracle_vector(events, as_of_us, catalogue))
+def test_the_full_catalogue_has_every_aggregation_over_every_kind_and_window() -> None:
+    def found(of: object) -> set[tuple[object, object]]:
+        return {(feature.aggregation, of(feature)) for feature in FULL.features}
+
+    assert {aggregation for aggregation, _ in found(lambda feature: feature.aggregation)} == set(Aggregation)
+    windowless = {aggregation for aggregation, window in found(lambda feature: feature.window) if window is None}
+    assert windowless == set(Aggregation) - {Aggregation.TREND}
+    assert {kind_of(selector) for feature in FULL.features for selector in feature.selectors} == set(KINDS)
 
 
-@given(st.lists(histories(max_size=15), min_size=1, max_size=4), catalogues(), st.lists(instants(), max_size=4), st.sampled_from((1, 2)))
-def test_batch_equals_the_oracle_at_past_instants(users: list[list[Event]], catalogue: Catalogue, ats: list, threads: int) -> None:
-    named = [dataclasses.replace(event, user_id=str(user)) for user, events in enumerate(users) for event in events]
-    columns, user_ids = columns_from_events(named, catalogue.kinds)
-    rows = [(code, int(user_id), to_us(at)) for at in ats for code, user_id in enumerate(user_ids)]
-    spine_user, as_of_us = np.array([row[0] for row in rows], np.int64), np.array([row[2] for row in rows], np.int64)
-    found = batch_vectors(columns, len(user_ids), spine_user, as_of_us, compile_program(catalogue), threads=threads)
-    expected = [oracle_vector(users[user], at_us, catalogue) for _, user, at_us in rows]
-    assert same(found, np.array(expected, np.float64).reshape(found.shape))
+@given(histories(), catalogues(), st.data())
+def test_online_equals_the_oracle(events: list[Event], catalogue: Catalogue, data: st.DataObject) -> None:
+    as_of_us = live_as_of_us(events, data.draw(as_ofs(events)))
+    assert_same(online(events, as_of_us, compile_program(catalogue)), oracle_vector(events, as_of_us, catalogue), catalogue)
 
 
-@given(crowded_histories(), st.lists(st.integers(0, 60), min_size=1, max_size=5))
-def test_batch_keeps_the_newest_and_oldest_of_what_was_known_then(events: list[Event], hours: list[int]) -> None:
-    columns, _ = columns_from_events(events, SMALL.kinds)
-    as_of_us = np.array([to_us(STARTS[1]) + hour * 3_600_000_000 for hour in hours])
-    found = batch_vectors(columns, 1, np.zeros(len(hours), np.int64), as_of_us, SMALL_PROGRAM)
-    assert same(found, [oracle_vector(events, at_us, SMALL) for at_us in as_of_us.tolist()])
+@given(st.lists(histories(max_size=15), min_size=1, max_size=4), catalogues(), st.sampled_from((1, 2)), st.data())
+def test_batch_equals_the_oracle_at_past_instants(
+    users: list[list[Event]], catalogue: Catalogue, threads: int, data: st.DataObject
+) -> None:
+    """And where less is known than has happened by then."""
+    as_of_us = data.draw(st.lists(st.tuples(as_ofs([event for events in users for event in events]), silences_us | st.just(0)), max_size=4))
+    rows = [(user, at_us, at_us - silence_us) for at_us, silence_us in as_of_us for user in range(len(users))]
+    found = batch(users, rows, compile_program(catalogue), threads=threads)
+    assert found.shape == (len(rows), len(catalogue.features))
+    for row, (user, at_us, known_us) in zip(found, rows, strict=True):
+        assert_same(row, oracle_vector(users[user], at_us, catalogue, known_us=known_us), catalogue)
 
 
-@given(histories(), instants())
-def test_online_equals_batch_on_every_feature_there_is(events: list[Event], at: object) -> None:
-    as_of_us = live_as_of_us(events, to_us(at))
-    columns, user_ids = columns_from_events(events, FULL.kinds)
+@given(crowded_histories(), st.lists(st.integers(0, 60), min_size=1, max_size=3), st.sampled_from((0, 1, 30)))
+def test_batch_keeps_the_newest_and_oldest_of_what_was_known_then(events: list[Event], hours: list[int], silent_hours: int) -> None:
+    hour_us, start_us = 3_600_000_000, to_us(STARTS[1])
+    rows = [(0, start_us + hour * hour_us, start_us + (hour - silent_hours) * hour_us) for hour in hours]
+    for found, (_, at_us, known_us) in zip(batch([events], rows, SMALL_PROGRAM), rows, strict=True):
+        assert_same(found, oracle_vector(events, at_us, SMALL, known_us=known_us), SMALL)
+
+
+@given(histories(), st.data())
+def test_online_equals_batch_on_every_feature_there_is(events: list[Event], data: st.DataObject) -> None:
+    as_of_us = live_as_of_us(events, data.draw(as_ofs(events)))
     packed = pack(timeline_from_events(events, FULL.kinds))
-    online = vectors([packed, b"", packed], np.full(3, as_of_us), FULL_PROGRAM)
-    batch = batch_vectors(columns, max(len(user_ids), 1), np.zeros(1, np.int64), np.array([as_of_us]), FULL_PROGRAM)
-    assert same(online[0], batch[0])
-    assert same(online[2], batch[0])
-    assert same(online[0], oracle_vector(events, as_of_us, FULL))
-    assert same(online[1], oracle_vector([], as_of_us, FULL))
+    found = vectors([packed, b"", packed], np.full(3, as_of_us), FULL_PROGRAM)
+    assert_same(found[0], batch([events], [(0, as_of_us, as_of_us)], FULL_PROGRAM)[0], FULL)
+    assert_same(found[0], vector(packed, as_of_us, FULL_PROGRAM), FULL)
+    assert_same(found[2], found[0], FULL)
+    assert_same(found[0], oracle_vector(events, as_of_us, FULL), FULL)
+    assert_same(found[1], oracle_vector([], as_of_us, FULL), FULL)
 
 
-@given(histories(), st.integers(1, 40 * 86_400_000_000))
-def test_a_silent_users_features_age(events: list[Event], silence_us: int) -> None:
-    as_of_us = live_as_of_us(events, 0)
-    packed = pack(timeline_from_events(events, FULL.kinds))
-    before, after = vector(packed, as_of_us, FULL_PROGRAM), vector(packed, as_of_us + silence_us, FULL_PROGRAM)
-    for feature, was, now in zip(FULL.features, before, after, strict=True):
-        if feature.aggregation is Aggregation.SECONDS_SINCE_LAST:
-            assert now > was or math.isnan(now)
-        elif feature.window is not None and feature.aggregation in {
-            Aggregation.COUNT,
-            Aggregation.ACTIVE_DAYS,
-            Aggregation.DISTINCT_SUBJECTS,
-        }:
-            assert now <= was
-        elif feature.window is None and feature.aggregation is Aggregation.COUNT:
-            assert now == was
+@given(histories(), silences_us, st.data())
+def test_silence_until_an_as_of_to_come_is_what_it_is_when_nothing_more_is_known(
+    events: list[Event], silence_us: int, data: st.DataObject
+) -> None:
+    """Online from all events, from only those known, in batch, and by the oracle. (The timeline has let nothing go.)"""
+    known_us = data.draw(as_ofs(events))
+    as_of_us = known_us + silence_us
+    known = [event for event in events if event.known_us <= known_us]
+    expected = oracle_vector(known, as_of_us, FULL)
+    assert_same(oracle_vector(events, as_of_us, FULL, known_us=known_us), expected, FULL)
+    assert_same(online(events, as_of_us, FULL_PROGRAM, known_us=known_us), expected, FULL)
+    assert_same(online(known, as_of_us, FULL_PROGRAM), expected, FULL)
+    assert_same(batch([events], [(0, as_of_us, known_us)], FULL_PROGRAM)[0], expected, FULL)
+    packed = [pack(timeline_from_events(each, FULL.kinds)) for each in (events, known)]
+    several = vectors(packed, np.full(2, as_of_us), FULL_PROGRAM, known_us=np.full(2, known_us))
+    assert_same(several[0], expected, FULL)
+    assert_same(several[1], expected, FULL)
 
 
-@given(histories(), instants())
-def test_a_flood_of_one_kind_changes_no_other_kinds_features(events: list[Event], at: object) -> None:
-    at_us = to_us(at)
-    flooded = [*events, *flood("hover", 500, start_us=at_us)]
+def test_what_is_known_after_as_of_is_refused() -> None:
+    columns, _ = columns_from_events(flood("login", 1, start_us=0), FULL.kinds)
+    one = np.zeros(1, np.int64)
+    for ask in (
+        lambda: vector(b"", 0, FULL_PROGRAM, known_us=1),
+        lambda: vectors([b""], one, FULL_PROGRAM, known_us=one + 1),
+        lambda: batch_vectors(columns, 1, one, one, FULL_PROGRAM, spine_known_us=one + 1),
+    ):
+        with pytest.raises(ValueError, match="known"):
+            ask()
+
+
+@given(histories(), st.sampled_from(("hover", "page_view", "click")), st.sampled_from((None, "pricing", "save")), st.data())
+def test_a_flood_of_one_kind_changes_no_other_kinds_features(
+    events: list[Event], kind: str, subject: str | None, data: st.DataObject
+) -> None:
+    at_us = data.draw(as_ofs(events))
+    flooded = [*events, *flood(kind, 500, start_us=at_us, subject=subject)]
     as_of_us = live_as_of_us(flooded, at_us)
-    quiet, loud = (vector(pack(timeline_from_events(each, FULL.kinds)), as_of_us, FULL_PROGRAM) for each in (events, flooded))
-    untouched = [i for i, feature in enumerate(FULL.features) if "hover" not in feature.kinds]
-    assert same(quiet[untouched], loud[untouched])
+    untouched = Catalogue(kinds=FULL.kinds, features=tuple(feature for feature in FULL.features if not looks_at(feature, kind)))
+    program = compile_program(untouched)
+    assert_same(online(flooded, as_of_us, program), online(events, as_of_us, program), untouched)
+    assert_same(online(flooded, as_of_us, FULL_PROGRAM), oracle_vector(flooded, as_of_us, FULL), FULL)
+
+
+def looks_at(feature: Feature, kind: str) -> bool:
+    return kind in {kind_of(selector) for selector in feature.selectors}
 
 
 @given(histories())
 def test_kinds_that_the_program_does_not_have_are_ignored(events: list[Event]) -> None:
     fewer = Catalogue(
         kinds=tuple(kind for kind in FULL.kinds if kind.name != "hover"),
-        features=tuple(feature for feature in FULL.features if "hover" not in feature.kinds),
+        features=tuple(feature for feature in FULL.features if not looks_at(feature, "hover")),
     )
     as_of_us = live_as_of_us(events, 0)
     packed = pack(timeline_from_events(events, FULL.kinds))
-    assert same(vector(packed, as_of_us, compile_program(fewer)), oracle_vector(events, as_of_us, fewer))
+    assert_same(vector(packed, as_of_us, compile_program(fewer)), oracle_vector(events, as_of_us, fewer), fewer)
 
 
 @given(histories(), st.data())
@@ -140,7 +193,7 @@ def test_a_damaged_timeline_is_reported_with_the_position_of_its_user(events: li
 
 def test_a_user_without_events_has_a_vector() -> None:
     found = vector(b"", to_us(from_us(0)), FULL_PROGRAM)
-    assert same(found, oracle_vector([], 0, FULL))
+    assert_same(found, oracle_vector([], 0, FULL), FULL)
 
 
 def test_a_catalogue_without_features_gives_empty_vectors() -> None:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from features.core.catalogue import Kind
 from features.core.event import Event, event_hash, text_hash, to_us
 from features.core.timeline import Timeline, TimelineFormatError, merge, pack, timeline_from_events, unpack
-from tests.laws.histories import flood, histories, kinds
-from tests.oracle import distinct
+from tests.laws.catalogues import UNKNOWN_KIND, kinds
+from tests.laws.histories import flood, histories
+from tests.oracle_facts import distinct
 
 
 @given(histories(), histories(), kinds())
@@ -49,7 +50,7 @@ def test_order_duplication_and_batching_change_no_byte(
 def test_the_timeline_holds_what_the_definition_says(events: list[Event], kinds: tuple[Kind, ...]) -> None:
     timeline = timeline_from_events(events, kinds)
     expected, let_go_us = set(), []
-    for kind in kinds:
+    for kind in (*kinds, Kind(name=UNKNOWN_KIND)):  # kept like any kind that is declared without a word
         ordered = sorted((fact.sent_us, fact.hash, fact.known_us) for fact in distinct(events) if fact.kind == kind.name)
         low, high = min(kind.keep_first, len(ordered)), max(len(ordered) - kind.keep, 0)
         expected.update((text_hash(kind.name), *fact) for fact in [*ordered[:low], *ordered[high:]])

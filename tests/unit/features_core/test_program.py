@@ -51,6 +51,12 @@ def test_kinds_are_divided_only_by_the_subjects_that_features_ask_for() -> None:
     assert [sorted(set(row) - {3}) for row in tables.member_set.tolist()] == [[0], [1], [1, 2], [0, 1]]
 
 
+def test_a_catalogue_may_be_empty() -> None:
+    tables = compile_program(Catalogue(kinds=(), features=())).tables
+    assert tables.parameters.places.shape == (0, 0)
+    assert tables.part.shape == (0, 1)
+
+
 def test_a_kind_of_which_no_feature_wants_anything_is_left_out() -> None:
     tables = compile_program(Catalogue(kinds=KINDS, features=(feature(Aggregation.COUNT, "click/a"),))).tables
     assert tables.wanted.tolist() == [False, True]
