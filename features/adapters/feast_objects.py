@@ -16,7 +16,7 @@ from feast.value_type import ValueType
 from features.adapters.behaviour import AS_OF, BEHAVIOUR_VIEW, behaviour_function, behaviour_source
 from features.adapters.feast_online_store import PACKED, PROFILE_VIEW, TIMELINE_VIEW, USER_ID
 from features.adapters.profile_history import write_parquet
-from features.core.catalogue import Catalogue
+from features.core.catalogue import Catalogue, Feature
 from features.core.product import AttributeType, Product
 from features.home import Home
 
@@ -117,13 +117,19 @@ def _behaviour_view(catalogue: Catalogue, timeline: FeatureView, as_of: RequestS
     return _DeclaredView(
         name=BEHAVIOUR_VIEW,
         sources=[timeline, as_of],
-        schema=[Field(name=feature.name, dtype=Float64, description=feature.description) for feature in catalogue.features],
+        schema=[_field(feature) for feature in catalogue.features],
         mode="python",
         udf=behaviour_function(catalogue),
         udf_string=behaviour_source(catalogue),
         description="Every named feature of a live timeline at as_of_us; null where a feature is not defined.",
-        tags={FEATURE_FINGERPRINT: catalogue.fingerprint},
+        # Feast forgets the description of an on-demand view's field when it reads its registry: its page shows these.
+        tags={FEATURE_FINGERPRINT: catalogue.fingerprint} | {feature.name: feature.description for feature in catalogue.features},
     )
+
+
+def _field(feature: Feature) -> Field:
+    tags = {"cause": feature.cause, "unit": feature.unit, "direction": feature.direction.value}
+    return Field(name=feature.name, dtype=Float64, description=feature.description, tags=tags)
 
 
 def _profile_view(product: Product, home: Home, user: Entity) -> FeatureView | None:
@@ -143,7 +149,7 @@ def _snapshots_view(product: Product, home: Home, user: Entity) -> FeatureView:
         Field(name=SNAPSHOT_AS_OF, dtype=UnixTimestamp, description="The as_of that this row was computed for."),
         Field(name=FEATURE_FINGERPRINT, dtype=String, description="Fingerprint of the catalogue that computed it."),
     ]
-    named = [Field(name=feature.name, dtype=Float64, description=feature.description) for feature in product.catalogue.features]
+    named = [_field(feature) for feature in product.catalogue.features]
     return FeatureView(
         name=SNAPSHOTS_VIEW,
         entities=[user],
