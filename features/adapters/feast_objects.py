@@ -121,9 +121,9 @@ def _behaviour_view(catalogue: Catalogue, timeline: FeatureView, as_of: RequestS
         mode="python",
         udf=behaviour_function(catalogue),
         udf_string=behaviour_source(catalogue),
-        description="Every named feature of a live timeline at as_of_us; null where a feature is not defined.",
-        # Feast forgets the description of an on-demand view's field when it reads its registry: its page shows these.
-        tags={FEATURE_FINGERPRINT: catalogue.fingerprint} | {feature.name: feature.description for feature in catalogue.features},
+        # Feast forgets what an on-demand view's fields mean when it reads its registry; the fields of the snapshots keep it.
+        description="Every named feature of a live timeline at as_of_us; null where a feature is not defined. What each means: see snapshots.",
+        tags={FEATURE_FINGERPRINT: catalogue.fingerprint},
     )
 
 
