@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from itertools import pairwise
@@ -27,6 +27,8 @@ _Array = TypeVar("_Array", bound=npt.NDArray[Any])
 
 _RANGES_AT_ONCE = 8
 """How many ranges of users a thread takes at a time: enough to make the call cheap, few enough that all threads end together."""
+_USERS_A_SHARE = 100
+"""Users of a call that are worth a thread: about a millisecond."""
 _SLICES = 8
 """Into how many parts the log is cut for reading by several threads."""
 
@@ -67,10 +69,10 @@ def vector(packed: bytes, as_of_us: int, program: Program, *, known_us: int | No
     return one
 
 
-def vectors(packed: Sequence[bytes], as_of_us: Int64s, program: Program, *, known_us: Int64s | None = None) -> Float64s:
+def vectors(packed: Sequence[bytes], as_of_us: Int64s, program: Program, *, known_us: Int64s | None = None, threads: int = 0) -> Float64s:
     """Features of many users, each at its own as_of: float64 ``(n_users, n_features)``; row i is ``vector(packed[i], as_of_us[i])``.
 
-    ``known_us``, one instant for each, is as in `vector`.
+    ``known_us``, one instant for each, is as in `vector`, and ``threads`` as in `batch_vectors`.
 
     Raises
     ------
@@ -87,10 +89,32 @@ def vectors(packed: Sequence[bytes], as_of_us: Int64s, program: Program, *, know
     np.cumsum([len(one) for one in packed], out=ends[1:])
     for position, one in enumerate(packed):
         _check_one(one, position)
-    bad = pass_over_bytes(np.frombuffer(b"".join(packed), np.uint8), ends, instants, program.tables, numbers)
-    if bad >= 0:
+    buffer = np.frombuffer(b"".join(packed), np.uint8)
+
+    def work(low: int, high: int) -> int:
+        of_users = (instants[0][low:high], instants[1][low:high])
+        return pass_over_bytes(buffer, ends[low : high + 1], of_users, program.tables, numbers[low:high])
+
+    bad = _shared_out(work, len(packed), threads)
+    if bad is not None:
         raise TimelineFormatError(f"user {bad} of {len(packed)}: {malformed(len(packed[bad]))}")
     return numbers
+
+
+def _shared_out(work: Callable[[int, int], int], n_users: int, threads: int) -> int | None:
+    """Do the work for the users from one position to before another, many users in several threads.
+
+    Returns the position of the first user of whom the work said, by their position within it, that they cannot be done.
+    """
+    n_shares = min(threads or int(numba.config.NUMBA_NUM_THREADS), n_users // _USERS_A_SHARE)
+    if n_shares <= 1:
+        bad = work(0, n_users)
+        return bad if bad >= 0 else None
+    edges = np.linspace(0, n_users, n_shares + 1).astype(np.int64).tolist()
+    with ThreadPoolExecutor(n_shares - 1) as pool:
+        rest = [pool.submit(work, low, high) for low, high in pairwise(edges[1:])]
+        found = [work(edges[0], edges[1]), *(share.result() for share in rest)]
+    return next((low + bad for low, bad in zip(edges, found, strict=False) if bad >= 0), None)
 
 
 def _check_one(packed: bytes, position: int) -> None:
@@ -153,7 +177,7 @@ def _instants(as_of_us: Int64s, known_us: Int64s | None) -> Instants:
             f"row {row}: got known_us {known_us[row]} after as_of_us {as_of_us[row]}, expected known_us <= as_of_us; "
             "what is known only after as_of cannot count at as_of"
         )
-    return _frozen(as_of_us), _frozen(known_us)
+    return _frozen(as_of_us), _frozen(np.asarray(known_us, dtype=np.int64))
 
 
 def _partition(columns: EventColumns, n_users: int, n_kinds: int, pool: ThreadPoolExecutor) -> Ranges:

@@ -50,7 +50,9 @@ def parameters(features: Sequence[Feature], parts: Parts, slots_of_two: Sequence
     return Parameters(
         numbers=numbers,
         rate=np.array([_rate(feature) for feature in features], dtype=np.float64),
-        places=np.array([[of.get(part, 0) for part in range(len(parts.kind))] for of in chosen], dtype=np.int64).reshape(len(lists), len(parts.kind)),
+        places=np.array([[of.get(part, 0) for part in range(len(parts.kind))] for of in chosen], dtype=np.int64).reshape(
+            len(lists), len(parts.kind)
+        ),
         zone_start=np.cumsum([0, *(len(zone.starts_us) for zone in zones)]).astype(np.int64),
         starts_us=np.array([start for zone in zones for start in zone.starts_us], dtype=np.int64),
         offsets_us=np.array([offset * 1_000_000 for zone in zones for offset in zone.offsets_s], dtype=np.int64),

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+import xxhash
 
 from features.core.catalogue import Aggregation, Catalogue, Feature, Kind
 from features.core.columns import EventColumns, columns_from_events
@@ -141,6 +142,25 @@ def test_the_number_of_threads_changes_nothing() -> None:
     as_of_us = np.full(1000, to_us(NOON + 15 * DAY))
     one, three = (batch_vectors(columns, 1000, users, as_of_us, full_program(), threads=threads) for threads in (1, 3))
     assert np.array_equal(one, three, equal_nan=True)
+
+
+def test_many_timelines_are_shared_out_and_come_back_in_order() -> None:
+    using, as_of_us = full_program(), to_us(NOON + 40 * DAY)
+    packed = [pack(timeline_from_events([event(NOON + i * DAY, name=str(n)) for i in range(n % 30)], KINDS)) for n in range(350)]
+    alone = np.stack([vector(one, as_of_us + user, using) for user, one in enumerate(packed)])
+    for threads in (1, 2, 3, 50):
+        found = vectors(packed, as_of_us + np.arange(350), using, threads=threads)
+        assert np.array_equal(found, alone, equal_nan=True)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_first_user_whose_bytes_do_not_fit_together_is_named(threads: int) -> None:
+    packed = [pack(timeline_from_events([event(NOON)], KINDS))] * 350
+    forged = bytearray(packed[0][:-8])
+    forged[8] = 0xFF  # more kinds let go than there can be
+    packed[340] = packed[260] = bytes(forged) + xxhash.xxh3_64_intdigest(bytes(forged)).to_bytes(8, "little")
+    with pytest.raises(TimelineFormatError, match="user 260 of 350"):
+        vectors(packed, np.full(350, to_us(NOON)), full_program(), threads=threads)
 
 
 def test_rows_may_come_in_any_order_and_repeat() -> None:
