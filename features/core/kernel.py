@@ -177,7 +177,7 @@ def _instants(as_of_us: Int64s, known_us: Int64s | None) -> Instants:
             f"row {row}: got known_us {known_us[row]} after as_of_us {as_of_us[row]}, expected known_us <= as_of_us; "
             "what is known only after as_of cannot count at as_of"
         )
-    return _frozen(as_of_us), _frozen(known_us)
+    return _frozen(as_of_us), _frozen(np.asarray(known_us, dtype=np.int64))
 
 
 def _partition(columns: EventColumns, n_users: int, n_kinds: int, pool: ThreadPoolExecutor) -> Ranges:

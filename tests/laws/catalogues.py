@@ -60,7 +60,7 @@ _APART = (
     ("work", "overlapping_pages"),
     ("overlapping_pages", "click"),
 )
-_SETS = {**GROUPS, **FUNNELS, "overlapping_pages": ("page_view", "page_view/pricing")}
+_SETS = {**GROUPS, **FUNNELS, "page_view/docs/start": ("page_view/docs/start",), "overlapping_pages": ("page_view", "page_view/pricing")}
 
 _Fields = dict[str, object]
 

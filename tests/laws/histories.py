@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 
 from hypothesis import strategies as st
 
@@ -20,7 +21,8 @@ STARTS = (
     datetime(2026, 3, 25, tzinfo=UTC),
     datetime(2026, 10, 24, tzinfo=UTC),
 )
-SPAN_HALF_HOURS = 12 * 48
+SPAN = 12 * 48  # half hours
+GAPS = (US, timedelta(minutes=2), HALF_HOUR, HALF_HOUR, HALF_HOUR + US, timedelta(hours=1), DAY)
 CHANGES = {
     start: [
         from_us(us) for name in filter(None, ZONES) for us in zone_table(name).starts_us if timedelta(0) < from_us(us) - start < 12 * DAY
@@ -28,7 +30,8 @@ CHANGES = {
     for start in STARTS
 }
 DELAYS = (timedelta(0), US, timedelta(seconds=2), HALF_HOUR, DAY, timedelta(days=3), -US, -FUTURE_TOLERANCE)
-BESIDE = (timedelta(0), timedelta(0), US, -US)
+# Two minutes before an event of the grid lies after it, if its sender's clock ran ahead by more.
+BESIDE = (timedelta(0), timedelta(0), timedelta(0), US, -US, -timedelta(minutes=2))
 VALUES = (None, 0, 1, -7, 1_000, 2**53 + 1, 2**62, -(2**63), 2**63 - 1)
 SUBJECTS = {
     "click": (None, "save", "cancel"),
@@ -37,20 +40,25 @@ SUBJECTS = {
 
 
 def moments(start: datetime) -> st.SearchStrategy[datetime]:
-    """Mostly on a grid of half hours, which is also that of the windows, or where a clock changes; or a microsecond beside."""
-    hours = st.one_of(st.integers(0, 12), st.integers(0, SPAN_HALF_HOURS)).map(lambda halves: start + halves * HALF_HOUR)
-    changes = CHANGES[start]
-    on = st.one_of(hours, hours, hours, st.sampled_from(changes)) if changes else hours
-    return st.builds(lambda at, beside: at + beside, on, st.sampled_from(BESIDE))
+    """Mostly on a grid of half hours, which is also that of the windows, or where a clock changes; or just beside."""
+    on = [start, *CHANGES[start]]
+    grid = st.builds(lambda at, number: at + number * HALF_HOUR, st.sampled_from([start, *on]), st.integers(0, SPAN))
+    return st.builds(lambda at, beside: at + beside, st.one_of(grid, grid, st.sampled_from(on)), st.sampled_from(BESIDE))
 
 
 def instants() -> st.SearchStrategy[datetime]:
     return st.sampled_from(STARTS).flatmap(moments)
 
 
+def walks() -> st.SearchStrategy[st.SearchStrategy[datetime]]:
+    """A few instants, one after another, just where a run of events breaks or does not."""
+    gaps = st.lists(st.sampled_from(GAPS), min_size=8, max_size=8)
+    return st.builds(lambda start, steps: st.sampled_from(list(accumulate(steps, initial=start))), st.sampled_from(STARTS), gaps)
+
+
 @st.composite
-def one_event(draw: st.DrawFn, start: datetime) -> Event:
-    occurred_at = draw(moments(start))
+def one_event(draw: st.DrawFn, at: st.SearchStrategy[datetime]) -> Event:
+    occurred_at = draw(at)
     kind = draw(st.sampled_from((*KINDS, *KINDS, UNKNOWN_KIND)))
     return Event(
         event_id=draw(st.sampled_from("abc")),
@@ -67,8 +75,8 @@ def one_event(draw: st.DrawFn, start: datetime) -> Event:
 @st.composite
 def histories(draw: st.DrawFn, max_size: int = 30) -> list[Event]:
     """One user's events with late, early, reordered and repeated ones: of a few hours, of days, or with half a century between."""
-    starts = draw(st.one_of(st.sampled_from(STARTS).map(lambda one: (one,)), st.just(STARTS)))
-    events = draw(st.lists(st.sampled_from(starts).flatmap(one_event), max_size=max_size))
+    at = draw(st.one_of(walks(), st.sampled_from(STARTS).map(moments), st.just(instants())))
+    events = draw(st.lists(one_event(at), min_size=draw(st.sampled_from((0, max_size // 2))), max_size=max_size))
     for position in draw(st.lists(st.integers(0, max(len(events) - 1, 0)), max_size=5 if events else 0)):
         events.append(received(events[position], events[position].occurred_at + draw(st.sampled_from(DELAYS))))
     return draw(st.permutations(events))

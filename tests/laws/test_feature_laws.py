@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -30,11 +32,17 @@ SMALL_PROGRAM = compile_program(SMALL)
 silences_us = st.integers(0, 40 * 86_400_000_000)
 
 
-def assert_same(found: object, expected: object, catalogue: Catalogue) -> None:
+Flood = Callable[[int], list[Event]]
+
+
+def same(left: float, right: float) -> bool:
+    return left == right or (math.isnan(left) and math.isnan(right))
+
+
+def assert_same(found: Sequence[float], expected: Sequence[float], catalogue: Catalogue) -> None:
     """Equal to the last bit; what differs is named."""
-    pairs = zip(catalogue.feature_names, np.asarray(found, np.float64).tolist(), np.asarray(expected, np.float64).tolist(), strict=True)
-    different = {name: (was, should) for name, was, should in pairs if not (was == should or (was != was and should != should))}  # noqa: PLR0124
-    assert different == {}
+    triples = zip(catalogue.feature_names, found, expected, strict=True)
+    assert {name: (left, right) for name, left, right in triples if not same(left, right)} == {}
 
 
 def live_as_of_us(events: list[Event], at_us: int) -> int:
@@ -143,17 +151,33 @@ def test_what_is_known_after_as_of_is_refused() -> None:
             ask()
 
 
-@given(histories(), st.sampled_from(("hover", "page_view", "click")), st.sampled_from((None, "pricing", "save")), st.data())
-def test_a_flood_of_one_kind_changes_no_other_kinds_features(
-    events: list[Event], kind: str, subject: str | None, data: st.DataObject
+floods = st.builds(
+    lambda kind, subject, n: lambda start_us: flood(kind, n, start_us=start_us, subject=subject),
+    st.sampled_from(("hover", "page_view", "click")),
+    st.sampled_from((None, "pricing", "save")),
+    st.sampled_from((3, 65, 500)),
+)
+
+
+@given(histories(), floods, st.data())
+def test_a_flood_of_one_kind_changes_no_other_kinds_features(events: list[Event], floods_from: Flood, data: st.DataObject) -> None:
+    at_us = data.draw(as_ofs(events))
+    flooded = [*events, *floods_from(at_us)]
+    as_of_us, kind = live_as_of_us(flooded, at_us), flooded[-1].kind
+    for feature, quiet, loud in zip(FULL.features, *(online(each, as_of_us, FULL_PROGRAM) for each in (events, flooded)), strict=True):
+        assert looks_at(feature, kind) or same(quiet, loud), feature.name
+
+
+@given(histories(), floods, catalogues(), st.data())
+def test_past_a_flood_too_online_and_batch_equal_the_oracle(
+    events: list[Event], floods_from: Flood, catalogue: Catalogue, data: st.DataObject
 ) -> None:
     at_us = data.draw(as_ofs(events))
-    flooded = [*events, *flood(kind, 500, start_us=at_us, subject=subject)]
-    as_of_us = live_as_of_us(flooded, at_us)
-    untouched = Catalogue(kinds=FULL.kinds, features=tuple(feature for feature in FULL.features if not looks_at(feature, kind)))
-    program = compile_program(untouched)
-    assert_same(online(flooded, as_of_us, program), online(events, as_of_us, program), untouched)
-    assert_same(online(flooded, as_of_us, FULL_PROGRAM), oracle_vector(flooded, as_of_us, FULL), FULL)
+    flooded = [*events, *floods_from(at_us)]
+    as_of_us, program = live_as_of_us(flooded, at_us), compile_program(catalogue)
+    assert_same(online(flooded, as_of_us, program), oracle_vector(flooded, as_of_us, catalogue), catalogue)
+    amid_us = at_us + 100_000_000
+    assert_same(batch([flooded], [(0, amid_us, amid_us)], program)[0], oracle_vector(flooded, amid_us, catalogue), catalogue)
 
 
 def looks_at(feature: Feature, kind: str) -> bool:
