@@ -1,8 +1,13 @@
-"""One column of integers as bytes, compiled: differences from the least value, in as few bytes as the widest needs.
+"""One column of integers as bytes, compiled: differences from the least value, in as few bytes as most of them need.
 
-``u8`` width in bytes of a value (low half) and scale (high half), ``u8`` width of the least value, the least value, then
-every value as ``(value - least) / scale``, little-endian. A width of 8 has least 0 and scale 1; a constant column has width
-0. The scales are the units of time in microseconds, which is what makes instants short.
+``u8`` width in bytes of a value (low half) and scale (high half); ``u8`` width of the least value (low half) and further width of
+the exceptions (high half); the least value; if there are exceptions, ``u16`` their number; every value as ``(value - least) /
+scale``, little-endian, of the exceptions only the low bytes; then each exception: ``u8`` its distance from the one before (of the
+first: from the beginning) and its high bytes.
+
+The column is as short as it can be: of equally short ways the one with the fewest exceptions counts. A width of 8 has least 0,
+scale 1 and no exceptions; a constant column has width 0. The scales are the units of time in microseconds, which is what makes
+instants short; exceptions are what keeps one late event from widening all the others.
 """
 
 from __future__ import annotations
@@ -16,7 +21,9 @@ from features.core.compiled import borrowing, shared
 Bytes = npt.NDArray[np.uint8]
 
 WIDEST = 8
-MAX_COLUMN_OVERHEAD = 10
+MAX_COLUMN_OVERHEAD = 12
+MOST_EXCEPTIONS = 0xFFFF
+MOST_APART = 255
 _SCALES = np.array([1, 1_000, 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000], np.int64)
 _MASKS = np.array([0, *((1 << 8 * width) - 1 for width in range(1, WIDEST)), -1], np.int64)
 
@@ -36,21 +43,46 @@ def read_column(buffer: Bytes, at: int, stop: int, values: Int64s) -> int:
     """Fill ``values``; the position after the column, or -1 if it cannot be one (also if ``at`` already was -1)."""
     if at < 0 or at + 2 > stop:
         return -1
-    width: int = buffer[at] & 15
-    scale: int = buffer[at] >> 4
-    least_width: int = buffer[at + 1]
-    body = at + 2 + least_width
+    width, scale = buffer[at] & 15, buffer[at] >> 4
+    least_width, more = buffer[at + 1] & 15, buffer[at + 1] >> 4
+    body: int = at + 2 + least_width
+    if width + more > WIDEST or least_width > WIDEST or scale >= len(_SCALES) or body > stop:
+        return -1
+    n_exceptions = 0
+    if more > 0:
+        n_exceptions = load(buffer, body) & MOST_EXCEPTIONS
+        body += 2
     end = body + len(values) * width
-    if width > WIDEST or least_width > WIDEST or scale >= len(_SCALES) or end > stop:
+    if end + n_exceptions * (1 + more) > stop:
         return -1
     least = _sign_extended(load(buffer, at + 2), least_width)
+    _read_body(buffer, body, (width, least, _SCALES[scale]), values)
+    return _read_exceptions(buffer, end, (n_exceptions, more), _SCALES[scale] << 8 * width, values)
+
+
+@borrowing
+def _read_body(buffer: Bytes, at: int, frame: tuple[int, int, int], values: Int64s) -> None:
+    width, least, factor = frame
     if width == 0:
         values[:] = least
-        return end
-    mask, factor = _MASKS[width], _SCALES[scale]
+        return
+    mask = _MASKS[width]
     for i in range(len(values)):
-        values[i] = least + (load(buffer, body + i * width) & mask) * factor
-    return end
+        values[i] = least + (load(buffer, at + i * width) & mask) * factor
+
+
+@borrowing
+def _read_exceptions(buffer: Bytes, at: int, shape: tuple[int, int], factor: int, values: Int64s) -> int:
+    """Add the high bytes to those that have some; the position after the column, or -1 if one lies outside."""
+    n_exceptions, more = shape
+    place = 0
+    for _ in range(n_exceptions):
+        place += buffer[at]
+        if place >= len(values):
+            return -1
+        values[place] += (load(buffer, at + 1) & _MASKS[more]) * factor
+        at += 1 + more
+    return at
 
 
 @borrowing
@@ -62,20 +94,67 @@ def _sign_extended(loaded: int, width: int) -> int:
 @shared
 def write_column(out: Bytes, at: int, values: Int64s) -> int:
     """Write the column at ``at``; the position after it."""
-    least, width, scale = _frame(values)
+    least, full_width, scale = _frame(values)
+    width, n_exceptions = _narrowed(values, least, full_width, _SCALES[scale])
+    more = full_width - width
     least_width = 0 if width == WIDEST else _signed_width(least)
     out[at] = width | scale << 4
-    out[at + 1] = least_width
+    out[at + 1] = least_width | more << 4
     _store(out, at + 2, least, least_width)
-    body = at + 2 + least_width
+    at += 2 + least_width
+    if more > 0:
+        _store(out, at, n_exceptions, 2)
+        at += 2
     for i in range(len(values)):
-        _store(out, body + i * width, (values[i] - least) // _SCALES[scale] if width < WIDEST else values[i], width)
-    return body + len(values) * width
+        _store(out, at + i * width, (values[i] - least) // _SCALES[scale] if width < WIDEST else values[i], width)
+    at += len(values) * width
+    return _write_exceptions(out, at, values, (least, _SCALES[scale], width, more)) if more > 0 else at
+
+
+@borrowing
+def _write_exceptions(out: Bytes, at: int, values: Int64s, frame: tuple[int, int, int, int]) -> int:
+    least, factor, width, more = frame
+    before = 0
+    for i in range(len(values)):
+        high = (values[i] - least) // factor >> 8 * width
+        if high > 0:
+            out[at] = i - before
+            _store(out, at + 1, high, more)
+            before = i
+            at += 1 + more
+    return at
+
+
+@borrowing
+def _narrowed(values: Int64s, least: int, full_width: int, factor: int) -> tuple[int, int]:
+    """Width that makes the column shortest, and how many values are then exceptions."""
+    if full_width == WIDEST:
+        return full_width, 0
+    best, best_width, best_exceptions = len(values) * full_width, full_width, 0
+    for less in range(1, full_width + 1):
+        width = full_width - less
+        n_exceptions = _count_exceptions(values, least + _MASKS[width] * factor)
+        size = len(values) * width + 2 + n_exceptions * (1 + less)
+        if 0 <= n_exceptions <= MOST_EXCEPTIONS and size < best:
+            best, best_width, best_exceptions = size, width, n_exceptions
+    return best_width, best_exceptions
+
+
+@borrowing
+def _count_exceptions(values: Int64s, most: int) -> int:
+    """How many values are greater than ``most``; -1 if two of them lie too far from one another."""
+    n, before = 0, 0
+    for i in range(len(values)):
+        if values[i] > most:
+            if i - before > MOST_APART:
+                return -1
+            n, before = n + 1, i
+    return n
 
 
 @borrowing
 def _frame(values: Int64s) -> tuple[int, int, int]:
-    """Least value, width in bytes and scale that code the column shortest."""
+    """Least value, width in bytes of the greatest difference, and scale."""
     if len(values) == 0:
         return 0, 0, 0
     least, most = values[0], values[0]

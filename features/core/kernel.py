@@ -121,7 +121,7 @@ def _check_one(packed: bytes, position: int) -> None:
     try:
         checked(packed)
     except TimelineFormatError as error:
-        raise TimelineFormatError(f"user {position}: {error}") from error
+        raise type(error)(f"user {position}: {error}") from error
 
 
 def batch_vectors(  # noqa: PLR0913 - a log, a spine and how to go about it

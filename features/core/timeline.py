@@ -19,9 +19,18 @@ from features.core.event import Event, text_hash
 from features.core.layout import KNOWN, LET_GO_OCCURRED, N_LET_GO, N_PROPERTIES
 from features.core.order import group
 from features.core.retention import retain
-from features.core.timeline_format import TimelineFormatError, decode, encode
+from features.core.timeline_format import NewerTimelineFormatError, TimelineFormatError, decode, encode
 
-__all__ = ["Timeline", "TimelineFormatError", "merge", "pack", "timeline_from_events", "timelines_from_columns", "unpack"]
+__all__ = [
+    "NewerTimelineFormatError",
+    "Timeline",
+    "TimelineFormatError",
+    "merge",
+    "pack",
+    "timeline_from_events",
+    "timelines_from_columns",
+    "unpack",
+]
 
 _OTHER_KINDS = Kind(name="")
 
@@ -123,17 +132,19 @@ def merge(left: Timeline, right: Timeline, kinds: Sequence[Kind]) -> Timeline:
 
 
 def pack(timeline: Timeline) -> bytes:
-    """The timeline as bytes, at most about 32 per event; ``b""`` when it never held an event."""
+    """The timeline as bytes of the newest format, at most about 32 per event; ``b""`` when it never held an event."""
     return encode(timeline.events, timeline.let_go)
 
 
 def unpack(packed: bytes) -> Timeline:
-    """The timeline that was packed.
+    """The timeline that was packed, by this release or an older one.
 
     Raises
     ------
+    NewerTimelineFormatError
+        If the bytes are whole and written by a newer release.
     TimelineFormatError
-        If the bytes are truncated, corrupted, or written by a newer release.
+        If the bytes are truncated, corrupted, or something else.
 
     Examples
     --------

@@ -1,23 +1,24 @@
 """The bytes of a timeline: fixed layout, columns coded as differences from their least value, checksum at the end.
 
-All integers little-endian::
+Readers read every version below, writers write the newest. All integers little-endian, columns as in
+`features.core.column_coding`. Every version begins with magic and version and ends with the checksum, so that a version yet to
+come is told from a corrupted byte. Version 2::
 
     magic "SHT", version u8
-    n_kinds u32, n_let_go u32, n_events u32, n_subjects u32, n_sessions u32
+    one column of five numbers: n_kinds, n_let_go, n_events, n_subjects, n_sessions
     columns of the kinds:   name hash, number of events      (ascending by hash)
-    columns of the let-go:  index of the kind, occurred_us, event_hash    (one each for the kinds that ever let one go)
+    columns of the let-go:  index of the kind, occurred_us, event_hash    (one each for the kinds that ever let one go; if any did)
     columns of the events:  occurred_us, event_hash, known_us - (occurred_us - skew_us), skew_us, value, subject, session
     columns of the texts:   subject hashes, session hashes    (ascending; an event's 0 is none, its i is the i-th of them)
     checksum u64: xxh3 of all bytes before it
 
-One column: ``u8`` width in bytes of a value (low half) and scale (high half), ``u8`` width of the least value, the least
-value, then every value as ``(value - least) / scale``. A width of 8 has least 0 and scale 1; a constant column has width 0.
-Events are in order (kind hash, occurred_us, event_hash). Equal timelines have equal bytes; no event is no bytes.
+Version 1 differs in three things: the five numbers are u32 each, no column has exceptions, and the columns of the let-go are
+there also when they are empty. It takes a sixth more for 200 events, a twelfth more for 10.
+
+Events are in order (kind hash, occurred_us, event_hash). Equal timelines have equal bytes in one version; no event is no bytes.
 """
 
 from __future__ import annotations
-
-import struct
 
 import numpy as np
 import numpy.typing as npt
@@ -42,11 +43,15 @@ from features.core.layout import (
     VALUE,
 )
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+OLDEST_VERSION = 1
 MAGIC = b"SHT"
-HEADER = struct.Struct("<3sBIIIII")
-HEADER_BYTES = HEADER.size
+HEADER_BYTES = 24
+"""Of version 1; no timeline of any version is shorter than this and a checksum."""
 CHECKSUM_BYTES = 8
+_VERSION_AT = 3
+_SIZES_AT = 4
+_BEGINNING = MAGIC + bytes([FORMAT_VERSION])
 
 Bytes = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.int64]
@@ -59,32 +64,40 @@ class TimelineFormatError(ValueError):
     """These bytes are no timeline that this release can read."""
 
 
+class NewerTimelineFormatError(TimelineFormatError):
+    """These bytes are a timeline that a newer release wrote: nothing is wrong with them, and that release reads them."""
+
+
 def checked(packed: bytes) -> bytes:
     """The same bytes, once magic, version and checksum are right; the rest is checked where it is read.
 
     Raises
     ------
+    NewerTimelineFormatError
+        If the bytes are whole and written by a newer release.
     TimelineFormatError
-        If the bytes are truncated, corrupted, or written by a newer release.
+        If the bytes are truncated, corrupted, or something else.
     """
     if not packed:
         return packed
     size = len(packed)
-    if size < HEADER_BYTES + CHECKSUM_BYTES or packed[:3] != MAGIC:
+    if size < HEADER_BYTES + CHECKSUM_BYTES or packed[:_VERSION_AT] != MAGIC:
         raise TimelineFormatError(
             f"timeline: got {size} bytes beginning {packed[:4].hex()}, expected at least {HEADER_BYTES + CHECKSUM_BYTES} bytes beginning "
             f"{MAGIC.hex()}; it was truncated or is something else: run `stillhere rebuild USER_ID`"
-        )
-    if packed[3] != FORMAT_VERSION:
-        raise TimelineFormatError(
-            f"timeline: got format version {packed[3]}, expected {FORMAT_VERSION}; it was written by another release: "
-            "upgrade every reader before the writers"
         )
     if xxhash.xxh3_64_intdigest(memoryview(packed)[:-CHECKSUM_BYTES]) != int.from_bytes(packed[-CHECKSUM_BYTES:], "little"):
         raise TimelineFormatError(
             f"timeline: the checksum of {size} bytes does not match; they were truncated or corrupted: "
             "run `stillhere rebuild USER_ID`, which makes it again from the raw log"
         )
+    if packed[_VERSION_AT] > FORMAT_VERSION:
+        raise NewerTimelineFormatError(
+            f"timeline: got format version {packed[_VERSION_AT]}, expected {OLDEST_VERSION} to {FORMAT_VERSION}; "
+            "it was written by a newer version of Stillhere: upgrade this process"
+        )
+    if packed[_VERSION_AT] < OLDEST_VERSION:
+        raise malformed(size)
     return packed
 
 
@@ -94,8 +107,7 @@ def encode(events: Matrix, let_go: Matrix) -> bytes:
         return b""
     kinds = np.union1d(events[KIND], let_go[LET_GO_KIND])
     subjects, sessions = _texts(events[SUBJECT]), _texts(events[SESSION])
-    header = HEADER.pack(MAGIC, FORMAT_VERSION, len(kinds), let_go.shape[1], events.shape[1], len(subjects), len(sessions))
-    content = header + _written(events, let_go, (kinds, subjects, sessions)).tobytes()
+    content = _BEGINNING + _written(events, let_go, (kinds, subjects, sessions)).tobytes()
     return content + xxhash.xxh3_64_intdigest(content).to_bytes(CHECKSUM_BYTES, "little")
 
 
@@ -126,12 +138,23 @@ def malformed(size: int) -> TimelineFormatError:
 @borrowing
 def read_sizes(buffer: Bytes, low: int, high: int, sizes: Int64s) -> bool:
     """Fill ``sizes`` with n_kinds, n_let_go, n_events, n_subjects, n_sessions; False if there cannot be as many."""
-    for i in range(N_SIZES):
-        sizes[i] = load(buffer, low + 4 + 4 * i) & _FOUR_BYTES
-        if sizes[i] > high - low:
+    if _read_sizes(buffer, low, high - CHECKSUM_BYTES, sizes) < 0:
+        return False
+    for size in sizes:
+        if size < 0 or size > high - low:
             return False
     right: bool = sizes[3] <= sizes[2] and sizes[4] <= sizes[2]
     return right
+
+
+@borrowing
+def _read_sizes(buffer: Bytes, low: int, stop: int, sizes: Int64s) -> int:
+    """The position after them, -1 if they do not fit."""
+    if buffer[low + _VERSION_AT] > 1:
+        return read_column(buffer, low + _SIZES_AT, stop, sizes)
+    for i in range(N_SIZES):
+        sizes[i] = load(buffer, low + _SIZES_AT + 4 * i) & _FOUR_BYTES
+    return low + HEADER_BYTES
 
 
 @borrowing
@@ -143,10 +166,10 @@ def read_events(buffer: Bytes, bounds: tuple[int, int], sizes: Int64s, tables: t
     low, high = bounds
     stop = high - CHECKSUM_BYTES
     kinds, let_go = tables
-    at = low + HEADER_BYTES
+    at = _read_sizes(buffer, low, stop, sizes)
     for row in range(2):
         at = read_column(buffer, at, stop, kinds[row, : sizes[0]])
-    for row in range(N_LET_GO):
+    for row in range(N_LET_GO if sizes[1] > 0 or buffer[low + _VERSION_AT] == 1 else 0):
         at = read_column(buffer, at, stop, let_go[row, : sizes[1]])
     for place in (OCCURRED, HASH, KNOWN, SKEW, VALUE, SUBJECT, SESSION):
         at = read_column(buffer, at, stop, records[: sizes[2], place])
@@ -216,12 +239,14 @@ def _decoded(records: Matrix, kind_hashes: Int64s, texts: Matrix) -> Matrix:
 def _written(events: Matrix, let_go: Matrix, tables: tuple[Int64s, Int64s, Int64s]) -> Bytes:
     kinds, subjects, sessions = tables
     n, m, k = events.shape[1], let_go.shape[1], len(kinds)
-    out = np.empty((k * 2 + m * 3 + n * 7 + len(subjects) + len(sessions)) * 8 + 14 * MAX_COLUMN_OVERHEAD, np.uint8)
-    at = write_column(out, 0, kinds)
+    out = np.empty((k * 2 + m * 3 + n * 7 + len(subjects) + len(sessions)) * 8 + 15 * MAX_COLUMN_OVERHEAD + 8 * N_SIZES, np.uint8)
+    at = write_column(out, 0, np.array((k, m, n, len(subjects), len(sessions)), dtype=np.int64))
+    at = write_column(out, at, kinds)
     at = write_column(out, at, _counts(kinds, events))
-    at = write_column(out, at, np.searchsorted(kinds, let_go[LET_GO_KIND]))
-    at = write_column(out, at, let_go[LET_GO_OCCURRED])
-    at = write_column(out, at, let_go[LET_GO_HASH])
+    if m > 0:
+        at = write_column(out, at, np.searchsorted(kinds, let_go[LET_GO_KIND]))
+        at = write_column(out, at, let_go[LET_GO_OCCURRED])
+        at = write_column(out, at, let_go[LET_GO_HASH])
     at = write_column(out, at, events[OCCURRED])
     at = write_column(out, at, events[HASH])
     at = write_column(out, at, events[KNOWN] - (events[OCCURRED] - events[SKEW]))

@@ -29,26 +29,25 @@ def history(n: int = 6) -> list[Event]:
     ]
 
 
-VERSION_1 = bytes.fromhex(
-    "5348540102000000010000000500000001000000010000000800f9e175badce0d6fc7cc7326e54ef33460101020100000101000700a56940f54b060008"
-    "9ded8d36e38ebf3231070010af35f54b060002040105080088cbc8c210f8bba76dc5aa628cfb5abcb6369641f35c0c9ae7a2168e2540847512f51d0d3a"
-    "8aa444000380841e000002000000000090010000f40101000001000000010001010001000008b0748a2ebe89f85d0008d13049453f5e279a4aaec4a8c0"
-    "b9f3c0"
+VERSION_2 = bytes.fromhex(
+    "5348540201010101000400000800f9e175badce0d6fc7cc7326e54ef33460101020100000101000700a56940f54b0600089ded8d36e38ebf3231070010"
+    "af35f54b060002040105080088cbc8c210f8bba76dc5aa628cfb5abcb6369641f35c0c9ae7a2168e2540847512f51d0d3a8aa444000380841e00000020"
+    "020002900102f401001001000101010001010001000008b0748a2ebe89f85d0008d13049453f5e279a3e47ed6c4cda559b"
 )
-"""What the first release wrote for `history` with `KINDS`."""
+"""What version 2 is for `history` with `KINDS`."""
 
 
-def test_the_bytes_of_version_1_stay_readable_and_are_still_written() -> None:
+def test_the_bytes_of_version_2_stay_as_they_are() -> None:
     timeline = timeline_from_events(history(), KINDS)
-    assert pack(timeline) == VERSION_1
-    assert (unpack(VERSION_1).events == timeline.events).all()
+    assert pack(timeline) == VERSION_2
+    assert (unpack(VERSION_2).events == timeline.events).all()
 
 
 def test_events_of_undeclared_kinds_are_kept_with_the_defaults() -> None:
     timeline = timeline_from_events(history(), KINDS)
     assert (timeline.events[0] == text_hash("click")).sum() == 3
     again = merge(timeline, Timeline(), (*KINDS, Kind(name="click")))
-    assert pack(again) == VERSION_1
+    assert pack(again) == VERSION_2
 
 
 def test_coverage_starts_after_the_newest_event_let_go() -> None:
@@ -64,7 +63,7 @@ def test_the_bulk_way_in_gives_the_same_timelines() -> None:
     columns, user_ids = columns_from_events([*history(), *other, *history()], kinds)
     assert user_ids == ["ada", "bob"]
     bulk = timelines_from_columns(columns, 3, kinds)
-    assert [pack(timeline) for timeline in bulk] == [VERSION_1, pack(timeline_from_events(other, kinds)), b""]
+    assert [pack(timeline) for timeline in bulk] == [VERSION_2, pack(timeline_from_events(other, kinds)), b""]
 
 
 def test_the_bulk_way_in_refuses_unknown_codes() -> None:
@@ -73,21 +72,16 @@ def test_the_bulk_way_in_refuses_unknown_codes() -> None:
         timelines_from_columns(columns, 1, KINDS)
 
 
-def test_a_newer_format_is_refused_by_name() -> None:
-    with pytest.raises(TimelineFormatError, match=r"format version 2, expected 1.*upgrade every reader"):
-        unpack(VERSION_1[:3] + b"\x02" + VERSION_1[4:])
-
-
-@pytest.mark.parametrize("damaged", [VERSION_1[:3], VERSION_1[:-1], VERSION_1[1:], VERSION_1 + b"\0", b"\0" * 40])
+@pytest.mark.parametrize("damaged", [VERSION_2[:3], VERSION_2[:-1], VERSION_2[1:], VERSION_2 + b"\0", b"\0" * 40])
 def test_damaged_bytes_are_refused_by_name(damaged: bytes) -> None:
     with pytest.raises(TimelineFormatError, match="run `stillhere rebuild USER_ID`"):
         unpack(damaged)
 
 
-@pytest.mark.parametrize("position", range(4, len(VERSION_1) - 8))
+@pytest.mark.parametrize("position", range(4, len(VERSION_2) - 8))
 def test_forged_bytes_are_a_timeline_or_refused(position: int) -> None:
     for byte in (0, 1, 8, 9, 0x7F, 0xFF):
-        forged = VERSION_1[:position] + bytes([byte]) + VERSION_1[position + 1 : -8]
+        forged = VERSION_2[:position] + bytes([byte]) + VERSION_2[position + 1 : -8]
         sealed = forged + xxhash.xxh3_64_intdigest(forged).to_bytes(8, "little")
         try:
             unpack(sealed)
