@@ -9,7 +9,7 @@ from itertools import accumulate
 from hypothesis import strategies as st
 
 from features.core.event import FUTURE_TOLERANCE, Event, from_us, to_us
-from tests.laws.catalogues import HALF_HOUR, KINDS, UNKNOWN_KIND, US, WINDOWS, ZONES
+from tests.laws.catalogues import HALF_HOUR, UNKNOWN_KIND, US, WINDOWS, ZONES
 from tests.zone_tables import zone_table
 
 DAY = timedelta(days=1)
@@ -33,21 +33,23 @@ DELAYS = (timedelta(0), US, timedelta(seconds=2), HALF_HOUR, DAY, timedelta(days
 # Two minutes before an event of the grid lies after it, if its sender's clock ran ahead by more.
 BESIDE = (timedelta(0), timedelta(0), timedelta(0), US, -US, -timedelta(minutes=2))
 VALUES = (None, 0, 1, -7, 1_000, 2**53 + 1, 2**62, -(2**63), 2**63 - 1)
-SUBJECTS = {
-    "click": (None, "save", "cancel"),
-    "page_view": (None, "pricing", "docs/start", "docs"),
-}
+WHAT = (  # kind and subject
+    *((kind, subject) for kind in ("login", "hover", UNKNOWN_KIND) for subject in (None, "step one")),
+    *(("login", subject) for subject in ("step one", "save")),
+    *(("click", subject) for subject in (None, "save", "save", "cancel")),
+    *(("page_view", subject) for subject in (None, "pricing", "pricing", "docs/start", "docs")),
+)
 
 
 def moments(start: datetime) -> st.SearchStrategy[datetime]:
     """Mostly on a grid of half hours, which is also that of the windows, or where a clock changes; or just beside."""
     on = [start, *CHANGES[start]]
-    grid = st.builds(lambda at, number: at + number * HALF_HOUR, st.sampled_from([start, *on]), st.integers(0, SPAN))
-    return st.builds(lambda at, beside: at + beside, st.one_of(grid, grid, st.sampled_from(on)), st.sampled_from(BESIDE))
+    grid = [at + number * HALF_HOUR for at in on for number in range(SPAN)]
+    return st.builds(lambda at, beside: at + beside, st.sampled_from(grid) | st.sampled_from(on), st.sampled_from(BESIDE))
 
 
 def instants() -> st.SearchStrategy[datetime]:
-    return st.sampled_from(STARTS).flatmap(moments)
+    return st.one_of([moments(start) for start in STARTS])
 
 
 def walks() -> st.SearchStrategy[st.SearchStrategy[datetime]]:
@@ -56,30 +58,36 @@ def walks() -> st.SearchStrategy[st.SearchStrategy[datetime]]:
     return st.builds(lambda start, steps: st.sampled_from(list(accumulate(steps, initial=start))), st.sampled_from(STARTS), gaps)
 
 
-@st.composite
-def one_event(draw: st.DrawFn, at: st.SearchStrategy[datetime]) -> Event:
-    occurred_at = draw(at)
-    kind = draw(st.sampled_from((*KINDS, *KINDS, UNKNOWN_KIND)))
-    return Event(
-        event_id=draw(st.sampled_from("abc")),
-        user_id="ada",
-        kind=kind,
-        occurred_at=occurred_at,
-        received_at=occurred_at + draw(st.sampled_from(DELAYS)),
-        subject=draw(st.sampled_from(SUBJECTS.get(kind, (None, "step one", "save")))),
-        value=draw(st.sampled_from(VALUES)),
-        session_id=draw(st.sampled_from((None, None, "s1", "s2"))),
+def one_event(at: st.SearchStrategy[datetime]) -> st.SearchStrategy[Event]:
+    return st.builds(
+        lambda occurred_at, delay, event_id, what, value, session_id: Event(
+            event_id=event_id,
+            user_id="ada",
+            kind=what[0],
+            occurred_at=occurred_at,
+            received_at=occurred_at + delay,
+            subject=what[1],
+            value=value,
+            session_id=session_id,
+        ),
+        at,
+        st.sampled_from(DELAYS),
+        st.sampled_from("abc"),
+        st.sampled_from(WHAT),
+        st.sampled_from(VALUES),
+        st.sampled_from((None, None, None, "s1", "s2")),
     )
 
 
 @st.composite
 def histories(draw: st.DrawFn, max_size: int = 30) -> list[Event]:
-    """One user's events with late, early, reordered and repeated ones: of a few hours, of days, or with half a century between."""
+    """One user's events in any order, with late, early and repeated ones: of a few hours, of days, or with half a century between."""
     at = draw(st.one_of(walks(), st.sampled_from(STARTS).map(moments), st.just(instants())))
     events = draw(st.lists(one_event(at), min_size=draw(st.sampled_from((0, max_size // 2))), max_size=max_size))
     for position in draw(st.lists(st.integers(0, max(len(events) - 1, 0)), max_size=5 if events else 0)):
-        events.append(received(events[position], events[position].occurred_at + draw(st.sampled_from(DELAYS))))
-    return draw(st.permutations(events))
+        again = received(events[position], events[position].occurred_at + draw(st.sampled_from(DELAYS)))
+        events.insert(draw(st.sampled_from((0, len(events)))), again)
+    return events
 
 
 def as_ofs(events: list[Event]) -> st.SearchStrategy[int]:
@@ -94,23 +102,24 @@ def as_ofs(events: list[Event]) -> st.SearchStrategy[int]:
 
 
 def crowded_histories() -> st.SearchStrategy[list[Event]]:
-    """More events of one kind than `full_catalogue(keep=2)` keeps, at few instants, many of them late."""
+    """More events of a kind than `full_catalogue(keep=2)` keeps, in few sessions and at few instants, many of them late."""
     events = st.builds(
-        lambda name, hours, delay, session: Event(
+        lambda name, kind, hours, delay, session: Event(
             event_id=name,
             user_id="ada",
-            kind="login",
+            kind=kind,
             occurred_at=STARTS[1] + timedelta(hours=hours),
             received_at=STARTS[1] + timedelta(hours=hours) + delay,
             subject=name,
             session_id=session,
         ),
         st.sampled_from("abc"),
-        st.integers(0, 30),
-        st.sampled_from((timedelta(0), timedelta(hours=5), timedelta(days=1), -FUTURE_TOLERANCE)),
+        st.sampled_from(("login", "login", "click")),
+        st.integers(0, 15),
+        st.sampled_from((timedelta(0), timedelta(0), timedelta(hours=5), DAY, -FUTURE_TOLERANCE)),
         st.sampled_from((None, "s1", "s2")),
     )
-    return st.lists(events, min_size=7, max_size=20)
+    return st.lists(events, min_size=10, max_size=20)
 
 
 def received(event: Event, received_at: datetime) -> Event:
