@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
 from features.core.alias import Alias
 from features.core.event import Event
-from features.core.timeline import Timeline
+from features.core.timeline import NewerTimelineFormatError, Timeline, TimelineFormatError
 
 
 class StoreError(Exception):
@@ -23,18 +23,41 @@ class StoreTimeoutError(StoreError):
 class UnreadableUsersError(StoreError):
     """What is stored of some users cannot be read; the store itself answers, so trying again does not help.
 
+    Parameters
+    ----------
+    newer
+        Those of the users of whom nothing is wrong: a newer release wrote it, and reads it.
+
     Examples
     --------
     >>> str(UnreadableUsersError("timeline", ["ada"]))
     "the stored timeline of user 'ada' cannot be read; run `stillhere rebuild ada`"
+    >>> str(UnreadableUsersError("timeline", ["ada"], newer=["ada"]))
+    "the stored timeline of user 'ada' was written by a newer version of Stillhere; upgrade this process"
     """
 
-    def __init__(self, part: str, user_ids: Sequence[str]) -> None:
+    def __init__(self, part: str, user_ids: Sequence[str], *, newer: Collection[str] = ()) -> None:
         self.user_ids = tuple(user_ids)
-        first = self.user_ids[0]
-        users = f"user {first!r}" if len(self.user_ids) == 1 else f"{len(self.user_ids)} users, first {first!r},"
-        remedy = f"run `stillhere rebuild {first}`" if part == "timeline" else "import or send it again"
-        super().__init__(f"the stored {part} of {users} cannot be read; {remedy}")
+        self.newer = frozenset(newer)
+        broken = [user_id for user_id in self.user_ids if user_id not in self.newer]
+        sentences = []
+        if broken:
+            remedy = f"run `stillhere rebuild {broken[0]}`" if part == "timeline" else "import or send it again"
+            sentences.append(f"the stored {part} of {_named(broken)} cannot be read; {remedy}")
+        if self.newer:
+            upgrade = "was written by a newer version of Stillhere; upgrade this process"
+            sentences.append(f"the stored {part} of {_named(sorted(self.newer))} {upgrade}")
+        super().__init__("; ".join(sentences))
+
+
+def unreadable_timelines(errors: Mapping[str, TimelineFormatError]) -> UnreadableUsersError:
+    """The error that names the users whose bytes could not be read, by what was wrong with them."""
+    newer = {user_id for user_id, error in errors.items() if isinstance(error, NewerTimelineFormatError)}
+    return UnreadableUsersError("timeline", sorted(errors), newer=newer)
+
+
+def _named(user_ids: Sequence[str]) -> str:
+    return f"user {user_ids[0]!r}" if len(user_ids) == 1 else f"{len(user_ids)} users, first {user_ids[0]!r},"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,7 +142,7 @@ class EventStream(Protocol):
         """Entries nobody has read yet, at most about ``limit`` of each partition; waits up to ``block_ms`` for the first."""
 
     def claim(self, *, idle_ms: int, limit: int) -> list[StreamEntry]:
-        """Entries that a reader took at least ``idle_ms`` ago and never acknowledged."""
+        """Entries that a reader took at least ``idle_ms`` ago and never acknowledged; they count as taken now."""
 
     def acknowledge(self, entries: Sequence[StreamEntry]) -> None:
         """Forget entries: their effect is durable."""

@@ -1,7 +1,10 @@
 """The stream worker: accepted messages become timelines, profiles and raw log, and only then are forgotten.
 
 The order is what makes a crash harmless: merge (idempotent), append to the raw log (read once however often appended), acknowledge. A
-worker killed anywhere in between leaves its messages pending; the next start takes them again and the result is the same.
+worker killed anywhere in between leaves its messages pending; another worker, or its own next start, takes them and the result is the same.
+
+In a rolling upgrade a worker may meet timelines that a newer one wrote. It can do nothing with events of those users, and nothing is wrong
+with them: they stay pending, neither logged nor acknowledged nor buried, until a newer worker takes them over.
 """
 
 from __future__ import annotations
@@ -55,6 +58,10 @@ class Worker:
         How long merged events may wait for the raw log file that they share; their timelines do not wait.
     export_every_us
         Between two exports of receipts.
+    claim_every_us
+        Between two looks for entries that another worker left.
+    abandoned_after_ms
+        How long ago that worker must have taken them.
     now_us
         The clock.
     """
@@ -68,12 +75,16 @@ class Worker:
     now_us: Callable[[], int]
     log_delay_us: int = 2_000_000
     export_every_us: int = 5_000_000
+    claim_every_us: int = 10_000_000
+    abandoned_after_ms: int = 30_000
     attacher: Attacher | None = None  # None: aliases are buried
     _unlogged: list[Event] = field(default_factory=list)
     _unlogged_aliases: list[Alias] = field(default_factory=list)
     _unacknowledged: list[StreamEntry] = field(default_factory=list)
     _oldest_us: int = 0  # when the first of `_unlogged` was taken
     _exported_us: int = 0
+    _claimed_us: int = 0
+    _is_outdated: bool = False  # met a timeline of a newer version: what it leaves is for a newer worker, so it takes nothing over
 
     def run(self, stop: Flag) -> None:
         """Work until ``stop`` is set, then finish what was taken. A store that fails is tried again until it answers."""
@@ -96,6 +107,7 @@ class Worker:
 
         Those of another live worker may be among them: merging twice changes nothing.
         """
+        self._claimed_us = self.now_us()
         entries = self.stream.claim(idle_ms=0, limit=_BATCH)
         self._apply(entries)
         self._flush()
@@ -106,11 +118,20 @@ class Worker:
         entries = self.stream.read(limit=_BATCH, block_ms=block_ms)
         self._apply(entries)
         now_us = self.now_us()
+        if not self._is_outdated and now_us - self._claimed_us >= self.claim_every_us:
+            self._take_over(now_us)
         if self._unacknowledged and (now_us - self._oldest_us >= self.log_delay_us or len(self._unacknowledged) >= _MAX_UNLOGGED):
             self._flush()
         if now_us - self._exported_us >= self.export_every_us:
             self._export(now_us)
         return len(entries)
+
+    def _take_over(self, now_us: int) -> None:
+        """Apply what another worker took long ago and never acknowledged; our own, which wait for the raw log, are left out."""
+        self._claimed_us = now_us
+        ours = {(entry.partition, entry.entry_id) for entry in self._unacknowledged}
+        left = self.stream.claim(idle_ms=self.abandoned_after_ms, limit=_BATCH)
+        self._apply([entry for entry in left if (entry.partition, entry.entry_id) not in ours])
 
     def finish(self) -> None:
         """Write and acknowledge what was taken, and export; for an orderly stop."""
@@ -128,13 +149,14 @@ class Worker:
         changes = [item for _, item in admitted if isinstance(item, ProfileChange) and item.attributes]
         if changes:
             self.profiles.write_history(changes_by_instant(changes))
-        unreadable = self._merge(events)
-        if unreadable:
+        broken, newer = self._merge(events)
+        if broken:
             # Events that are in the raw log are what a rebuild brings back; so they are logged before they are buried.
-            self.raw_log.append([event for event in events if event.user_id in unreadable])
-        good = [entry for entry, item in admitted if self._is_applied(entry, item, unreadable)]
+            self.raw_log.append([event for event in events if event.user_id in broken])
+        mergeable = [(entry, item) for entry, item in admitted if not (isinstance(item, Event) and item.user_id in newer)]
+        good = [entry for entry, item in mergeable if self._is_applied(entry, item, broken)]
         self._oldest_us = self._oldest_us if self._unacknowledged else self.now_us()
-        self._unlogged += [event for event in events if event.user_id not in unreadable]
+        self._unlogged += [event for event in events if event.user_id not in broken | newer]
         self._unacknowledged += good
 
     def _admitted(self, entries: Sequence[StreamEntry]) -> list[tuple[StreamEntry, Item]]:
@@ -148,17 +170,24 @@ class Worker:
                 admitted.append((entry, item))
         return admitted
 
-    def _merge(self, events: Sequence[Event]) -> frozenset[str]:
-        """Users of whom events could not be merged, since a stored timeline cannot be read; the events of all others are merged."""
+    def _merge(self, events: Sequence[Event]) -> tuple[frozenset[str], frozenset[str]]:
+        """Users whose stored timeline is broken, and those whose timeline a newer worker wrote; all other events are merged."""
         try:
             if events:
                 merge_events(events, self.product, self.timelines)
         except UnreadableUsersError as exc:
-            return frozenset(exc.user_ids)
-        return frozenset()
+            self._leave(len(exc.newer))
+            return frozenset(exc.user_ids) - exc.newer, exc.newer
+        return frozenset(), frozenset()
+
+    def _leave(self, n_users: int) -> None:
+        """Entries stay pending, for the timelines of these users were written by a newer version."""
+        if n_users:
+            self._is_outdated = True
+            _log.warning("left the events of %d users to a newer worker, which wrote their timelines: upgrade this one", n_users)
 
     def _is_applied(self, entry: StreamEntry, item: Item, unreadable: frozenset[str]) -> bool:
-        """Whether all that an entry asks for was done, its alias included; an entry that is not was buried."""
+        """Whether all that an entry asks for was done, its alias included; an entry that is not was buried or left to a newer worker."""
         if isinstance(item, Event):
             if item.user_id in unreadable:
                 self._bury(entry, _unreadable(item.user_id, "the event is in the raw log"))
@@ -166,7 +195,7 @@ class Worker:
         return self._attached(entry, item if isinstance(item, Alias) else item.alias)
 
     def _attached(self, entry: StreamEntry, alias: Alias | None) -> bool:
-        """Carry out the alias that an entry asks for; False when it was refused and the entry is buried."""
+        """Carry out the alias that an entry asks for; False when the entry is buried, or left to a newer worker."""
         if alias is None:
             return True
         if self.attacher is None:
@@ -174,7 +203,10 @@ class Worker:
             return False
         try:
             refusal = self.attacher.attach(alias)
-        except UnreadableUsersError:
+        except UnreadableUsersError as exc:
+            if exc.newer:
+                self._leave(len(exc.newer))
+                return False
             self.attacher.record([alias])  # which is what a rebuild reads it from; so before it is buried
             self._bury(entry, _unreadable(alias.user_id, "the alias holds"))
             return False

@@ -30,7 +30,7 @@ from features.core.catalogue import Kind
 from features.core.event import from_us
 from features.core.product import AttributeType, Product
 from features.core.timeline import Timeline, TimelineFormatError, merge, pack, unpack
-from features.ports import StoredTimeline, StoreError, StoreTimeoutError, UnreadableUsersError
+from features.ports import StoredTimeline, StoreError, StoreTimeoutError, UnreadableUsersError, unreadable_timelines
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ class FeastTimelineStore:
         """
         unreadable = self._merge(updates, replaces=False)
         if unreadable:
-            raise UnreadableUsersError(TIMELINE_VIEW, unreadable)
+            raise unreadable_timelines(unreadable)
 
     def rebuild(self, updates: Mapping[str, Timeline]) -> None:
         """As `merge`, but a stored timeline that cannot be read is replaced by the update.
@@ -117,13 +117,13 @@ class FeastTimelineStore:
         """
         self._merge(updates, replaces=True)
 
-    def _merge(self, updates: Mapping[str, Timeline], *, replaces: bool) -> list[str]:
-        """Users whose stored timeline cannot be read and was not replaced."""
-        user_ids, unreadable = list(updates), set[str]()
+    def _merge(self, updates: Mapping[str, Timeline], *, replaces: bool) -> dict[str, TimelineFormatError]:
+        """Users whose stored timeline cannot be read and was not replaced, and why."""
+        user_ids, unreadable = list(updates), dict[str, TimelineFormatError]()
         for start in range(0, len(user_ids), _USERS_PER_ROUND_TRIP):
             chunk = {user_id: updates[user_id] for user_id in user_ids[start : start + _USERS_PER_ROUND_TRIP]}
             self._merge_chunk(chunk, None if replaces else unreadable)
-        return sorted(unreadable)
+        return unreadable
 
     def erase(self, user_ids: Sequence[str]) -> None:
         """Remove the users' timelines, and their profiles with them: Feast keeps both under one key.
@@ -136,7 +136,7 @@ class FeastTimelineStore:
         with _as_store_error("erase timelines"):
             self._online.delete_users(self._store.config, [entity_key(user_id) for user_id in user_ids])
 
-    def _merge_chunk(self, updates: Mapping[str, Timeline], unreadable: set[str] | None) -> None:
+    def _merge_chunk(self, updates: Mapping[str, Timeline], unreadable: dict[str, TimelineFormatError] | None) -> None:
         pending = updates
         for attempt in range(_ATTEMPTS):
             lost = self._attempt(pending, unreadable)
@@ -148,16 +148,18 @@ class FeastTimelineStore:
             f"{len(pending)} timelines not stored: lost against other writers {_ATTEMPTS} times; retry"  # not whose: it goes into logs
         )
 
-    def _attempt(self, updates: Mapping[str, Timeline], unreadable: set[str] | None) -> list[str]:
+    def _attempt(self, updates: Mapping[str, Timeline], unreadable: dict[str, TimelineFormatError] | None) -> list[str]:
         """Users whose write lost against another writer; those who cannot be read go into ``unreadable``, or are replaced without it."""
         user_ids = list(updates)
         writes: dict[str, ConditionalWrite] = {}
         for user_id, row in zip(user_ids, self._read_versioned(user_ids), strict=True):
             stored = _timeline(row)
-            if stored is None and unreadable is not None:
-                unreadable.add(user_id)
-                continue
-            packed = pack(merge(stored or Timeline(), updates[user_id], self._kinds))
+            if isinstance(stored, TimelineFormatError):
+                if unreadable is not None:
+                    unreadable[user_id] = stored
+                    continue
+                stored = Timeline()
+            packed = pack(merge(stored, updates[user_id], self._kinds))
             if packed != row.packed:
                 version_us = max(row.version_us + 1, self._clock_us())
                 writes[user_id] = ConditionalWrite(packed=packed, expected=row.version, version_us=version_us)
@@ -298,12 +300,14 @@ def _read_rows(read: Callable[[Sequence[str]], list[T]], user_ids: Sequence[str]
     return rows
 
 
-def _timeline(row: VersionedBytes) -> Timeline | None:
-    """The stored timeline; None if it cannot be read."""
+def _timeline(row: VersionedBytes) -> Timeline | TimelineFormatError:
+    """The stored timeline, or why it cannot be read."""
+    if row.packed is None:
+        return TimelineFormatError("timeline: the row is not Feast's")
     try:
-        return None if row.packed is None else unpack(row.packed)
-    except TimelineFormatError:
-        return None
+        return unpack(row.packed)
+    except TimelineFormatError as exc:
+        return exc
 
 
 def _online_store(store: FeatureStore) -> TimelineOnlineStore:

@@ -8,7 +8,7 @@ from typing import Any
 
 from features.core.catalogue import Kind
 from features.core.timeline import Timeline, TimelineFormatError, merge, pack, unpack
-from features.ports import StoredTimeline, UnreadableUsersError
+from features.ports import StoredTimeline, unreadable_timelines
 
 
 class MemoryTimelineStore:
@@ -35,7 +35,7 @@ class MemoryTimelineStore:
         """Merge each user's update into the stored timeline; returns once all that can be read are stored."""
         unreadable = self._merge(updates)
         if unreadable:
-            raise UnreadableUsersError("timeline", unreadable)
+            raise unreadable_timelines(unreadable)
 
     def rebuild(self, updates: Mapping[str, Timeline]) -> None:
         """As `merge`, but a stored timeline that cannot be read is replaced by the update."""
@@ -44,15 +44,15 @@ class MemoryTimelineStore:
             for user_id in unreadable:
                 self._store(user_id, pack(merge(Timeline(), updates[user_id], self._kinds)))
 
-    def _merge(self, updates: Mapping[str, Timeline]) -> list[str]:
-        """Users whose stored timeline cannot be read."""
-        unreadable = []
+    def _merge(self, updates: Mapping[str, Timeline]) -> dict[str, TimelineFormatError]:
+        """Users whose stored timeline cannot be read, and why."""
+        unreadable = {}
         with self._lock:
             for user_id, update in updates.items():
                 try:
                     stored = unpack(self._rows.get(user_id, _UNKNOWN).packed)
-                except TimelineFormatError:
-                    unreadable.append(user_id)
+                except TimelineFormatError as exc:
+                    unreadable[user_id] = exc
                 else:
                     self._store(user_id, pack(merge(stored, update, self._kinds)))
         return unreadable

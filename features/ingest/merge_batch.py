@@ -49,7 +49,7 @@ def store_columns(
     raw: RawColumns, product: Product, write: Callable[[Mapping[str, Timeline]], None], on_merged: Callable[[int, int], None]
 ) -> int:
     """Give each user's timeline to ``write``, `USERS_PER_MERGE` users at a time; who cannot be read is named once all others are stored."""
-    user_ids, unreadable = raw.user_ids.tolist(), list[str]()
+    user_ids, unreadable, newer = raw.user_ids.tolist(), list[str](), set[str]()
     timelines = timelines_from_columns(raw.columns, len(user_ids), product.catalogue.kinds)
     for start in range(0, len(user_ids), USERS_PER_MERGE):
         stop = min(start + USERS_PER_MERGE, len(user_ids))
@@ -57,7 +57,8 @@ def store_columns(
             write(dict(zip(user_ids[start:stop], timelines[start:stop], strict=True)))
         except UnreadableUsersError as exc:
             unreadable += exc.user_ids
+            newer |= exc.newer
         on_merged(stop, len(user_ids))
     if unreadable:
-        raise UnreadableUsersError("timeline", unreadable)
+        raise UnreadableUsersError("timeline", unreadable, newer=newer)
     return len(user_ids)

@@ -26,6 +26,7 @@ from features.ports import (
     StoredTimeline,
     TimelineStore,
     UnreadableUsersError,
+    unreadable_timelines,
 )
 
 
@@ -54,8 +55,8 @@ class UnifiedTimelineStore:
             too; all else is stored.
         """
         unreadable = self._spread(updates, self.inner.merge)
-        if unreadable:
-            raise UnreadableUsersError("timeline", unreadable)
+        if unreadable is not None:
+            raise unreadable
 
     def rebuild(self, updates: Mapping[str, Timeline]) -> None:
         """As `merge`, but a stored timeline that cannot be read is replaced by the update.
@@ -74,22 +75,27 @@ class UnifiedTimelineStore:
         try:
             timeline = unpack(stored.packed)
         except TimelineFormatError as exc:
-            raise UnreadableUsersError("timeline", [user_id]) from exc
+            raise unreadable_timelines({user_id: exc}) from exc
         self.merge({user_id: timeline})
 
-    def _spread(self, updates: Mapping[str, Timeline], write: Callable[[Mapping[str, Timeline]], None]) -> list[str]:
-        """Give the updates to ``write``, then merge them up the chains; users as `merge` names them."""
+    def _spread(self, updates: Mapping[str, Timeline], write: Callable[[Mapping[str, Timeline]], None]) -> UnreadableUsersError | None:
+        """Give the updates to ``write``, then merge them up the chains; the error as `merge` raises it."""
         standing = self.identities.standing(list(updates))
         level = {user_id: update for user_id, update in updates.items() if not _is_erased(standing, user_id)}
-        unreadable, holder = set[str](), dict[str, str]()
+        unreadable, newer, holder = set[str](), set[str](), dict[str, str]()
         while level:
-            unreadable |= _unreadable(write, level)
+            error = _written(write, level)
+            if error is not None:
+                unreadable.update(error.user_ids)
+                newer |= error.newer
             standing = self.identities.standing(list(level))
             if erased := [user_id for user_id in level if _is_erased(standing, user_id)]:
                 self.inner.erase(erased)
             holder |= {user_id: known.link.user_id for user_id, known in standing.items() if known.link is not None}
             level, write = self._next(level, standing), self.inner.merge
-        return [*sorted(unreadable), *(one for one in updates if one not in unreadable and _leads_to(one, unreadable, holder))]
+        if not unreadable:
+            return None
+        return UnreadableUsersError("timeline", _reaching(unreadable, updates, holder), newer=_reaching(newer, updates, holder))
 
     def _next(self, level: Mapping[str, Timeline], standing: Mapping[str, Standing]) -> dict[str, Timeline]:
         """What the updates are to those whom their ids are attached to."""
@@ -242,13 +248,18 @@ class GuardedAliasLog:
         self.inner.erase(user_ids)
 
 
-def _unreadable(write: Callable[[Mapping[str, Timeline]], None], updates: Mapping[str, Timeline]) -> frozenset[str]:
-    """Users whose stored timeline cannot be read; the updates of all others are stored."""
+def _written(write: Callable[[Mapping[str, Timeline]], None], updates: Mapping[str, Timeline]) -> UnreadableUsersError | None:
+    """The error naming users whose stored timeline cannot be read; the updates of all others are stored."""
     try:
         write(updates)
     except UnreadableUsersError as exc:
-        return frozenset(exc.user_ids)
-    return frozenset()
+        return exc
+    return None
+
+
+def _reaching(ends: Collection[str], user_ids: Collection[str], holder: Mapping[str, str]) -> list[str]:
+    """The ends, then those of the users whose chain passes one."""
+    return [*sorted(ends), *(one for one in user_ids if one not in ends and _leads_to(one, ends, holder))]
 
 
 def _leads_to(user_id: str, ends: Collection[str], holder: Mapping[str, str]) -> bool:

@@ -33,7 +33,7 @@ class RedisEventStream:
     partitions
         Number of streams. Changing it while messages wait breaks the order of some users, never their timelines.
     consumer
-        Name of this reader within the group; two live readers must not share one.
+        Name of this reader within the group, for whoever looks into Redis; nothing is read again by name.
     """
 
     def __init__(self, client: redis.Redis, *, product: str, partitions: int, consumer: str = "worker-0") -> None:
@@ -60,7 +60,7 @@ class RedisEventStream:
         return [entry for key, rows in answer or [] for entry in self._entries(self._partition_of_key[key], rows)]
 
     def claim(self, *, idle_ms: int, limit: int) -> list[StreamEntry]:
-        """Entries left behind by a reader that died, of all partitions (``XAUTOCLAIM``)."""
+        """Entries left behind by a reader that died or could not apply them, of all partitions (``XAUTOCLAIM``)."""
         self._has_groups = False  # this is asked first after a failure, and a Redis that lost its data lost the groups as well
         with _wrapped("claim"):
             self._ensure_groups()

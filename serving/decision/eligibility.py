@@ -53,6 +53,8 @@ def _ledger(inputs: Inputs) -> Verdict:
 
 
 def _features(inputs: Inputs) -> Verdict:
+    if Degradation.TIMELINE_NEWER in inputs.degraded:
+        return refused(EVERY_ARM, "features", "timeline_newer", user_id=inputs.user_id)
     if not inputs.features or Degradation.FEATURES_UNAVAILABLE in inputs.degraded:
         return refused(EVERY_ARM, "features", "features_unavailable")
     return passed(EVERY_ARM, "features")

@@ -22,6 +22,7 @@ class Degradation(StrEnum):
 
     MODEL_MISSING = "model_missing"
     FEATURES_UNAVAILABLE = "features_unavailable"
+    TIMELINE_NEWER = "timeline_newer"  # why features are unavailable: a newer version wrote the timeline
     PROFILE_UNAVAILABLE = "profile_unavailable"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
     USER_ERASED = "user_erased"  # nothing is missing: nothing may be known

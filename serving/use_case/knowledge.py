@@ -15,7 +15,7 @@ from features.core.kernel import vectors
 from features.core.product import Product
 from features.core.program import Program
 from features.core.segments import LEARNED, segment_of, segments_of
-from features.core.timeline import TimelineFormatError, unpack
+from features.core.timeline import NewerTimelineFormatError, Timeline, TimelineFormatError, unpack
 from features.ports import ProfileStore, StoreError, StoreTimeoutError, TimelineStore, UnreadableUsersError
 from serving.decision.values import Degradation
 from serving.ports import FloatArray, Scorer
@@ -136,8 +136,9 @@ class Reader:
 
 
 def _known(user_id: str, now_us: int, packed: bytes | None, profile: Mapping[str, Any] | None) -> Known:
-    timeline = None if packed is None else _attempt(lambda: unpack(packed), TimelineFormatError)
-    missing = ((Degradation.FEATURES_UNAVAILABLE, timeline), (Degradation.PROFILE_UNAVAILABLE, profile))
+    timeline, missing = _timeline(packed)
+    if profile is None:
+        missing = (*missing, Degradation.PROFILE_UNAVAILABLE)
     newest_known_us = 0 if timeline is None else timeline.newest_known_us
     return Known(
         user_id=user_id,
@@ -147,8 +148,20 @@ def _known(user_id: str, now_us: int, packed: bytes | None, profile: Mapping[str
         newest_known_us=newest_known_us,
         coverage_start_us=None if timeline is None else timeline.coverage_start_us,
         profile=_plain(profile or {}),
-        degraded=tuple(degradation for degradation, part in missing if part is None),
+        degraded=missing,
     )
+
+
+def _timeline(packed: bytes | None) -> tuple[Timeline | None, tuple[Degradation, ...]]:
+    """The timeline, or what to flag for want of it."""
+    if packed is None:
+        return None, (Degradation.FEATURES_UNAVAILABLE,)
+    try:
+        return unpack(packed), ()
+    except TimelineFormatError as exc:
+        _log.warning("degraded: %s: %s", type(exc).__name__, exc)
+        why = (Degradation.TIMELINE_NEWER,) if isinstance(exc, NewerTimelineFormatError) else ()
+        return None, (Degradation.FEATURES_UNAVAILABLE, *why)
 
 
 def _read_each(read: Callable[[Sequence[str]], Sequence[T]], user_ids: Sequence[str], patience: Patience) -> Sequence[T | None]:
@@ -174,11 +187,11 @@ def _flagged(known: Known, degradation: Degradation) -> Known:
     return replace(known, degraded=(*known.degraded, degradation))
 
 
-def _attempt(call: Callable[[], T], expected: type[Exception] = Exception) -> T | None:
-    """The one place where a failure becomes "missing". A model may fail in any way, so ``expected`` may be any error."""
+def _attempt(call: Callable[[], T]) -> T | None:
+    """The one place where a failure of a model becomes "missing"."""
     try:
         return call()
-    except expected as exc:
+    except Exception as exc:  # noqa: BLE001 - a model may fail in any way
         _log.warning("degraded: %s: %s", type(exc).__name__, exc)
         return None
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import xxhash
 
 from features.core.timeline import NewerTimelineFormatError, Timeline, TimelineFormatError, merge, pack, unpack
 from tests.formats import v1
+from tests.formats.other import as_version
 
 CASES = json.loads((Path(__file__).parent / "v1.json").read_text())
 """What the first release wrote, with the events it wrote it for."""
@@ -19,15 +19,6 @@ CASES = json.loads((Path(__file__).parent / "v1.json").read_text())
 
 def named(case: dict[str, Any]) -> str:
     return case["name"]
-
-
-def sealed(content: bytes) -> bytes:
-    return content + xxhash.xxh3_64_intdigest(content).to_bytes(8, "little")
-
-
-def as_version(packed: bytes, version: int) -> bytes:
-    """The bytes under another version, with a right checksum."""
-    return sealed(packed[:3] + bytes([version]) + packed[4:-8])
 
 
 @pytest.mark.parametrize("case", CASES, ids=named)
