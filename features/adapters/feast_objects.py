@@ -122,7 +122,7 @@ def _behaviour_view(catalogue: Catalogue, timeline: FeatureView, as_of: RequestS
         udf=behaviour_function(catalogue),
         udf_string=behaviour_source(catalogue),
         # Feast forgets what an on-demand view's fields mean when it reads its registry; the fields of the snapshots keep it.
-        description="Every named feature of a live timeline at as_of_us; null where a feature is not defined. What each means: see snapshots.",
+        description="Every named feature of a live timeline at as_of_us; null where undefined. What each means: see snapshots.",
         tags={FEATURE_FINGERPRINT: catalogue.fingerprint},
     )
 

@@ -26,8 +26,10 @@ from features.core.program import compile_program
 from features.core.timeline import Timeline, merge, pack, timeline_from_events, unpack
 from features.ingest.merge_batch import merge_events
 from serving.identity import whom
-from tests.laws.histories import full_catalogue, histories, kinds
-from tests.oracle import Fact, distinct, kept_of, oracle_feature
+from tests.laws.catalogues import full_catalogue, kinds
+from tests.laws.histories import histories
+from tests.oracle_definitions import DEFINITIONS, Sight
+from tests.oracle_facts import Fact, distinct, kept_of
 from tests.unified_world import UnifiedWorld
 
 IDS = ("phone", "laptop", "tablet", "ada")
@@ -146,9 +148,7 @@ def test_any_interleaving_with_repeats_leaves_the_bytes_that_the_definition_says
 def test_the_raw_log_and_the_log_of_aliases_say_what_the_live_timelines_say_and_what_was_known_before(
     household: Household, keep: int
 ) -> None:
-    every = full_catalogue(keep=keep)
-    shorter = tuple(feature for feature in every.features if feature.window is None or feature.window < timedelta(days=100))
-    product = product_of(replace(every, features=shorter))  # a fingerprint holds no window beyond 64 bits of microseconds
+    product = product_of(full_catalogue(keep=keep))
     instants = sorted({fact.known_us for user_id in IDS for fact in household.facts_of(user_id)} | {to_us(START)})
     as_of = [at for at_us in instants[:: max(1, len(instants) // 6)] for at in (at_us - 1, at_us)] + [instants[-1] + 1]
     with TemporaryDirectory() as folder:
@@ -166,7 +166,8 @@ def test_the_raw_log_and_the_log_of_aliases_say_what_the_live_timelines_say_and_
         end = stands_for(household, user_id, at_us)
         known = [fact for fact in household.facts_of(end) if fact.known_us <= at_us]
         kept = [fact for kind in product.catalogue.kinds for fact in kept_of(kind, known)]
-        np.testing.assert_array_equal(row, [oracle_feature(feature, kept, at_us) for feature in product.catalogue.features])
+        sights = [Sight(feature=feature, kept=kept, as_of_us=at_us) for feature in product.catalogue.features]
+        np.testing.assert_array_equal(row, [float(DEFINITIONS[sight.feature.aggregation](sight)) for sight in sights])
         if at_us == as_of[-1]:
             np.testing.assert_array_equal(row, vector(world.packed(end), at_us, program))
 
