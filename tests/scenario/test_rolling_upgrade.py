@@ -14,13 +14,16 @@ from features.adapters.feast_online_store import ConditionalWrite
 from features.adapters.feast_store import FeastTimelineStore
 from features.adapters.raw_log import ParquetRawLog
 from features.core.event import Event, to_us
-from features.core.timeline import NewerTimelineFormatError, Timeline, merge, pack, timeline_from_events
+from features.core.timeline import NewerTimelineFormatError, Timeline, merge, pack, timeline_from_events, unpack
+from features.ports import StoredTimeline
 from serving.adapters.event_stream import RedisEventStream
 from serving.adapters.redis_ledger import connect
 from serving.api.events import stream_body
 from serving.worker import Worker
 from tests.formats import v1
+from tests.formats.other import as_version
 from tests.serving_world import NOON
+from tests.unified_world import UnifiedWorld
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -180,3 +183,23 @@ def test_both_at_once_and_the_old_one_killed_in_the_middle_lose_and_double_nothi
         publish(new.stream, sent[start : start + 50])
     drained(new)
     check_everything(new, sent, onboarding)
+
+
+def test_what_leads_to_a_newer_timeline_waits_with_it(onboarding):
+    world = UnifiedWorld(onboarding)
+    rows = world.stored_timelines._store._rows
+    login = {"kind": "login", "occurred_at": NOON.isoformat()}
+    publish(world.stream, [{**login, "event_id": "e1", "user_id": "ada"}, {**login, "event_id": "e2", "user_id": "phone"}])
+    world.worker().step(block_ms=0)
+    ours = rows["ada"]
+    rows["ada"] = StoredTimeline(packed=as_version(ours.packed, 3), version_us=ours.version_us)
+    alias = {"type": "alias", "event_id": "a1", "previous_id": "phone", "user_id": "ada", "occurred_at": NOON.isoformat()}
+    for some in ([alias], [{**login, "event_id": "e3", "user_id": "phone"}, {**login, "event_id": "e4", "user_id": "ben"}]):
+        publish(world.stream, some)
+        world.worker().step(block_ms=0)
+    assert (world.stream.backlog(), world.stream.dead_letters(), world.stored_aliases.aliases) == (2, [], [])
+
+    rows["ada"] = ours  # which is what a newer worker would read
+    world.worker().step(block_ms=0)
+    assert [unpack(world.packed(user_id)).n_events for user_id in ("ada", "phone", "ben")] == [3, 2, 1]
+    assert (world.stream.backlog(), world.stream.dead_letters(), len(world.stored_aliases.aliases)) == (0, [], 1)
