@@ -200,6 +200,6 @@ def test_what_leads_to_a_newer_timeline_waits_with_it(onboarding):
     assert (world.stream.backlog(), world.stream.dead_letters(), world.stored_aliases.aliases) == (2, [], [])
 
     rows["ada"] = ours  # which is what a newer worker would read
-    world.worker().step(block_ms=0)
+    world.worker().recover()
     assert [unpack(world.packed(user_id)).n_events for user_id in ("ada", "phone", "ben")] == [3, 2, 1]
     assert (world.stream.backlog(), world.stream.dead_letters(), len(world.stored_aliases.aliases)) == (0, [], 1)
