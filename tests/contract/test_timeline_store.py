@@ -16,6 +16,7 @@ from features.core.catalogue import Kind
 from features.core.event import Event
 from features.core.timeline import pack, timeline_from_events, unpack
 from features.ports import StoredTimeline, StoreError, TimelineStore, UnreadableUsersError
+from tests.formats.other import as_version
 
 KINDS = (Kind(name="login", keep=1000), Kind(name="click", keep=3, keep_first=1))
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -144,6 +145,38 @@ def test_one_timeline_that_cannot_be_read_costs_nobody_else_their_events(store, 
     assert isinstance(caught.value, StoreError)
     assert caught.value.user_ids == ("ada",)
     assert [row.packed for row in store.read(users)] == [pack(timeline(1, 2))] * 20
+
+
+def newer_than_we_are(store, url, *user_ids):
+    """Make the stored timelines those of a release to come."""
+    for user_id in user_ids:
+        newer = as_version(store.read([user_id])[0].packed, 3)
+        spoil(store, url, user_id, newer if isinstance(store, MemoryTimelineStore) else Value(bytes_val=newer).SerializeToString())
+
+
+def test_a_timeline_of_a_newer_version_is_named_left_as_it_is_and_costs_nobody_else_their_events(store, redis_url):
+    users = [f"user-{n}" for n in range(20)]
+    store.merge({user_id: timeline(1) for user_id in ("ada", "eve", *users)})
+    newer_than_we_are(store, redis_url, "ada")
+    spoil(store, redis_url, "eve", SPOILT[0])
+    before = store.read(["ada"])
+    with pytest.raises(UnreadableUsersError) as caught:
+        store.merge({user_id: timeline(2) for user_id in ("ada", "eve", *users)})
+    assert str(caught.value) == (
+        "the stored timeline of user 'eve' cannot be read; run `stillhere rebuild eve`; "
+        "the stored timeline of user 'ada' was written by a newer version of Stillhere; upgrade this process"
+    )
+    assert (caught.value.user_ids, caught.value.newer) == (("ada", "eve"), {"ada"})
+    assert store.read(["ada"]) == before
+    assert [row.packed for row in store.read(users)] == [pack(timeline(1, 2))] * 20
+
+
+def test_a_rebuild_goes_back_from_a_newer_version(store, redis_url):
+    store.merge({"ada": timeline(1)})
+    newer_than_we_are(store, redis_url, "ada")
+    store.rebuild({"ada": timeline(1, 2)})
+    store.merge({"ada": timeline(3)})
+    assert store.read(["ada"])[0].packed == pack(timeline(1, 2, 3))
 
 
 @pytest.mark.parametrize("spoilt", SPOILT)

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from features.core.event import to_us
+from features.ports import StoredTimeline
 from serving.adapters.memory_event_stream import MemoryEventStream
 from serving.api.app import build_app
 from serving.api.context import ApiContext
@@ -19,6 +20,7 @@ from serving.api.schemas import ErrorAnswer
 from serving.policy_file import load_policy
 from serving.ports import EventStreamError, LedgerError
 from serving.worker import Worker
+from tests.formats.other import as_version
 from tests.http_client import InProcess
 from tests.serving_world import NOON, ROOT, FixedScorer, World
 
@@ -139,6 +141,18 @@ def test_bad_input_costs_itself_and_nothing_else(site, bad, code, field):
     alone = site.http.post("/v1/events", content=json.dumps(bad))
     assert error_of(alone, 422, "all_rejected")["field"] == field
     assert alone.json()["accepted"] == 0
+
+
+def test_one_timeline_of_a_newer_version_in_a_list_degrades_its_user_alone(site):
+    site.http.post("/v1/events", [login_failed(user_id=user_id) for user_id in ("ada", "bob", "cyd")])
+    site.work()
+    newer = as_version(site.world.timelines.read(["bob"])[0].packed, 3)
+    site.world.timelines._rows["bob"] = StoredTimeline(packed=newer, version_us=1)
+    answers = site.http.post("/v1/decisions", [{"user_id": user_id} for user_id in ("ada", "bob", "cyd")]).json()
+    assert [answer["degraded"] for answer in answers] == [[], ["features_unavailable", "timeline_newer"], []]
+    assert (
+        answers[1]["reason"]["sentence"] == "The timeline of user 'bob' was written by a newer version of Stillhere: upgrade this process."
+    )
 
 
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/decisions"])

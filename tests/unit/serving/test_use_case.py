@@ -16,6 +16,7 @@ from serving.decision.policy import Cap
 from serving.policy_file import policy_from_document
 from serving.policy_file.document import with_hash
 from serving.ports import CommitResult, LedgerError
+from tests.formats.other import as_version
 from tests.serving_world import NOON, FixedScorer, World
 
 
@@ -290,6 +291,20 @@ def test_one_bad_user_never_costs_another_their_answer(world):
     assert [output["degraded"] for output in outputs] == [[], ["model_missing"], ["features_unavailable"], []]
     assert [output["action"] for output in outputs] == ["send", "none", "none", "none"]
     assert all(answer.stored for answer in answers)
+
+
+def test_a_timeline_of_a_newer_version_degrades_its_user_alone_and_says_to_upgrade(world):
+    for user_id in ("ada", "bob", "cyd"):
+        quiet_for_ten_days(world, user_id)
+    newer = as_version(world.timelines.read(["bob"])[0].packed, 3)
+    world.timelines._rows["bob"] = StoredTimeline(packed=newer, version_us=1)
+    outputs = [orjson.loads(answer.output) for answer in world.service.decide_many(["ada", "bob", "cyd"], now_us=to_us(NOON))]
+    assert [output["degraded"] for output in outputs] == [[], ["features_unavailable", "timeline_newer"], []]
+    assert [output["action"] for output in outputs] == ["send", "none", "send"]
+    assert outputs[1]["reason"] == {
+        "code": "timeline_newer",
+        "sentence": "The timeline of user 'bob' was written by a newer version of Stillhere: upgrade this process.",
+    }
 
 
 class StoreWithBadRows:

@@ -13,6 +13,7 @@ from features.ports import StoredTimeline, StoreError
 from serving.adapters.memory_event_stream import MemoryEventStream
 from serving.api.events import stream_body
 from serving.worker import Worker, read_entry
+from tests.formats.other import as_version
 from tests.serving_world import NOON
 
 NOW_US = to_us(NOON)
@@ -203,6 +204,47 @@ def test_one_timeline_that_cannot_be_read_stops_nobody_elses_events(parts, strea
     assert len(reasons) == 2
     assert reasons[0].startswith("unreadable_timeline: the stored timeline of user 'ada' cannot be read")
     assert parts["raw_log"].scan()["user_id"].to_pylist().count("ada") == 2  # what a rebuild brings back
+
+
+def test_events_of_a_newer_timeline_stay_pending_and_a_newer_worker_takes_them_over(parts, stream):
+    rows, clock = parts["timelines"]._rows, parts["now_us"]
+    sent(stream, login(1), login(1, "ben"))
+    Worker(**parts).step(block_ms=0)
+    stream.acknowledge(stream.claim(idle_ms=0, limit=9))
+    ours = rows["ada"]
+    rows["ada"] = StoredTimeline(packed=as_version(ours.packed, 3), version_us=ours.version_us)
+    sent(stream, login(2), login(2, "ben"))
+    outdated = Worker(**parts)
+    for _ in range(3):  # it does not take over what it left itself
+        clock.now_us += 60_000_000
+        outdated.step(block_ms=0)
+    outdated.finish()
+    assert (n_events(parts, "ben"), stream.backlog(), stream.dead_letters()) == (2, 1, [])
+    assert "ada" not in parts["raw_log"].scan()["user_id"].to_pylist()
+
+    rows["ada"] = ours  # which is what a newer worker would read
+    newer = Worker(**parts)
+    newer.step(block_ms=0)
+    newer.finish()
+    assert (n_events(parts), stream.backlog(), stream.dead_letters()) == (2, 0, [])
+    assert parts["raw_log"].scan()["user_id"].to_pylist().count("ada") == 1
+
+
+def test_what_another_worker_left_is_taken_over_while_working_and_our_own_is_not_done_again(parts, stream):
+    class CountsReads(MemoryRawLog):
+        def append(self, events):
+            appended.append(len(events))
+            super().append(events)
+
+    appended = []
+    sent(stream, login(1))
+    Worker(**parts, log_delay_us=10**12).step(block_ms=0)  # dies here
+    worker = Worker(**{**parts, "raw_log": CountsReads()}, log_delay_us=10**12)
+    for _ in range(3):
+        worker.step(block_ms=0)
+        parts["now_us"].now_us += worker.claim_every_us
+    worker.finish()
+    assert (appended, stream.backlog()) == ([1], 0)
 
 
 def test_the_profile_changes_of_one_batch_are_one_write(parts, stream):
