@@ -6,12 +6,12 @@ catalogue with it as JSON and imports everything else when called.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import orjson
 
 from features.core.catalogue import Catalogue, Kind
 from features.core.kernel import vectors
@@ -73,12 +73,12 @@ def catalogue_to_json(catalogue: Catalogue) -> str:
         "features": [feature_to_plain(feature) for feature in catalogue.features],
         "kinds": [[kind.name, kind.keep, kind.keep_first, kind.value_unit] for kind in catalogue.kinds],
     }
-    return orjson.dumps(content).decode()
+    return json.dumps(content, separators=(",", ":"))  # orjson has no whole numbers beyond 64 bits, and windows may be longer
 
 
 def catalogue_from_json(text: str) -> Catalogue:
     """The inverse of `catalogue_to_json`: same fingerprint, same vectors."""
-    content = orjson.loads(text)
+    content = json.loads(text)
     return Catalogue(
         kinds=tuple(Kind(name=name, keep=keep, keep_first=first, value_unit=unit) for name, keep, first, unit in content["kinds"]),
         features=tuple(feature_from_plain(feature) for feature in content["features"]),
