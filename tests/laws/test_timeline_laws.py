@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from itertools import pairwise
 
 import pytest
@@ -11,15 +10,10 @@ from hypothesis import strategies as st
 
 from features.core.catalogue import Kind
 from features.core.event import Event, event_hash, text_hash, to_us
-from features.core.kernel import vector
-from features.core.program import compile_program
 from features.core.timeline import Timeline, TimelineFormatError, merge, pack, timeline_from_events, unpack
-from tests.formats import v1
-from tests.laws.catalogues import UNKNOWN_KIND, full_catalogue, kinds
-from tests.laws.histories import flood, histories, instants
+from tests.laws.catalogues import UNKNOWN_KIND, kinds
+from tests.laws.histories import flood, histories
 from tests.oracle_facts import distinct
-
-PROGRAM = compile_program(full_catalogue())
 
 
 @given(histories(), histories(), kinds())
@@ -86,30 +80,6 @@ def test_packing_loses_nothing(events: list[Event], kinds: tuple[Kind, ...]) -> 
     assert pack(read) == pack(timeline)
     assert all(a < b for a, b in pairwise(zip(*read.events[:3].tolist(), strict=True)))
     assert set(read.events[2].tolist()) <= {event_hash(event) for event in events}
-
-
-def as_version_1(timeline: Timeline) -> bytes:
-    """What a process of the first release stores for it."""
-    return v1.write([tuple(row) for row in timeline.events.T.tolist()], [tuple(key) for key in timeline.let_go.T.tolist()])
-
-
-@given(histories(), histories(), kinds())
-def test_bytes_of_version_1_read_merged_and_written_are_those_that_were_never_older(
-    left: list[Event], right: list[Event], kinds: tuple[Kind, ...]
-) -> None:
-    a, b = timeline_from_events(left, kinds), timeline_from_events(right, kinds)
-    old_a, old_b = unpack(as_version_1(a)), unpack(as_version_1(b))
-    expected = pack(timeline_from_events([*left, *right], kinds))
-    assert pack(old_a) == pack(a)
-    assert pack(merge(old_a, b, kinds)) == pack(merge(b, old_a, kinds)) == pack(merge(old_a, old_b, kinds)) == expected
-    assert pack(merge(merge(old_a, b, kinds), old_a, kinds)) == expected
-
-
-@given(histories(), kinds(), instants())
-def test_a_vector_is_the_same_from_either_version(events: list[Event], kinds: tuple[Kind, ...], as_of: datetime) -> None:
-    timeline = timeline_from_events(events, kinds)
-    old, new = (vector(packed, to_us(as_of), PROGRAM) for packed in (as_version_1(timeline), pack(timeline)))
-    assert old.tobytes() == new.tobytes()
 
 
 @given(histories(), kinds(), st.data())
