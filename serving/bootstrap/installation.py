@@ -139,6 +139,15 @@ class Installation:
         return RedisIdentityStore(self.client, product=self.product.name)
 
     @cached_property
+    def people(self) -> Any:
+        """All that a decision reads, in one round trip."""
+        from features.adapters.feast_rows import FeastRows
+        from serving.adapters.person_store import RedisPersonStore
+
+        rows = FeastRows(self._feature_store, self.product)
+        return RedisPersonStore(product=self.product.name, identities=self.identities, ledger=self.ledger, rows=rows)
+
+    @cached_property
     def attacher(self) -> Any:
         """Carries out aliases."""
         from features.adapters.alias_log import ParquetAliasLog
@@ -210,12 +219,10 @@ class Installation:
             product=self.product,
             policy=self.policy,
             scorer=self.scorer,
-            timelines=self.timelines,
-            profiles=self.profiles,
+            people=self.people,
             ledger=FollowingLedger(inner=self.ledger, contact_book=self.ledger, identities=self.identities),
             program=self.program,
             archive=self.archive,
-            identities=self.identities,
         )
 
     def replayer(self, model_version: str | None = None) -> Replayer:
