@@ -27,7 +27,7 @@ class Settings:
     redis_timeout_s: float  # STILLHERE_REDIS_TIMEOUT_S; the deadline of one call to Redis
     partitions: int  # STILLHERE_PARTITIONS; of the event stream, fixed for the life of an installation
     max_body_bytes: int  # STILLHERE_MAX_BODY_BYTES; of one request
-    threads: int  # STILLHERE_THREADS; decisions computed at the same time by one service process
+    threads: int  # STILLHERE_THREADS; events admitted and receipts looked up at the same time by one service process
     log_delay_s: float  # STILLHERE_LOG_DELAY_S; how long the worker gathers events before it writes a raw log file
     export_every_s: float  # STILLHERE_EXPORT_EVERY_S; between two exports of receipts
     empty_route: bool  # STILLHERE_EMPTY_ROUTE; adds a route that does nothing, for benchmarks

@@ -52,7 +52,7 @@ class LedgerOfOneCall:
     def commit_many(self, commits: Sequence[Commit]) -> list[CommitResult | None]:
         """What the ledger did with each; None where that is not known."""
         results = self._ask(lambda: self.ledger.commit_many(self.product, commits))
-        return [_known_result(result) for result in results or [None] * len(commits)]
+        return [None] * len(commits) if results is None else [_known_result(result) for result in results]
 
     def receipt_of_uncertain(self, decision_id: str) -> bytes | None:
         """The receipt under the id of a commit that got no reply, although the ledger failed; None when nothing is found out."""
@@ -205,7 +205,7 @@ def _first_of_each_user(cases: Sequence[Case]) -> list[Case]:
     return list({case.known.user_id: case for case in reversed(cases)}.values())[::-1]
 
 
-def _known_result(result: CommitResult | LedgerError | None) -> CommitResult | None:
+def _known_result(result: CommitResult | LedgerError) -> CommitResult | None:
     if isinstance(result, LedgerError):
         _log.warning("degraded: %s", result)
         return None
