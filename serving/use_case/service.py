@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from features.core.product import Product
 from features.core.program import Program
-from serving.decision.caps import lookback_us
 from serving.decision.ids import ENTROPY_BYTES, decision_id, tag_of, user_tag
 from serving.decision.policy import Policy
 from serving.policy_file import policy_document
@@ -74,7 +73,7 @@ class DecisionService:
         return self._settle(people, now_us, [self._new_id(person.user_id, now_us) for person in people])
 
     def _read(self, user_ids: Sequence[str], now_us: int) -> list[StoredPerson]:
-        return self.people.read(user_ids, since_us=now_us - lookback_us(self.policy))  # as_of is never before now
+        return self.people.read(user_ids, since_us=now_us - self.policy.lookback_us)  # as_of is never before now
 
     def _settle(self, people: Sequence[StoredPerson], now_us: int, ids: Sequence[str]) -> list[DecisionAnswer]:
         reader = Reader(product=self.product, program=self.program, scorer=self.scorer)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import orjson
 
-from serving.decision.caps import cap_windows, lookback_us
+from serving.decision.caps import cap_windows
 from serving.decision.decide import decide, draft
 from serving.decision.output import output_json
 from serving.decision.policy import Policy
@@ -154,7 +154,7 @@ class Settlement:
 
     def _inputs(self, known: Known, decision_id: str) -> Inputs:
         segment, segments = self.reader.segments(known)
-        contacts, since_us = known.contacts, known.as_of_us - lookback_us(self.policy)
+        contacts, since_us = known.contacts, known.as_of_us - self.policy.lookback_us
         inputs = Inputs(
             decision_id=decision_id,
             user_id=known.user_id,
@@ -175,7 +175,7 @@ class Settlement:
     def _with_fresh_contacts(self, inputs: Inputs) -> Inputs:
         if inputs.contacts is None:
             return inputs
-        contacts = self.ledger.contacts(inputs.user_id, since_us=inputs.as_of_us - lookback_us(self.policy))
+        contacts = self.ledger.contacts(inputs.user_id, since_us=inputs.as_of_us - self.policy.lookback_us)
         return _without_ledger(inputs) if contacts is None else replace(inputs, contacts=contacts)
 
     def _unstored(self, known: Known, inputs: Inputs) -> DecisionAnswer:
