@@ -105,7 +105,7 @@ class Settlement:
         is asked for the receipt, once: what it holds is the answer. Otherwise the caller is told "none" under a new decision id that is
         not stored: should the commit have been made after all, or be made yet, its contact counts and its receipt contradicts no answer.
         """
-        cases = [Case(known=one, inputs=self._inputs(one, id_)) for one, id_ in zip(known, decision_ids, strict=True)]
+        cases = [Case(known=one, inputs=self.inputs(one, id_)) for one, id_ in zip(known, decision_ids, strict=True)]
         turn = _first_of_each_user(cases)
         self._settle(turn)
         while turn := _first_of_each_user([case for case in cases if case.settled is None]):
@@ -152,7 +152,8 @@ class Settlement:
         new_id = self.new_id(case.known.user_id)
         return self._unstored(case.known, _without_ledger(replace(case.inputs, decision_id=new_id)))
 
-    def _inputs(self, known: Known, decision_id: str) -> Inputs:
+    def inputs(self, known: Known, decision_id: str) -> Inputs:
+        """Everything that the decision about one user depends on, under this id."""
         segment, segments = self.reader.segments(known)
         contacts, since_us = known.contacts, known.as_of_us - self.policy.lookback_us
         inputs = Inputs(
