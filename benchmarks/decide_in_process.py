@@ -10,6 +10,7 @@ import numpy as np
 
 from features.core.kernel import vector
 from serving import bootstrap
+from serving.adapters.redis_ledger import contacts_command, contacts_of
 from serving.adapters.redis_pipeline import pipelined
 from serving.bootstrap import Installation
 from serving.decision.decide import draft
@@ -35,12 +36,17 @@ def in_process(opened: Installation, user_ids: Sequence[str]) -> dict[str, float
 
 
 def _least(opened: Installation) -> Callable[[str], None]:
-    rows, scorer, program = opened.people.rows, opened.scorer, opened.program
+    rows, scorer, program, product = opened.people.rows, opened.scorer, opened.program, opened.product.name
     assert scorer is not None  # the state is trained
 
     def task(user_id: str) -> None:
-        (reply,) = pipelined(rows.client, rows.commands([user_id]))
-        packed, profile = rows.timeline(reply), rows.profile(reply)
+        contacts = contacts_command(product, user_id, since_us=0)
+        *standing, sent, row = pipelined(
+            rows.client, [*opened.identities.standing_commands([user_id]), contacts, *rows.commands([user_id])]
+        )
+        opened.identities.standing_of([user_id], standing)
+        contacts_of(sent)
+        packed, profile = rows.timeline(row), rows.profile(row)
         scorer.risk(vector(packed, bootstrap.now_us(), program)[np.newaxis], [profile])
 
     return task

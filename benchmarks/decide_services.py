@@ -44,7 +44,12 @@ def prepare(settings: Settings, redis_url: str) -> list[str]:
 def service(settings: Settings, redis_url: str, *, workers: int) -> Iterator[Served]:
     """Start the real service, with its empty route."""
     port = free_port()
-    environment = {**child_environment(settings, redis_url), "STILLHERE_EMPTY_ROUTE": "yes", "STILLHERE_WORKERS": str(workers)}
+    environment = {
+        **child_environment(settings, redis_url),
+        "STILLHERE_EMPTY_ROUTE": "yes",
+        "STILLHERE_WORKERS": str(workers),
+        "BENTOML_HOME": str(HOME.absolute() / f"bentoml-{workers}"),
+    }
     arguments = ["serve", "serving.service:Stillhere", "--host", "127.0.0.1", "--port", str(port)]
     with ExitStack() as cleanup:
         child = started(cleanup, f"service-{workers}", "bentoml", arguments, environment=environment, logs_dir=HOME / "logs")

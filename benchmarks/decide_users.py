@@ -7,6 +7,7 @@ simulated users to whom a message would go out now.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
@@ -17,10 +18,21 @@ from features.adapters.feast_online_store import user_keys
 from serving import bootstrap
 from serving.bootstrap import Installation
 from serving.cli.forgetful_ledger import ForgetfulLedger
+from serving.ports import PersonStore, StoredPerson
 
 SEND_EVERY = 7
 """One decision in seven sends: about 15 %."""
 _AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeverWrittenTo:
+    """People as they are stored, but for their contacts."""
+
+    inner: PersonStore
+
+    def read(self, user_ids: Sequence[str], *, since_us: int) -> list[StoredPerson]:
+        return [replace(person, contacts=()) for person in self.inner.read(user_ids, since_us=since_us)]
 
 
 @dataclass(kw_only=True)
@@ -34,9 +46,9 @@ class Users:
     copies: list[str] = field(default_factory=list)
 
     def sort(self, user_ids: list[str]) -> None:
-        """Ask about each without remembering anything."""
+        """Ask about each as if nobody had ever written to them, without remembering anything."""
         service = self.opened.decisions()
-        service = replace(service, ledger=ForgetfulLedger(service.ledger))
+        service = replace(service, ledger=ForgetfulLedger(service.ledger), people=NeverWrittenTo(inner=service.people))
         now_us = bootstrap.now_us()
         for start in range(0, len(user_ids), _AT_ONCE):
             some = user_ids[start : start + _AT_ONCE]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import redis
@@ -96,11 +97,17 @@ class RedisPersonStore:
             asked = list(dict.fromkeys(link.user_id for link in links if link is not None and link.user_id not in call.found))
         return [_person(call, user_id) for user_id in user_ids]
 
+    @cached_property
+    def _is_one_server(self) -> bool:
+        """Whether timelines and ledger share a Redis."""
+        left, right = (client.connection_pool.connection_kwargs for client in (self.ledger.client, self.rows.client))
+        return all(left.get(name) == right.get(name) for name in ("host", "port", "path", "db", "username"))
+
     def _read(self, call: _Call, user_ids: Sequence[str], since_us: int) -> None:
         """Add what is stored under the ids. Whom they stand for is read first: an alias is recorded before anything is moved."""
         standing, rows = list(self.identities.standing_commands(user_ids)), list(self.rows.commands(user_ids))
         ledger = [*standing, *(contacts_command(self.product, user_id, since_us=since_us) for user_id in user_ids)]
-        if _is_same_server(self.ledger.client, self.rows.client):
+        if self._is_one_server:
             replies = call.ask(self.ledger.client, [*ledger, *rows])
             of_ledger, of_rows = (None, None) if replies is None else (replies[: len(ledger)], replies[len(ledger) :])
         else:
@@ -151,8 +158,3 @@ def _person(call: _Call, user_id: str) -> StoredPerson:
 
 def _is_erased(found: _Found) -> bool:
     return found.standing is not None and found.standing.is_erased
-
-
-def _is_same_server(one: redis.Redis, other: redis.Redis) -> bool:
-    left, right = one.connection_pool.connection_kwargs, other.connection_pool.connection_kwargs
-    return all(left.get(name) == right.get(name) for name in ("host", "port", "path", "db", "username"))

@@ -19,7 +19,7 @@ def inputs_to_json(inputs: Inputs) -> dict[str, Any]:
         "user_id": inputs.user_id,
         "as_of_us": inputs.as_of_us,
         "n_events": inputs.n_events,
-        "features": {name: _number_or_null(value) for name, value in inputs.features.items()},
+        "features": {name: value if value == value else None for name, value in inputs.features.items()},  # noqa: PLR0124 - NaN is not itself
         "risk": None if inputs.risk is None else _number_or_null(inputs.risk),
         "contributions": None if inputs.contributions is None else dict(inputs.contributions),
         "profile": dict(inputs.profile),
