@@ -1,9 +1,9 @@
 """Decisions over HTTP: per second beside an empty route of the same service and beside a naive service, and their latency.
 
-The real service (`bentoml serve`, one worker) on a state that the demo's own pipeline built: simulated, imported, trained. The load comes
-from another process on the same cores, so compare the ratios and not the milliseconds of different days. Every decision is a real one:
-timeline and profile read from Redis through Feast's online store, features computed, risk scored, explained where an arm is open, capped,
-committed to the ledger with its receipt.
+The real service (`bentoml serve`) on a state that the demo's own pipeline built: simulated, imported, trained. The load comes from
+another process on the same cores, so compare the ratios and not the milliseconds of different days. Every decision is a real one: timeline
+and profile read from Redis in Feast's online format, features computed, risk scored, explained where an arm is open, capped, committed to
+the ledger with its receipt before it is answered; about 15 % of them send.
 """
 
 from __future__ import annotations
@@ -13,25 +13,27 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
+import psutil
 
 from benchmarks import report
+from benchmarks.decide_in_process import in_process
+from benchmarks.decide_services import HOME, Served, naive, prepare, service
+from benchmarks.decide_users import Users
 from serving import bootstrap
-from serving.cli.processes import free_port
-from serving.cli.stack import answers, child_environment, redis_server, started
-from serving.cli.steps import Steps
-from serving.settings import Settings
+from serving.cli.stack import redis_server
 
-HOME = report.OUT / "decide_home"
-N_USERS = 2_000
 ROUNDS = 5
-CONNECTIONS = 8
-EMPTY_S, DECIDE_S, NAIVE_S, LATENCY_S = 1.5, 3.0, 3.0, 6.0
-READY_S = 120.0
+CONNECTIONS, FEW_CONNECTIONS = 16, 8
+EMPTY_S, DECIDE_S, NAIVE_S, PACED_S, LATENCY_S = 2.0, 3.0, 3.0, 4.0, 4.0
+MOST_PER_S = 4_000
+"""No load asks faster than that; so many fresh users it needs."""
+BATCH = 100
+CALLS = 20_000
 
 
 def main() -> int:
@@ -39,97 +41,102 @@ def main() -> int:
     settings = bootstrap.settings_from_environment(home=HOME)
     report.OUT.mkdir(exist_ok=True)
     with redis_server(settings) as redis:
-        users = prepare(settings, redis.url)
-        with service(settings, redis.url) as port, naive(settings, redis.url, users) as naive_port:
-            figures = measure(port, naive_port, users)
-    rows, notes = rows_of(figures)
-    return 0 if report.write("decide", rows, notes=notes) else 1
+        user_ids = prepare(settings, redis.url)
+        opened = bootstrap.installation(settings, redis.url)
+        bootstrap.warm_up(opened)
+        users = Users(opened=opened, run=f"copy-{bootstrap.now_us()}")
+        users.sort(user_ids)
+        here = in_process(opened, users.quiet)
+        with (
+            service(settings, redis.url, workers=2) as two,
+            service(settings, redis.url, workers=1) as one,
+            naive(settings, redis.url, user_ids) as naive_port,
+        ):
+            measured = Measured(users=users, two=two, one=one, naive_port=naive_port)
+            measured.run()
+        users.remove_copies()
+        opened.close()
+    return 0 if report.write("decide", rows_of(measured, here), notes=notes_of(measured, here)) else 1
 
 
-def prepare(settings: Settings, redis_url: str) -> list[str]:
-    """Build the state once; later runs use it again. Answers the users to ask about."""
-    from serving.cli.demo.build import build
-    from serving.cli.demo.state import is_trained
+@dataclass(kw_only=True)
+class Measured:
+    """Every load's figures, by name."""
 
-    opened = bootstrap.installation(settings, redis_url)
-    steps = Steps()
-    if not is_trained(settings.home, opened.product.name) or opened.scorer is None:
-        build(opened, n_users=N_USERS, seed=1, steps=steps)
-    users = sorted(set(opened.raw_log.scan()["user_id"].to_pylist()))
-    opened.close()
-    return users
+    users: Users
+    two: Served
+    one: Served
+    naive_port: int
+    figures: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    counts: dict[str, float] = field(default_factory=dict)  # decisions of the service with two processes, by action
+    memory: tuple[float, float] = (0.0, 0.0)  # bytes before and after the calls
 
+    def run(self) -> None:
+        """Alternate the loads, so that a slow minute of the machine slows all of them."""
+        for port, path in ((self.two.port, "/v1/empty"), (self.two.port, "/v1/decisions"), (self.one.port, "/v1/decisions")):
+            self.load("warm", port, path, seconds=2.0)
+        self.load("warm", self.naive_port, "/decide", seconds=2.0)
+        before = counted(self.two.port)
+        for _ in range(ROUNDS):
+            self.load("empty", self.two.port, "/v1/empty", seconds=EMPTY_S)
+            self.load("decide", self.two.port, "/v1/decisions", seconds=DECIDE_S)
+        self.counts = {action: n - before.get(action, 0.0) for action, n in counted(self.two.port).items()}
+        for _ in range(ROUNDS):
+            self.load("beside_naive", self.one.port, "/v1/decisions", connections=FEW_CONNECTIONS, seconds=DECIDE_S)
+            self.load("naive", self.naive_port, "/decide", connections=FEW_CONNECTIONS, seconds=NAIVE_S)
+        for _ in range(ROUNDS):
+            for name, path in (("empty", "/v1/empty"), ("decide", "/v1/decisions")):
+                self.load(f"paced_{name}", self.two.port, path, seconds=PACED_S, per_s=self.middle(name) / 2)
+        self.run_alone()
+        self.run_long()
 
-@contextmanager
-def service(settings: Settings, redis_url: str) -> Iterator[int]:
-    """Start the real service, with its empty route; its port."""
-    port = free_port()
-    environment = {**child_environment(settings, redis_url), "STILLHERE_EMPTY_ROUTE": "yes"}
-    arguments = ["serve", "serving.service:Stillhere", "--host", "127.0.0.1", "--port", str(port)]
-    with ExitStack() as cleanup:
-        child = started(cleanup, "service", "bentoml", arguments, environment=environment, logs_dir=HOME / "logs")
-        child.await_ready(lambda: answers(f"http://127.0.0.1:{port}/readyz"), deadline_s=READY_S)
-        yield port
+    def run_alone(self) -> None:
+        """One connection: what one caller sees."""
+        alone: dict[str, Any] = {"connections": 1, "seconds": LATENCY_S}
+        self.load("alone", self.one.port, "/v1/decisions", **alone)
+        self.load("batches", self.one.port, "/v1/decisions", bodies=self.users.batches(HOME, BATCH), **alone)
+        self.load("naive_alone", self.naive_port, "/decide", **alone)
+        self.load("empty_alone", self.one.port, "/v1/empty", **alone)
 
+    def run_long(self) -> None:
+        """Many calls to one process."""
+        bodies = self.users.bodies(HOME, CALLS)
+        before = memory_of(self.one.pid)
+        self.load("long", self.one.port, "/v1/decisions", connections=FEW_CONNECTIONS, seconds=600.0, bodies=bodies, count=CALLS)
+        self.memory = (before, memory_of(self.one.pid))
 
-@contextmanager
-def naive(settings: Settings, redis_url: str, users: list[str]) -> Iterator[int]:
-    """Start the naive service over the same model and the same Redis; its port."""
-    from benchmarks.naive_repo import write_naive_repo
-    from serving.adapters.model_registry import newest_local
+    def load(self, name: str, port: int, path: str, *, seconds: float, bodies: Path | None = None, **more: float) -> None:
+        """Load from another process; refuses figures with failures in them."""
+        if bodies is None:
+            n = int(MOST_PER_S * seconds)
+            bodies = self.users.bodies(HOME, n) if path == "/v1/decisions" else self.quiet_bodies()
+        options = {"port": port, "path": path, "connections": CONNECTIONS, "seconds": seconds, "bodies": bodies, **more}
+        arguments = [text for option, value in options.items() for text in (f"--{option.replace('_', '-')}", str(value))]
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.load", *arguments], capture_output=True, text=True, check=True, timeout=seconds + 60
+        )
+        figures: dict[str, float] = json.loads(done.stdout)
+        if figures["failed"]:
+            raise RuntimeError(f"{figures['failed']:g} of {figures['n']:g} answers of {path} were not 2xx")
+        self.figures.setdefault(name, []).append(figures)
 
-    opened = bootstrap.installation(settings, redis_url)
-    bundle = newest_local(settings.home.bundles_dir(opened.product.name))
-    assert bundle is not None
-    repo = HOME.absolute() / "naive"
-    write_naive_repo(opened, users, repo)
-    opened.close()
-    port = free_port()
-    model = str((bundle / "model.txt").absolute())
-    environment = {
-        **child_environment(settings, redis_url),
-        "NAIVE_REPO": str(repo),
-        "NAIVE_MODEL": model,
-        "BENTOML_HOME": str(repo / "bentoml"),
-    }
-    arguments = ["serve", "benchmarks.naive_service:Naive", "--host", "127.0.0.1", "--port", str(port)]
-    with ExitStack() as cleanup:
-        child = started(cleanup, "naive", "bentoml", arguments, environment=environment, logs_dir=HOME / "logs")
-        child.await_ready(lambda: answers(f"http://127.0.0.1:{port}/readyz"), deadline_s=READY_S)
-        yield port
+    def quiet_bodies(self) -> Path:
+        """Write a request about each simulated user to whom nothing is sent."""
+        file = HOME / "bodies.jsonl"
+        file.write_text("".join(json.dumps({"user_id": user_id}) + "\n" for user_id in self.users.quiet))
+        return file
 
+    def middle(self, name: str, figure: str = "per_s") -> float:
+        """Median over the rounds."""
+        return statistics.median(run[figure] for run in self.figures[name])
 
-def measure(port: int, naive_port: int, users: list[str]) -> dict[str, list[dict[str, float]]]:
-    """Alternate the three loads, so that a slow minute of the machine slows all of them."""
-    bodies = HOME / "bodies.jsonl"
-    bodies.write_text("".join(json.dumps({"user_id": user}) + "\n" for user in users))
-    for warm_port, path in ((port, "/v1/empty"), (port, "/v1/decisions"), (naive_port, "/decide")):
-        load(warm_port, path, bodies, connections=CONNECTIONS, seconds=1.5)
-    figures: dict[str, list[dict[str, float]]] = {"empty": [], "decide": [], "naive": [], "alone": []}
-    for _ in range(ROUNDS):
-        figures["empty"].append(load(port, "/v1/empty", bodies, connections=CONNECTIONS, seconds=EMPTY_S))
-        figures["decide"].append(load(port, "/v1/decisions", bodies, connections=CONNECTIONS, seconds=DECIDE_S))
-        figures["naive"].append(load(naive_port, "/decide", bodies, connections=CONNECTIONS, seconds=NAIVE_S))
-    figures["alone"].append(load(port, "/v1/decisions", bodies, connections=1, seconds=LATENCY_S))
-    figures["naive_alone"] = [load(naive_port, "/decide", bodies, connections=1, seconds=LATENCY_S)]
-    figures["empty_alone"] = [load(port, "/v1/empty", bodies, connections=1, seconds=EMPTY_S)]
-    figures["what"] = [what_was_decided(port)]
-    return figures
-
-
-def load(port: int, path: str, bodies: Path, *, connections: int, seconds: float) -> dict[str, float]:
-    """Load from another process; refuses figures with failures in them."""
-    arguments = ["--port", str(port), "--path", path, "--connections", str(connections), "--seconds", str(seconds), "--bodies", str(bodies)]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.load", *arguments], capture_output=True, text=True, check=True, timeout=seconds + 60
-    )
-    figures: dict[str, float] = json.loads(done.stdout)
-    if figures["failed"]:
-        raise RuntimeError(f"{figures['failed']:g} of {figures['n']:g} answers of {path} were not 2xx")
-    return figures
+    def ratio(self, name: str, other: str, figure: str = "per_s") -> float:
+        """Median of the rounds' own ratios."""
+        rounds = zip(self.figures[name], self.figures[other], strict=True)
+        return statistics.median(one[figure] / two[figure] for one, two in rounds)
 
 
-def what_was_decided(port: int) -> dict[str, float]:
+def counted(port: int) -> dict[str, float]:
     """Decisions by action, from the service's own metrics."""
     text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
     counts: dict[str, float] = {}
@@ -140,31 +147,50 @@ def what_was_decided(port: int) -> dict[str, float]:
     return counts
 
 
-def rows_of(figures: dict[str, list[dict[str, float]]]) -> tuple[list[dict[str, object]], list[str]]:
-    """Rows and notes of the report."""
-    per_s = {name: [run["per_s"] for run in figures[name]] for name in ("empty", "decide", "naive")}
-    empty_ratio = statistics.median(one / other for one, other in zip(per_s["decide"], per_s["empty"], strict=True))
-    naive_ratio = statistics.median(one / other for one, other in zip(per_s["decide"], per_s["naive"], strict=True))
-    middle = {name: statistics.median(values) for name, values in per_s.items()}
-    alone, naive_alone, empty_alone = (figures[name][0] for name in ("alone", "naive_alone", "empty_alone"))
-    rows = [
-        report.row("empty route ratio", empty_ratio, "", reference="decisions/s over an empty route's requests/s"),
-        report.row("naive ratio", naive_ratio, "times", reference="naive: flat Feast features, DataFrame, TreeExplainer built once"),
-        report.row(
-            "decide p50 ms", alone["p50_ms"], "ms", reference=f"empty {empty_alone['p50_ms']:.2f}, naive {naive_alone['p50_ms']:.1f}"
-        ),
-        report.row(
-            "decide p99 ms", alone["p99_ms"], "ms", reference=f"empty {empty_alone['p99_ms']:.2f}, naive {naive_alone['p99_ms']:.1f}"
-        ),
-        report.row("decisions per second", middle["decide"], "/s", reference=f"empty {middle['empty']:.0f}, naive {middle['naive']:.0f}"),
+def memory_of(pid: int) -> float:
+    """Resident bytes of a process and all that descend from it."""
+    process = psutil.Process(pid)
+    return float(sum(each.memory_info().rss for each in (process, *process.children(recursive=True))))
+
+
+def rows_of(measured: Measured, here: dict[str, float]) -> list[dict[str, object]]:
+    """Rows of the report."""
+    row, middle = report.row, measured.middle
+    alone, empty, naive_alone, batches, long = (
+        measured.figures[name][0] for name in ("alone", "empty_alone", "naive_alone", "batches", "long")
+    )
+    latency_drift = 100 * (long["last_p50_ms"] / long["first_p50_ms"] - 1)
+    memory_drift = 100 * (measured.memory[1] / measured.memory[0] - 1)
+    paced = f"{middle('paced_decide', 'p99_ms'):.2f} ms at {middle('decide') / 2:.0f}/s, empty {middle('paced_empty', 'p99_ms'):.2f} ms"
+    batch_ms = batches["p50_ms"] / BATCH
+    return [
+        row("empty route ratio", measured.ratio("decide", "empty"), "", reference="decisions/s over an empty route's", at_least=0.30),
+        row("naive ratio", measured.ratio("beside_naive", "naive"), "times", reference="flat features, DataFrame, SHAP", at_least=15),
+        row("p99 ratio", measured.ratio("paced_decide", "paced_empty", "p99_ms"), "times", reference=paced, at_most=4),
+        row("in-process ratio", here["ratio"], "times", reference=f"read, decode, kernel, risk: {here['least']:.0f} us", at_most=1.5),
+        row("contrib one row ms", here["contrib_ms"], "ms", reference="the model that is served", at_most=2),
+        row("batch ratio", alone["p50_ms"] / batch_ms, "times", reference=f"{batch_ms:.3f} ms a user in lists of {BATCH}", at_least=5),
+        row("latency drift", latency_drift, "%", reference=f"{long['first_p50_ms']:.2f} ms at first, {CALLS} calls", at_most=5),
+        row("memory drift", memory_drift, "%", reference=f"{measured.memory[0] / 1e6:.0f} MB at first, {CALLS} calls", at_most=2),
+        row("decide p50 ms", alone["p50_ms"], "ms", reference=f"empty {empty['p50_ms']:.2f}, naive {naive_alone['p50_ms']:.1f}"),
+        row("decide p99 ms", alone["p99_ms"], "ms", reference=f"empty {empty['p99_ms']:.2f}, naive {naive_alone['p99_ms']:.1f}"),
+        row("decisions per second", middle("decide"), "/s", reference=f"empty {middle('empty'):.0f}, naive {middle('naive'):.0f}"),
     ]
-    counts = figures["what"][0]
-    sent = counts.get("send", 0.0) / max(1.0, sum(counts.values()))
-    notes = [
-        f"{CONNECTIONS} connections for the ratios (median of {ROUNDS} alternating rounds), 1 for p50 and p99; one service process.",
-        f"{sent:.1%} of the decisions sent a message: who was written to once is at rest, by cooldown and caps, when asked about again.",
+
+
+def notes_of(measured: Measured, here: dict[str, float]) -> list[str]:
+    """How it was measured."""
+    sent = measured.counts.get("send", 0.0) / max(1.0, sum(measured.counts.values()))
+    receipt_us = here["whole"] - here["without_receipt"]
+    fresh = "one request in seven is about a user whom nobody asked about, a copy of a simulated one to whom a message goes out"
+    loads = f"2 processes, {CONNECTIONS} connections; naive ratio: 1 process each, {FEW_CONNECTIONS} connections"
+    half = "each route at half of its own saturating load, times from when a request was due"
+    return [
+        f"{sent:.1%} of the decisions beside the empty route sent a message: {fresh}.",
+        f"empty route ratio: {loads}; medians of {ROUNDS} alternating rounds. p99 ratio: {half}.",
+        f"in process: {here['without_receipt']:.0f} us for a decision without a message, {receipt_us:.0f} us more for receipt and commit.",
+        "p50 and p99 of one caller: 1 connection, 1 process.",
     ]
-    return rows, notes
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from features.core.alias import Alias
@@ -113,12 +113,41 @@ class FollowingLedger:
 
     def commit(self, product: str, commit: Commit) -> CommitResult:
         """Commit; a contact is then copied to whom its id was attached to meanwhile."""
-        result = self.inner.commit(product, commit)
-        if result.committed and commit.contact is not None:
-            try:
-                adopt_contacts(self.identities, self.contact_book, product, commit.user_id)
-            except StoreError as exc:
-                raise LedgerError(str(exc)) from exc
+        (result,) = self.commit_many(product, [commit])
+        if isinstance(result, LedgerError):
+            raise result
+        return result
+
+    def commit_many(self, product: str, commits: Sequence[Commit]) -> list[CommitResult | LedgerError]:
+        """`commit` of each; whether anyone was attached meanwhile is asked once for all of them."""
+        results = self.inner.commit_many(product, commits)
+        sent = [
+            place
+            for place, result in enumerate(results)
+            if commits[place].contact is not None and isinstance(result, CommitResult) and result.committed
+        ]
+        if sent:
+            self._follow(product, {place: commits[place].user_id for place in sent}, results)
+        return results
+
+    def _follow(self, product: str, user_ids: Mapping[int, str], results: list[CommitResult | LedgerError]) -> None:
+        """Copy the contacts of those who are attached; where that fails, so does the commit."""
+        try:
+            standing = self.identities.standing(list(dict.fromkeys(user_ids.values())))
+        except StoreError as exc:
+            results[:] = [LedgerError(str(exc)) if place in user_ids else result for place, result in enumerate(results)]
+            return
+        for place, user_id in user_ids.items():
+            if user_id in standing and standing[user_id].link is not None:
+                results[place] = self._adopted(product, user_id, results[place])
+
+    def _adopted(self, product: str, user_id: str, result: CommitResult | LedgerError) -> CommitResult | LedgerError:
+        try:
+            adopt_contacts(self.identities, self.contact_book, product, user_id)
+        except StoreError as exc:
+            return LedgerError(str(exc))
+        except LedgerError as exc:
+            return exc
         return result
 
     def receipt(self, product: str, decision_id: str) -> bytes | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,27 @@ class CommitResult:
     receipt: bytes = b""  # the stored receipt; of the first commit when the decision id was already there
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPerson:
+    """What is stored of whom an id stands for; a part that could not be read is None."""
+
+    user_id: str  # the end of the chain of aliases; the id itself where that cannot be told
+    is_erased: bool
+    timeline: bytes | None  # b"" when no event is known
+    profile: Mapping[str, Any] | None  # unset attributes are left out
+    contacts: tuple[Contact, ...] | None  # oldest first; None too where it cannot be told whose caps count
+
+
+class PersonStore(Protocol):
+    """All that a decision reads of stores, of many users at once."""
+
+    def read(self, user_ids: Sequence[str], *, since_us: int) -> list[StoredPerson]:
+        """What is stored of whom each id stands for, in the order asked for, with contacts at_us >= since_us.
+
+        Never raises: what could not be read is missing, and costs nobody else what is stored of them. Waits for a silent store once.
+        """
+
+
 class Ledger(Protocol):
     """Contacts, receipts and outbox of each user; never lets a cap be exceeded."""
 
@@ -58,6 +79,15 @@ class Ledger(Protocol):
         Raises
         ------
         LedgerError
+        """
+
+    def commit_many(self, product: str, commits: Sequence[Commit]) -> list[CommitResult | LedgerError]:
+        """`commit` of each, in this order; what is wrong with one is its own result.
+
+        Raises
+        ------
+        LedgerError
+            If the ledger could not be reached; then any of them may have been committed, or none.
         """
 
     def receipt(self, product: str, decision_id: str) -> bytes | None:

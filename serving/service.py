@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import bentoml
 
+from serving import bootstrap
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -40,6 +42,7 @@ class PublicRoutesFirst:
 
 @bentoml.service(
     name="stillhere",
+    workers=bootstrap.service_workers(),
     envs=[{"name": name, "value": value} for name, value in _ENVIRONMENT.items()],
     logging={"access": {"enabled": False}},
     metrics={"enabled": False},
@@ -50,8 +53,6 @@ class Stillhere:
     """Decides over HTTP; model, policy and stores are loaded before the first request is let in."""
 
     def __init__(self) -> None:
-        from serving import bootstrap
-
         self._running = bootstrap.start_api()
         self.app: Any = self._running.app
         gc.collect()

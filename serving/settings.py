@@ -27,7 +27,8 @@ class Settings:
     redis_timeout_s: float  # STILLHERE_REDIS_TIMEOUT_S; the deadline of one call to Redis
     partitions: int  # STILLHERE_PARTITIONS; of the event stream, fixed for the life of an installation
     max_body_bytes: int  # STILLHERE_MAX_BODY_BYTES; of one request
-    threads: int  # STILLHERE_THREADS; decisions computed at the same time by one service process
+    threads: int  # STILLHERE_THREADS; events admitted and receipts looked up at the same time by one service process
+    workers: int  # STILLHERE_WORKERS; processes of the service; 0: one for each core
     log_delay_s: float  # STILLHERE_LOG_DELAY_S; how long the worker gathers events before it writes a raw log file
     export_every_s: float  # STILLHERE_EXPORT_EVERY_S; between two exports of receipts
     empty_route: bool  # STILLHERE_EMPTY_ROUTE; adds a route that does nothing, for benchmarks
@@ -68,6 +69,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         partitions=read("PARTITIONS", "4", parse=_whole(1, 256), expected="a whole number from 1 to 256"),
         max_body_bytes=read("MAX_BODY_BYTES", "1000000", parse=_whole(1_000, 100_000_000), expected="bytes from 1000 to 100000000"),
         threads=read("THREADS", "4", parse=_whole(1, 64), expected="a whole number from 1 to 64"),
+        workers=read("WORKERS", "0", parse=_whole(0, 256), expected="a whole number from 1 to 256, or 0 for one for each core"),
         log_delay_s=read("LOG_DELAY_S", "2", parse=_between(0.0, 600.0), expected="seconds from 0 to 600"),
         export_every_s=read("EXPORT_EVERY_S", "5", parse=_between(0.1, 86_400.0), expected="seconds from 0.1 to 86400"),
         empty_route=read("EMPTY_ROUTE", "no", parse=_yes_or_no, expected="yes or no"),

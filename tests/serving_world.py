@@ -18,6 +18,7 @@ from features.core.program import compile_program
 from features.core.timeline import timeline_from_events
 from serving.adapters.memory_ledger import MemoryLedger
 from serving.adapters.policy_archive import MemoryPolicyArchive
+from serving.adapters.separate_stores import SeparateStores
 from serving.decision.policy import MessageClass, Policy
 from serving.decision.record import inputs_from_json
 from serving.decision.values import Contact, Inputs
@@ -87,13 +88,14 @@ class World:
         self.service = self.service_with(policy)
 
     def service_with(self, policy: Policy, **changes: Any) -> DecisionService:
+        stores = {"timelines": self.timelines, "profiles": self.profiles, "ledger": self.ledger, "identities": None}
+        stores = {name: changes.pop(name, store) for name, store in stores.items()}
         parts = {
             "product": self.product,
             "policy": policy,
             "scorer": self.scorer,
-            "timelines": self.timelines,
-            "profiles": self.profiles,
-            "ledger": self.ledger,
+            "people": SeparateStores(product=self.product.name, **stores),
+            "ledger": stores["ledger"],
             "program": self.program,
             "archive": self.archive,
         }

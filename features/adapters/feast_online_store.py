@@ -124,12 +124,22 @@ class TimelineOnlineStore(RedisOnlineStore):  # type: ignore[misc]
     _client: Any = None
     _client_async: Any = None
 
+    def client(self, config: RepoConfig) -> redis.Redis:
+        """The client of the online store's Redis."""
+        client: redis.Redis = self._get_client(config.online_store)
+        return client
+
+    def fields(self, table: FeatureView, names: Sequence[str]) -> list[str | bytes]:
+        """Under which fields of a user's hash the values of a view lie, its row timestamp last."""
+        found: list[str | bytes] = self._generate_hset_keys_for_features(table, list(names))[1]
+        return found
+
     def read_versioned(self, config: RepoConfig, table: FeatureView, user_ids: Sequence[str]) -> list[VersionedBytes]:
         """Packed timelines with their versions, in the order asked for; one round trip."""
         _, fields = self._generate_hset_keys_for_features(table, [PACKED])
         keys = user_keys(config, user_ids)
         rows = self._read_hash_fields(config, [(key, fields) for key in keys])
-        return [VersionedBytes(packed=_packed(value or b""), version=version or b"") for value, version in rows]
+        return [VersionedBytes(packed=packed_of(value or b""), version=version or b"") for value, version in rows]
 
     def compare_and_set(
         self, config: RepoConfig, table: FeatureView, user_ids: Sequence[str], writes: Sequence[ConditionalWrite]
@@ -249,7 +259,8 @@ def _timestamp(instant_us: int) -> bytes:
     return serialised
 
 
-def _packed(value: bytes) -> bytes | None:
+def packed_of(value: bytes) -> bytes | None:
+    """The packed timeline in a serialised value of Feast's; None when it is none of Feast's."""
     try:
         packed: bytes = Value.FromString(value).bytes_val
     except DecodeError:

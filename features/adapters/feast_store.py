@@ -76,7 +76,7 @@ class FeastTimelineStore:
         self._clock_us = clock_us
         self._pause_s = pause_s
         self._view = store.get_feature_view(TIMELINE_VIEW)
-        self._online = _online_store(store)
+        self._online = online_store_of(store)
 
     def read(self, user_ids: Sequence[str]) -> list[StoredTimeline]:
         """Timelines in the order asked for; one round trip.
@@ -186,7 +186,7 @@ class FeastProfileStore:
         self._store = store
         self._types = {attribute.name: attribute.type for attribute in product.profile}
         self._view = store.get_feature_view(PROFILE_VIEW) if product.profile else None
-        self._online = _online_store(store)
+        self._online = online_store_of(store)
         self._history = history_of(store) if product.profile else None
 
     def read(self, user_ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -204,7 +204,7 @@ class FeastProfileStore:
         view, names = self._view, list(self._types)
         with _as_store_error("read profiles"):
             rows = _read_rows(lambda users: self._online.online_read(self._store.config, view, _keys(users), names), user_ids, PROFILE_VIEW)
-        return [{name: value for name, proto in (values or {}).items() if (value := _python(proto)) is not None} for _, values in rows]
+        return [{name: value for name, proto in (values or {}).items() if (value := python_of(proto)) is not None} for _, values in rows]
 
     def write(self, rows: Mapping[str, Mapping[str, Any]], *, changed_us: int) -> None:
         """Set attributes of users (those not named keep their value); None unsets.
@@ -310,14 +310,16 @@ def _timeline(row: VersionedBytes) -> Timeline | TimelineFormatError:
         return exc
 
 
-def _online_store(store: FeatureStore) -> TimelineOnlineStore:
+def online_store_of(store: FeatureStore) -> TimelineOnlineStore:
+    """The online store of ours in a feature store that `open_store` returned."""
     online = store.provider.online_store
     if not isinstance(online, TimelineOnlineStore):
         raise StoreError(f"the feature store's online store is {type(online).__name__}, expected TimelineOnlineStore; use open_store")
     return online
 
 
-def _python(proto: Value) -> Any:
+def python_of(proto: Value) -> Any:
+    """The plain value in one of Feast's; None when it is unset."""
     which = proto.WhichOneof("val")
     return None if which is None else getattr(proto, which)
 

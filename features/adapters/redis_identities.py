@@ -72,19 +72,29 @@ class RedisIdentityStore:
 
         self._ask(remove)
 
-    def _standing(self, user_ids: Sequence[str]) -> dict[str, Standing]:
-        def read() -> Any:
-            with self._client.pipeline(transaction=False) as pipeline:
-                pipeline.hmget(self._links, user_ids)
-                pipeline.smismember(self._erased, [self._mark(user_id) for user_id in user_ids])
-                return pipeline.execute()
+    def standing_commands(self, user_ids: Sequence[str]) -> list[tuple[str, ...]]:
+        """What asks Redis for the standing of at least one and at most a thousand ids; `standing_of` reads the replies."""
+        marks = [self._mark(user_id) for user_id in user_ids]
+        return [("HMGET", self._links, *user_ids), ("SMISMEMBER", self._erased, *marks)]
 
-        links, erased = self._ask(read)
+    @staticmethod
+    def standing_of(user_ids: Sequence[str], replies: Sequence[Any]) -> dict[str, Standing]:
+        """Standing of the ids that are attached or erased."""
+        links, erased = replies
         return {
             user_id: Standing(link=_link(stored), is_erased=bool(is_erased))
             for user_id, stored, is_erased in zip(user_ids, links, erased, strict=True)
             if stored is not None or is_erased
         }
+
+    def _standing(self, user_ids: Sequence[str]) -> dict[str, Standing]:
+        def read() -> Any:
+            with self._client.pipeline(transaction=False) as pipeline:
+                for command in self.standing_commands(user_ids):
+                    pipeline.execute_command(*command)
+                return pipeline.execute()
+
+        return self.standing_of(user_ids, self._ask(read))
 
     def _ids_of(self, user_id: str, *, erase: bool) -> tuple[str, ...]:
         arguments = [user_id, self._held, int(erase), self._salt]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 
 class Comparison(StrEnum):
@@ -18,7 +19,15 @@ class Comparison(StrEnum):
     BELOW = "<"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+_HOLDS = {
+    Comparison.AT_LEAST: operator.ge,
+    Comparison.ABOVE: operator.gt,
+    Comparison.AT_MOST: operator.le,
+    Comparison.BELOW: operator.lt,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Condition:
     """One feature, or the age of one instant of the profile, against one number."""
 
@@ -26,13 +35,10 @@ class Condition:
     comparison: Comparison
     value: float
 
-
-_HOLDS = {
-    Comparison.AT_LEAST: operator.ge,
-    Comparison.ABOVE: operator.gt,
-    Comparison.AT_MOST: operator.le,
-    Comparison.BELOW: operator.lt,
-}
+    @cached_property
+    def compare(self) -> Callable[[float, float], bool]:
+        """The comparison as a function."""
+        return _HOLDS[self.comparison]
 
 
 def holds(condition: Condition, numbers: Mapping[str, float]) -> bool:
@@ -45,4 +51,4 @@ def holds(condition: Condition, numbers: Mapping[str, float]) -> bool:
     (True, False, False)
     """
     # NaN compares false with everything.
-    return bool(_HOLDS[condition.comparison](numbers.get(condition.feature, math.nan), condition.value))
+    return bool(condition.compare(numbers.get(condition.feature, math.nan), condition.value))

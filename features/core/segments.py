@@ -55,8 +55,12 @@ def _matches(segment: Segment, numbers: Numbers | None, profile: Profile | None)
     """Whether everything holds; None where it cannot be told."""
     if segment.where and profile is None:
         return None
-    if any((profile or {}).get(name) != value for name, value in segment.where.items()):
-        return False
+    for name, value in segment.where.items():
+        if profile is None or profile.get(name) != value:
+            return False
     if segment.conditions and numbers is None:
         return None
-    return all(holds(condition, numbers or {}) for condition in segment.conditions)
+    for condition in segment.conditions:  # noqa: SIM110 - asked of every segment at every decision: a generator would double its time
+        if not holds(condition, numbers or {}):
+            return False
+    return True

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
 
 from serving.decision.caps import first_refusal
 from serving.decision.values import Contact
-from serving.ports import Commit, CommitResult
+from serving.ports import Commit, CommitResult, LedgerError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,10 @@ class MemoryLedger:
             if commit.contact is not None:
                 self._reserve(product, commit, commit.contact)
             return CommitResult(committed=True, receipt=commit.receipt)
+
+    def commit_many(self, product: str, commits: Sequence[Commit]) -> list[CommitResult | LedgerError]:
+        """`commit` of each, in this order."""
+        return [self.commit(product, commit) for commit in commits]
 
     def adopt(self, product: str, previous_id: str, user_id: str) -> None:
         """Copy every contact of the previous id to the user."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -11,8 +12,10 @@ from typing import Any, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
+from serving.adapters.redis_pipeline import Command, Reply, pipelined
 from serving.decision.ids import tag_of, user_tag
 from serving.decision.policy import MessageClass
 from serving.decision.values import CapWindow, Contact
@@ -28,6 +31,8 @@ return 1
 """
 """KEYS: contacts, mark of an erased user. ARGV: ttl of the contacts in milliseconds, then score and contact of each."""
 _CONTACTS_PER_CALL = 1_000
+_COMMIT = files("serving.adapters").joinpath("redis_ledger.lua").read_bytes()
+_COMMIT_DIGEST = hashlib.sha1(_COMMIT, usedforsecurity=False).hexdigest()  # how Redis names scripts
 _ERASED = 2  # what the script answers about a user who was erased
 
 _SEPARATOR = "\x1f"  # stands in no name: names are letters, digits and underscores
@@ -59,26 +64,33 @@ class RedisLedger:
 
     def contacts(self, product: str, user_id: str, *, since_us: int) -> tuple[Contact, ...]:
         """Contacts with at_us >= since_us, oldest first."""
-        self._prove_durable()
-        key = f"{user_prefix(product, user_tag(user_id))}:contacts"
-        rows = self._ask(lambda: self.client.zrangebyscore(key, since_us, "+inf", withscores=True))
-        return tuple(_contact(member, at_us) for member, at_us in rows)
+        self.prove_durable()
+        (reply,) = self._replies([contacts_command(product, user_id, since_us=since_us)])
+        if isinstance(reply, redis.RedisError):
+            raise _unanswered(reply) from reply
+        return contacts_of(reply)
 
     def commit(self, product: str, commit: Commit) -> CommitResult:
         """Check every window, reserve, store and hand over: all or nothing, atomically. The same decision id twice is once."""
-        self._prove_durable()
-        prefix = user_prefix(product, tag := user_tag(commit.user_id))
-        if commit.contact is not None:
-            # Before the script, not in it: the index lies in another slot. Naming a user whose outbox stays empty does no harm.
-            self._ask(lambda: self.client.sadd(_outbox_index(product), tag))
-        keys = [
-            f"{prefix}:{part}"
-            for part in ("contacts", f"receipt:{commit.decision_id}", f"timeline:{commit.timeline_hash}", "outbox", "erased")
-        ]
-        committed, refused_by, receipt = self._ask(lambda: self._script(keys=keys, args=self._arguments(commit)))
-        if committed == _ERASED:
-            raise LedgerError("the user was erased while this was decided, so nothing is remembered and nothing may be sent")
-        return CommitResult(committed=bool(committed), refused_by=refused_by.decode() or None, receipt=receipt)
+        (result,) = self.commit_many(product, [commit])
+        if isinstance(result, LedgerError):
+            raise result
+        return result
+
+    def commit_many(self, product: str, commits: Sequence[Commit]) -> list[CommitResult | LedgerError]:
+        """`commit` of each, in this order; one round trip unless Redis must be taught the script."""
+        self.prove_durable()
+        tags = [user_tag(commit.user_id) for commit in commits]
+        scripts = [self._commit_command(product, tag, commit) for tag, commit in zip(tags, commits, strict=True)]
+        # Before the scripts, not in them: the index lies in another slot. Naming a user whose outbox stays empty does no harm.
+        sending = [tag for tag, commit in zip(tags, commits, strict=True) if commit.contact is not None]
+        index: list[Command] = [("SADD", _outbox_index(product), *sending)] if sending else []
+        *_, replies = self._scripted(index, scripts)
+        return [_result(reply) for reply in replies]
+
+    def prove_durable(self) -> None:
+        """Raise `LedgerError` unless this Redis neither evicts nor forgets; asked until it once did not raise."""
+        _ = self._is_durable
 
     def adopt(self, product: str, previous_id: str, user_id: str) -> None:
         """Copy every contact of the previous id to the user; an erased user gets none."""
@@ -106,17 +118,24 @@ class RedisLedger:
     def _orders(self, product: str, tag: str) -> list[bytes]:
         return list(self._ask(lambda: self.client.lrange(f"{user_prefix(product, tag)}:outbox", 0, -1)))
 
-    def _prove_durable(self) -> None:
-        _ = self._is_durable
+    def _scripted(self, before: list[Command], scripts: list[Command]) -> tuple[list[Reply], list[Reply]]:
+        """Replies to the commands and to the scripts after them; those that Redis did not know are taught and run again."""
+        replies = self._replies([*before, *scripts])
+        unknown = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if unknown:  # nothing of these was run
+            self._ask(lambda: self.client.script_load(_COMMIT))
+            again = self._replies([scripts[place - len(before)] for place in unknown])
+            for place, reply in zip(unknown, again, strict=True):
+                replies[place] = reply
+        return replies[: len(before)], replies[len(before) :]
+
+    def _replies(self, commands: list[Command]) -> list[Reply]:
+        return self._ask(lambda: pipelined(self.client, commands))
 
     @cached_property
     def _is_durable(self) -> bool:
         self.require_durable()  # what raises is not remembered: it is asked again
         return True
-
-    @cached_property
-    def _script(self) -> Any:
-        return self.client.register_script(files("serving.adapters").joinpath("redis_ledger.lua").read_bytes())
 
     @cached_property
     def _adopt(self) -> Any:
@@ -126,28 +145,24 @@ class RedisLedger:
         value: bytes | None = self._ask(lambda: self.client.get(key))
         return value
 
-    def _arguments(self, commit: Commit) -> list[str | bytes | int]:
-        contact = commit.contact
+    def _commit_command(self, product: str, tag: str, commit: Commit) -> Command:
+        prefix, contact = user_prefix(product, tag), commit.contact
         at_us = 0 if contact is None else contact.at_us
-        head: list[str | bytes | int] = [
-            commit.receipt,
-            self.keep_receipts // _MILLISECOND,
-            commit.timeline,
-            "" if contact is None else _member(contact),
-            at_us,
-            at_us - self.keep_contacts // _MICROSECOND,
-            self.keep_contacts // _MILLISECOND,
-            commit.outbox,
-        ]
-        return head + [argument for window in commit.caps for argument in _window_arguments(window)]
+        return (
+            *("EVALSHA", _COMMIT_DIGEST, 5),
+            *(f"{prefix}:contacts", f"{prefix}:receipt:{commit.decision_id}", f"{prefix}:timeline:{commit.timeline_hash}"),
+            *(f"{prefix}:outbox", f"{prefix}:erased"),
+            *(commit.receipt, self.keep_receipts // _MILLISECOND, commit.timeline),
+            *("" if contact is None else _member(contact), at_us, at_us - self.keep_contacts // _MICROSECOND),
+            *(self.keep_contacts // _MILLISECOND, commit.outbox),
+            *(argument for window in commit.caps for argument in _window_arguments(window)),
+        )
 
     def _ask(self, command: Callable[[], T]) -> T:
         try:
             return command()
         except redis.RedisError as exc:
-            raise LedgerError(
-                f"the ledger in Redis did not answer ({type(exc).__name__}: {exc}); start Redis or correct its address"
-            ) from exc
+            raise _unanswered(exc) from exc
 
 
 def user_prefix(product: str, tag: str) -> str:
@@ -163,11 +178,34 @@ def _member(contact: Contact) -> str:
     return _SEPARATOR.join((contact.channel, contact.message_class.value, contact.message_id, contact.decision_id))
 
 
+def contacts_command(product: str, user_id: str, *, since_us: int) -> Command:
+    """What asks Redis for the contacts of a user from ``since_us`` on."""
+    return ("ZRANGEBYSCORE", f"{user_prefix(product, user_tag(user_id))}:contacts", since_us, "+inf", "WITHSCORES")
+
+
+def contacts_of(reply: Sequence[bytes]) -> tuple[Contact, ...]:
+    """Contacts, oldest first, of the reply to `contacts_command`: members and scores in turn."""
+    return tuple(_contact(member, float(at_us)) for member, at_us in zip(reply[::2], reply[1::2], strict=True))
+
+
 def _contact(member: bytes, at_us: float) -> Contact:
     channel, message_class, message_id, decision_id = member.decode().split(_SEPARATOR)
     return Contact(
         decision_id=decision_id, channel=channel, message_class=MessageClass(message_class), message_id=message_id, at_us=int(at_us)
     )
+
+
+def _result(reply: Reply) -> CommitResult | LedgerError:
+    if isinstance(reply, redis.RedisError):
+        return _unanswered(reply)
+    committed, refused_by, receipt = reply
+    if committed == _ERASED:
+        return LedgerError("the user was erased while this was decided, so nothing is remembered and nothing may be sent")
+    return CommitResult(committed=bool(committed), refused_by=refused_by.decode() or None, receipt=receipt)
+
+
+def _unanswered(cause: redis.RedisError) -> LedgerError:
+    return LedgerError(f"the ledger in Redis did not answer ({type(cause).__name__}: {cause}); start Redis or correct its address")
 
 
 def _window_arguments(window: CapWindow) -> tuple[str | int, ...]:

@@ -16,6 +16,7 @@ from serving.api.decisions import add_decision_routes
 from serving.api.document import complete_document
 from serving.api.errors import add_error_handlers
 from serving.api.events import add_event_routes
+from serving.api.gathering import Gatherer
 from serving.api.health import add_health_routes
 
 DESCRIPTION = """
@@ -38,10 +39,11 @@ def build_app(context: ApiContext) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    pool = ThreadPoolExecutor(max_workers=context.threads, thread_name_prefix="decide")
+    pool = ThreadPoolExecutor(max_workers=context.threads, thread_name_prefix="look_up")
     add_error_handlers(app)
     add_event_routes(app, context, pool)
-    add_decision_routes(app, context, pool)
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decide")
+    add_decision_routes(app, context, Gatherer(decider=context.decider, now_us=context.now_us, thread=thread), pool)
     add_health_routes(app, context, pool)
     if context.empty_route:
         _add_empty_route(app, context)

@@ -22,12 +22,13 @@ class Answer(Protocol):
     def output(self) -> bytes:
         """Canonical JSON of the decision."""
 
+    @property
+    def labels(self) -> tuple[str, str, Sequence[str]]:
+        """Action, reason code and what was missing: what is counted."""
+
 
 class Decider(Protocol):
     """Decides and remembers; `serving.use_case.DecisionService` is the one implementation."""
-
-    def decide_one(self, user_id: str, *, now_us: int) -> Answer:
-        """Decide about one user."""
 
     def decide_many(self, user_ids: Sequence[str], *, now_us: int) -> Sequence[Answer]:
         """Decide about several, in the order given."""

@@ -16,13 +16,14 @@ from serving.api.body import parse_json, read_body
 from serving.api.context import Answer, ApiContext
 from serving.api.document import request_body
 from serving.api.errors import ApiError
+from serving.api.gathering import Gatherer
 from serving.api.schemas import DecisionIn, DecisionOut, ErrorAnswer, ReceiptOut
 from serving.ports import LedgerError
 
 _ONE = TypeAdapter(DecisionIn)
 
 
-def add_decision_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None:
+def add_decision_routes(app: FastAPI, context: ApiContext, gatherer: Gatherer, pool: Executor) -> None:
     """Add the routes that decide and that look decisions up."""
 
     @app.post(
@@ -39,6 +40,10 @@ def add_decision_routes(app: FastAPI, context: ApiContext, pool: Executor) -> No
             400: {"model": ErrorAnswer, "description": "The body is not JSON."},
             413: {"model": ErrorAnswer, "description": "Too many bytes or items."},
             422: {"model": ErrorAnswer, "description": "Not a user, or a user id that cannot be one; of a list, every item."},
+            503: {
+                "model": ErrorAnswer,
+                "description": "Too many wait; nothing was decided. `Retry-After` says when to ask again.",
+            },
         },
         openapi_extra=request_body(DecisionIn, max_items=context.max_decisions),
     )
@@ -46,11 +51,7 @@ def add_decision_routes(app: FastAPI, context: ApiContext, pool: Executor) -> No
         body = await read_body(request, max_bytes=context.max_body_bytes)
         started = time.perf_counter()
         payload = parse_json(body)
-        loop = asyncio.get_running_loop()
-        if isinstance(payload, list):
-            content = await loop.run_in_executor(pool, _decide_many, context, payload)
-        else:
-            content = await loop.run_in_executor(pool, _decide_one, context, payload)
+        content = await (_decide_many if isinstance(payload, list) else _decide_one)(context, gatherer, payload)
         context.metrics.answered("decisions", time.perf_counter() - started)
         return Response(content, media_type="application/json")
 
@@ -72,16 +73,16 @@ def add_decision_routes(app: FastAPI, context: ApiContext, pool: Executor) -> No
         return Response(receipt, media_type="application/json")
 
 
-def _decide_one(context: ApiContext, payload: Any) -> bytes:
+async def _decide_one(context: ApiContext, gatherer: Gatherer, payload: Any) -> bytes:
     asked = _asked(payload)
     if isinstance(asked, ApiError):
         raise asked
-    answer = context.decider.decide_one(asked.user_id, now_us=context.now_us())
-    _count(context, answer)
+    (answer,) = await gatherer.decide((asked.user_id,))
+    context.metrics.decided(*answer.labels)
     return answer.output
 
 
-def _decide_many(context: ApiContext, payload: list[Any]) -> bytes:
+async def _decide_many(context: ApiContext, gatherer: Gatherer, payload: list[Any]) -> bytes:
     """Answer each item in its place: the bad ones by an error, the good ones by their decision."""
     if len(payload) > context.max_decisions:
         raise ApiError(
@@ -91,7 +92,7 @@ def _decide_many(context: ApiContext, payload: list[Any]) -> bytes:
     errors = [item for item in asked if isinstance(item, ApiError)]
     if errors and len(errors) == len(asked):
         raise errors[0]
-    answers = iter(context.decider.decide_many([item.user_id for item in asked if isinstance(item, DecisionIn)], now_us=context.now_us()))
+    answers = iter(await gatherer.decide([item.user_id for item in asked if isinstance(item, DecisionIn)]))
     return b"[" + b",".join(_item_answer(context, item, answers) for item in asked) + b"]"
 
 
@@ -99,7 +100,7 @@ def _item_answer(context: ApiContext, asked: DecisionIn | ApiError, answers: Ite
     if isinstance(asked, ApiError):
         return orjson.dumps(asked.content())
     answer = next(answers)
-    _count(context, answer)
+    context.metrics.decided(*answer.labels)
     return answer.output
 
 
@@ -120,11 +121,6 @@ def _asked(item: Any, *, at: str = "") -> DecisionIn | ApiError:
             what_to_do="send the id that the events carry",
         )
     return asked
-
-
-def _count(context: ApiContext, answer: Answer) -> None:
-    output = orjson.loads(answer.output)
-    context.metrics.decided(output["action"], output["reason"]["code"], output["degraded"])
 
 
 def _receipt(context: ApiContext, decision_id: str) -> bytes:

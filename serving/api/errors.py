@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -25,6 +26,7 @@ STATUS_OF_CODE = {
     "bad_request": HTTPStatus.BAD_REQUEST,
     "internal_error": HTTPStatus.INTERNAL_SERVER_ERROR,
     "store_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "overloaded": HTTPStatus.SERVICE_UNAVAILABLE,
     "not_ready": HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -44,19 +46,33 @@ class ApiError(Exception):
         Where in the body, as ``[3].user_id``; None when the whole request is meant.
     more
         Further members of the answer, beside ``error``.
+    headers
+        Of the answer: when to come back.
     """
 
-    def __init__(self, code: str, message: str, *, what_to_do: str, field: str | None = None, more: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        what_to_do: str,
+        field: str | None = None,
+        more: dict[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.what_to_do = what_to_do
         self.field = field
         self.more = more or {}
+        self.headers = dict(headers or {})
 
     def answer(self) -> Response:
         """Make the HTTP answer."""
-        return json_answer(self.content(), status=STATUS_OF_CODE[self.code])
+        answer = json_answer(self.content(), status=STATUS_OF_CODE[self.code])
+        answer.headers.update(self.headers)
+        return answer
 
     def content(self) -> dict[str, Any]:
         """Make the answer's body; also what stands for one bad item in a list of answers."""

@@ -39,6 +39,7 @@ class Metrics:
         self._decisions = Counter(
             "stillhere_decisions", "Decisions by action and reason code.", ["action", "code"], registry=self._registry
         )
+        self._decisions_of: dict[tuple[str, str], Counter] = {}
         self._degraded = Counter("stillhere_degraded", "Decisions made while something was missing.", ["what"], registry=self._registry)
         self._accepted = Counter("stillhere_events_accepted", "Events and profile changes accepted.", registry=self._registry)
         self._rejected = Counter(
@@ -51,6 +52,7 @@ class Metrics:
             buckets=_LATENCY_BUCKETS_S,
             registry=self._registry,
         )
+        self._latency_of: dict[str, Histogram] = {}
         self._backlog = Gauge(
             "stillhere_stream_backlog",
             "Events accepted and not yet in a timeline.",
@@ -60,7 +62,10 @@ class Metrics:
 
     def decided(self, action: str, code: str, degraded: Sequence[str]) -> None:
         """Count one decision."""
-        self._decisions.labels(action, code).inc()
+        counter = self._decisions_of.get((action, code))
+        if counter is None:  # looked up by its labels once: that costs more than counting
+            counter = self._decisions_of[action, code] = self._decisions.labels(action, code)
+        counter.inc()
         for what in degraded:
             self._degraded.labels(what).inc()
 
@@ -72,7 +77,10 @@ class Metrics:
 
     def answered(self, route: str, seconds: float) -> None:
         """Observe one answer's time."""
-        self._latency.labels(route).observe(seconds)
+        histogram = self._latency_of.get(route)
+        if histogram is None:
+            histogram = self._latency_of[route] = self._latency.labels(route)
+        histogram.observe(seconds)
 
     def backlog(self, n_messages: int) -> None:
         """Set the length of the stream."""

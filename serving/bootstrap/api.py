@@ -41,6 +41,17 @@ def start_api() -> RunningApi:
     return RunningApi(app=build_api(opened, shared_by_processes=_MULTIPROCESS_DIR in os.environ), close=opened.close)
 
 
+def service_workers() -> int:
+    """Count the processes that the service is to have: what STILLHERE_WORKERS says, else one for each core that it may use.
+
+    Raises
+    ------
+    SettingsError
+        Naming the variable that cannot be used.
+    """
+    return settings_from_environment().workers or (os.cpu_count() or 1)
+
+
 def build_api(opened: Installation, *, shared_by_processes: bool = False, registry: Any = None) -> FastAPI:
     """Build the public app over an installation."""
     from serving.api.app import build_app

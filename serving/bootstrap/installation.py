@@ -105,7 +105,7 @@ class Installation:
         from features.ingest.unified import UnifiedTimelineStore
 
         kinds = self.product.catalogue.kinds
-        inner = FeastTimelineStore(self._feature_store, kinds=kinds, clock_us=now_us)
+        inner = FeastTimelineStore(self.feature_store, kinds=kinds, clock_us=now_us)
         return UnifiedTimelineStore(inner=inner, identities=self.identities, kinds=kinds)
 
     @cached_property
@@ -120,7 +120,7 @@ class Installation:
         """Profile attributes in Feast's online store, under the id they came with or were carried to."""
         from features.adapters.feast_store import FeastProfileStore
 
-        return FeastProfileStore(self._feature_store, self.product)
+        return FeastProfileStore(self.feature_store, self.product)
 
     @cached_property
     def raw_log(self) -> Any:
@@ -137,6 +137,15 @@ class Installation:
         from features.adapters.redis_identities import RedisIdentityStore
 
         return RedisIdentityStore(self.client, product=self.product.name)
+
+    @cached_property
+    def people(self) -> Any:
+        """All that a decision reads, in one round trip."""
+        from features.adapters.feast_rows import FeastRows
+        from serving.adapters.person_store import RedisPersonStore
+
+        rows = FeastRows(self.feature_store, self.product)
+        return RedisPersonStore(product=self.product.name, identities=self.identities, ledger=self.ledger, rows=rows)
 
     @cached_property
     def attacher(self) -> Any:
@@ -196,7 +205,8 @@ class Installation:
         return self._usable(champion_folder(self.product, self.settings.home, ask_registry=self.asks_registry))
 
     @cached_property
-    def _feature_store(self) -> Any:
+    def feature_store(self) -> Any:
+        """Feast's, over this Redis."""
         from features.adapters.feast_store import open_store
 
         return open_store(self.product, self.settings.home, self.redis_url, timeout_s=self.timeout_s)
@@ -210,12 +220,10 @@ class Installation:
             product=self.product,
             policy=self.policy,
             scorer=self.scorer,
-            timelines=self.timelines,
-            profiles=self.profiles,
+            people=self.people,
             ledger=FollowingLedger(inner=self.ledger, contact_book=self.ledger, identities=self.identities),
             program=self.program,
             archive=self.archive,
-            identities=self.identities,
         )
 
     def replayer(self, model_version: str | None = None) -> Replayer:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from serving.decision.values import Contact
-from serving.ports import Commit, CommitResult, Ledger
+from serving.ports import Commit, CommitResult, Ledger, LedgerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,10 @@ class ForgetfulLedger:
     def commit(self, product: str, commit: Commit) -> CommitResult:  # noqa: ARG002 - nothing is kept
         """Agree, and forget."""
         return CommitResult(committed=True, receipt=commit.receipt)
+
+    def commit_many(self, product: str, commits: Sequence[Commit]) -> list[CommitResult | LedgerError]:
+        """Agree to each, and forget."""
+        return [self.commit(product, commit) for commit in commits]
 
     def receipt(self, product: str, decision_id: str) -> bytes | None:
         """Receipt of the other ledger."""

@@ -14,13 +14,11 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from serving.decision.eligibility import arm_name
 from serving.decision.local_time import day_start_us, day_window_us, local, zone_of
 from serving.decision.policy import Cap, Channel, Message, Policy
 from serving.decision.values import CapWindow, Contact, Decision, Inputs, Verdict
 from serving.decision.verdicts import passed, refused
 
-_MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 
 
@@ -52,38 +50,27 @@ def cap_windows(decision: Decision, inputs: Inputs, policy: Policy) -> tuple[Cap
         return ()
     day = day_window_us(local(decision.send_at_us, zone := zone_of(inputs.profile, policy)).date(), zone)
     message = next(message for message in policy.messages if message.id == decision.message_id)
-    windows = [_window(cap, day) for cap in caps_on(decision.channel, policy)]
+    windows = [_window(cap, day) for cap in policy.caps_by_channel[decision.channel]]
     return (*windows, cooldown_window(message, decision.send_at_us))
-
-
-def caps_on(channel: str, policy: Policy) -> list[Cap]:
-    """The caps that a contact on this channel counts towards."""
-    return [cap for cap in policy.caps if cap.channel in (None, channel)]
 
 
 def cooldown_window(message: Message, at_us: int) -> CapWindow:
     """No other contact with this message closer than its cooldown, before or after."""
-    rest_us = message.cooldown // _MICROSECOND
+    rest_us = message.rest_us
     return CapWindow(
         name=f"cooldown:{message.id}", channel=None, since_us=at_us - rest_us + 1, until_us=at_us + rest_us, limit=1, message_id=message.id
     )
 
 
-def lookback_us(policy: Policy) -> int:
-    """How far before as_of a contact may lie and still matter to this policy."""
-    longest = max((message.cooldown for message in policy.messages), default=timedelta(0))
-    return max(longest, 2 * _DAY) // _MICROSECOND  # two days hold every local calendar day that has as_of in it
-
-
 def cap_verdicts(channel: Channel, contacts: Sequence[Contact] | None, at_us: int, *, zone: ZoneInfo, policy: Policy) -> Iterator[Verdict]:
     """One verdict for each cap that the channel counts towards."""
     day = local(at_us, zone).date()
-    for cap in caps_on(channel.name, policy):
-        arm, rule = arm_name(channel), f"cap:{cap.name}"
+    for cap in policy.caps_by_channel[channel.name]:
+        arm, rule = channel.arm, f"cap:{cap.name}"
         if contacts is None:
             yield refused(arm, rule, "ledger_unavailable")
             continue
-        count = counted(contacts, _window(cap, day_window_us(day, zone)))
+        count = counted(contacts, _window(cap, day_window_us(day, zone))) if contacts else 0
         facts: dict[str, Any] = {"count": count, "limit": cap.limit, "day": day}
         if count < cap.limit:
             yield passed(arm, rule, "cap", **facts)

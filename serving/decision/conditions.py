@@ -11,11 +11,14 @@ from serving.decision.values import Inputs
 
 def all_hold(conditions: Iterable[Condition | SegmentCondition], inputs: Inputs) -> bool:
     """Whether every condition holds; what is not known satisfies none."""
-    return all(_holds(condition, inputs) for condition in conditions)
+    for condition in conditions:  # noqa: SIM110 - runs for every trigger and message: a generator would double its time
+        if not _holds(condition, inputs):
+            return False
+    return True
 
 
 def _holds(condition: Condition | SegmentCondition, inputs: Inputs) -> bool:
     if isinstance(condition, Condition):
-        return holds(condition, inputs.features) or holds(condition, inputs.ages)
+        return holds(condition, inputs.features) or (condition.feature in inputs.ages and holds(condition, inputs.ages))
     segment = inputs.segment if condition.segmentation is None else inputs.segments.get(condition.segmentation)
     return segment is not None and (segment == condition.segment) is (condition.membership is Membership.IS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from serving.decision.eligibility import arm_name, known_risk
+from serving.decision.eligibility import known_risk
 from serving.decision.messages import fill
 from serving.decision.moment import moment_sentence
 from serving.decision.options import Option, all_options, closeness, open_but_for_the_message
@@ -91,7 +91,7 @@ def _arms(options: list[Option], *, chosen: Option | None) -> tuple[Arm, ...]:
     """Every arm with the chance it had; without exploration the chosen one has all of it."""
     arms = [
         Arm(
-            name=arm_name(option.channel),
+            name=option.channel.arm,
             open=not option.refusals,
             blocked_by=next((verdict.code for verdict in option.refusals), None),
             propensity=float(option is chosen),

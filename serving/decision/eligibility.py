@@ -9,17 +9,6 @@ from serving.decision.values import Degradation, Inputs, Verdict
 from serving.decision.verdicts import EVERY_ARM, passed, refused
 
 
-def arm_name(channel: Channel) -> str:
-    """Name of the arm "a message by this channel".
-
-    Examples
-    --------
-    >>> arm_name(Channel(name="email", message_class=MessageClass.OUTREACH))
-    'outreach/email'
-    """
-    return f"{channel.message_class.value}/{channel.name}"
-
-
 def known_risk(inputs: Inputs) -> float | None:
     """The risk when it is a probability; None when it is missing, NaN or outside [0, 1]."""
     risk = inputs.risk
@@ -69,19 +58,19 @@ def _consent(inputs: Inputs, policy: Policy) -> Verdict:
 
 
 def _opt_in(channel: Channel, inputs: Inputs) -> Verdict:
-    arm = arm_name(channel)
+    arm = channel.arm
     if channel.opt_in is not None and inputs.profile.get(channel.opt_in) is not True:
         return refused(arm, "opt_in", "no_opt_in", channel=channel.name, attribute=channel.opt_in)
     return passed(arm, "opt_in", channel=channel.name)
 
 
 def _model(channel: Channel, inputs: Inputs) -> Verdict:
-    arm, risk = arm_name(channel), known_risk(inputs)
+    arm, risk = channel.arm, known_risk(inputs)
     return refused(arm, "model", "model_missing") if risk is None else passed(arm, "model", risk=risk)
 
 
 def _evidence(channel: Channel, inputs: Inputs, policy: Policy) -> Verdict:
-    arm = arm_name(channel)
+    arm = channel.arm
     facts: dict[str, Any] = {"n_events": inputs.n_events, "min_events": policy.min_events}
     if inputs.n_events < policy.min_events:
         return refused(arm, "evidence", "too_little_evidence", **facts)

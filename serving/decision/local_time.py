@@ -35,6 +35,7 @@ def _zone_named(name: str) -> ZoneInfo | None:
         return None
 
 
+@lru_cache(maxsize=1024)  # each rule asks for the same few instants
 def local(at_us: int, zone: ZoneInfo) -> datetime:
     """The instant on the user's wall clock."""
     return from_us(at_us).astimezone(zone)
@@ -51,6 +52,7 @@ def day_start_us(day: date, zone: ZoneInfo) -> int:
     return to_us(datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC))
 
 
+@lru_cache(maxsize=4096)
 def day_window_us(day: date, zone: ZoneInfo) -> tuple[int, int]:
     """[first instant of the local day, first instant of the next): 23 to 25 hours."""
     return day_start_us(day, zone), day_start_us(day + _DAY, zone)

@@ -46,8 +46,9 @@ def choose(channel: Channel, trigger: Trigger | None, inputs: Inputs, policy: Po
 
 def messages_for(channel: Channel, inputs: Inputs, policy: Policy) -> list[Message]:
     """What this user may be told by a channel: messages with conditions, which all hold, before those without; else in declared order."""
-    fitting = [message for message in policy.messages if message.channel == channel.name and all_hold(message.conditions, inputs)]
-    return sorted(fitting, key=lambda message: not message.conditions)
+    return [
+        message for message in policy.messages_by_channel[channel.name] if not message.conditions or all_hold(message.conditions, inputs)
+    ]
 
 
 def fill(text: str, inputs: Inputs) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from serving.decision.eligibility import arm_name
 from serving.decision.local_time import local, quiet_end_us, quiet_range_at
 from serving.decision.policy import Channel, MessageClass, Policy, QuietHours
 from serving.decision.sentences import clock, clock_of_minute, day_and_clock
@@ -26,8 +26,8 @@ class Moment:
 
 def moment_for(channel: Channel, as_of_us: int, zone: ZoneInfo, policy: Policy) -> Moment:
     """The earliest moment that quiet hours of the channel's class leave; help in the session cannot wait, so its moment stays now."""
-    ranges = [quiet for quiet in policy.quiet_hours if channel.message_class in quiet.classes]
-    within = quiet_range_at(as_of_us, ranges, zone)
+    ranges = policy.quiet_by_class[channel.message_class]
+    within = quiet_range_at(as_of_us, ranges, zone) if ranges else None
     end_us = None if within is None else _end_of_all_us(as_of_us, ranges, zone)
     moves = channel.message_class is MessageClass.OUTREACH
     at_us = end_us if moves and end_us is not None else as_of_us
@@ -36,7 +36,7 @@ def moment_for(channel: Channel, as_of_us: int, zone: ZoneInfo, policy: Policy) 
 
 def quiet_verdict(channel: Channel, moment: Moment) -> Verdict:
     """Outside quiet hours and moved past them both pass; assist within them does not."""
-    arm, now = arm_name(channel), clock(local(moment.asked_us, moment.zone))
+    arm, now = channel.arm, clock(local(moment.asked_us, moment.zone))
     if moment.within is None:
         return passed(arm, "quiet_hours", now=now)
     if moment.at_us > moment.asked_us:
@@ -52,7 +52,7 @@ def moment_sentence(moment: Moment) -> str:
     return f"At {day_and_clock(local(moment.at_us, moment.zone))} in the user's own time, when quiet hours end."
 
 
-def _end_of_all_us(at_us: int, ranges: list[QuietHours], zone: ZoneInfo) -> int | None:
+def _end_of_all_us(at_us: int, ranges: Sequence[QuietHours], zone: ZoneInfo) -> int | None:
     """Where one range ends another may hold; None if together they leave no minute of the day."""
     for _ in range(2 * len(ranges) + 1):  # twice: the hour that clocks repeat in autumn is walked through twice
         within = quiet_range_at(at_us, ranges, zone)

@@ -11,7 +11,7 @@ from serving.decision.guardrails import has_rested, message_verdicts
 from serving.decision.local_time import zone_of
 from serving.decision.messages import Choice, choose, messages_for
 from serving.decision.moment import Moment, moment_for, quiet_verdict
-from serving.decision.policy import Channel, MessageClass, Policy, Trigger
+from serving.decision.policy import Channel, Policy, Trigger
 from serving.decision.triggers import fired, trigger_verdict
 from serving.decision.values import Inputs, Verdict
 
@@ -31,18 +31,13 @@ class Option:
     choice: Choice | None
     shared: tuple[Verdict, ...]  # on every arm
     own: tuple[Verdict, ...]  # on this arm
-
-    @property
-    def refusals(self) -> list[Verdict]:
-        """Verdicts that close this arm, in the order of the rules."""
-        return [verdict for verdict in (*self.shared, *self.own) if not verdict.passed]
+    refusals: list[Verdict]  # those of both that close this arm, in the order of the rules
 
 
 def all_options(inputs: Inputs, policy: Policy) -> list[Option]:
     """Every arm of the policy but "none": assist before outreach, within a class in the policy's order."""
     shared, zone = shared_verdicts(inputs, policy), zone_of(inputs.profile, policy)
-    in_order = sorted(policy.channels, key=lambda channel: channel.message_class is not MessageClass.ASSIST)
-    return [_judge(channel, inputs, policy, shared=shared, zone=zone) for channel in in_order]
+    return [_judge(channel, inputs, policy, shared=shared, zone=zone) for channel in policy.channels_in_order]
 
 
 def closeness(option: Option) -> tuple[bool, int]:
@@ -74,4 +69,5 @@ def _judge(channel: Channel, inputs: Inputs, policy: Policy, *, shared: tuple[Ve
         *message_verdicts(channel, choice, contacts=inputs.contacts, moment=moment, policy=policy),
         *cap_verdicts(channel, inputs.contacts, moment.at_us, zone=zone, policy=policy),
     )
-    return Option(channel=channel, trigger=trigger, moment=moment, choice=choice, shared=shared, own=own)
+    refusals = [verdict for verdict in (*shared, *own) if not verdict.passed]
+    return Option(channel=channel, trigger=trigger, moment=moment, choice=choice, shared=shared, own=own, refusals=refusals)

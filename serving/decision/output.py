@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import orjson
 
 from features.core.event import from_us
-from serving.decision.values import Decision, Verdict
+from serving.decision.values import Arm, Decision, Verdict
 
 
 def output_json(decision: Decision, versions: Mapping[str, str | None]) -> bytes:
@@ -43,7 +42,7 @@ def output_object(decision: Decision, versions: Mapping[str, str | None]) -> dic
         "message": _message(decision),
         "moment": _moment(decision),
         "verdicts": [_verdict(verdict) for verdict in decision.verdicts],
-        "arms": [asdict(arm) for arm in decision.arms],
+        "arms": [_arm(arm) for arm in decision.arms],
         "degraded": [degradation.value for degradation in decision.degraded],
         "versions": dict(versions),
     }
@@ -82,6 +81,10 @@ def _moment(decision: Decision) -> dict[str, Any] | None:
     if decision.send_at_us is None:
         return None
     return {"send_at": iso(decision.send_at_us), "sentence": decision.moment_sentence}
+
+
+def _arm(arm: Arm) -> dict[str, Any]:
+    return {"name": arm.name, "open": arm.open, "blocked_by": arm.blocked_by, "propensity": arm.propensity}
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
 
 from features.core.condition import Condition
+
+_MICROSECOND, _DAY = timedelta(microseconds=1), timedelta(days=1)
 
 
 class MessageClass(StrEnum):
@@ -46,7 +49,7 @@ class Trigger:
     sentence: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Message:
     """One message type. ``{user_id}`` and ``{attribute|text when unset}`` of the profile may stand in title and body."""
 
@@ -59,14 +62,30 @@ class Message:
     conditions: tuple[Condition | SegmentCondition, ...] = ()  # only users for whom all hold get it, and they before any message without
     cooldown: timedelta = timedelta(days=1)  # before the same message may come again
 
+    @cached_property
+    def rest_us(self) -> int:
+        """The cooldown in microseconds."""
+        return self.cooldown // _MICROSECOND
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Channel:
     """A way to reach people, and the profile attribute that must be true to use it."""
 
     name: str
     message_class: MessageClass
     opt_in: str | None = None  # boolean profile attribute; None: consent alone is enough
+
+    @cached_property
+    def arm(self) -> str:
+        """Name of the arm "a message by this channel".
+
+        Examples
+        --------
+        >>> Channel(name="email", message_class=MessageClass.OUTREACH).arm
+        'outreach/email'
+        """
+        return f"{self.message_class.value}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +106,9 @@ class QuietHours:
     classes: tuple[MessageClass, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Everything declared in ``policy.yaml``, validated against its product."""
+    """Everything declared in ``policy.yaml``, validated against its product; and, once asked for, what follows from it alone."""
 
     name: str
     hash: str  # 16 hex digits over the whole content
@@ -107,3 +126,35 @@ class Policy:
     quiet_hours: tuple[QuietHours, ...] = ()
     actionable_causes: tuple[str, ...] = ()  # from the product; carried so that a decision needs the policy alone
     cause_sentences: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def channels_in_order(self) -> tuple[Channel, ...]:
+        """Assist before outreach, within a class in the declared order."""
+        return tuple(sorted(self.channels, key=lambda channel: channel.message_class is not MessageClass.ASSIST))
+
+    @cached_property
+    def triggers_by_class(self) -> Mapping[MessageClass, tuple[Trigger, ...]]:
+        """Triggers of each class, in the declared order."""
+        return {class_: tuple(trigger for trigger in self.triggers if trigger.message_class is class_) for class_ in MessageClass}
+
+    @cached_property
+    def messages_by_channel(self) -> Mapping[str, tuple[Message, ...]]:
+        """Messages of each channel: those with conditions before those without; else in the declared order."""
+        in_order = sorted(self.messages, key=lambda message: not message.conditions)
+        return {channel.name: tuple(m for m in in_order if m.channel == channel.name) for channel in self.channels}
+
+    @cached_property
+    def caps_by_channel(self) -> Mapping[str, tuple[Cap, ...]]:
+        """The caps that a contact on each channel counts towards."""
+        return {channel.name: tuple(cap for cap in self.caps if cap.channel in (None, channel.name)) for channel in self.channels}
+
+    @cached_property
+    def quiet_by_class(self) -> Mapping[MessageClass, tuple[QuietHours, ...]]:
+        """Quiet hours of each class."""
+        return {class_: tuple(quiet for quiet in self.quiet_hours if class_ in quiet.classes) for class_ in MessageClass}
+
+    @cached_property
+    def lookback_us(self) -> int:
+        """How far before as_of a contact may lie and still matter."""
+        longest = max((message.cooldown for message in self.messages), default=timedelta(0))
+        return max(longest, 2 * _DAY) // _MICROSECOND  # two days hold every local calendar day that has as_of in it

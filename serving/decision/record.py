@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from serving.decision.policy import MessageClass
@@ -20,14 +19,14 @@ def inputs_to_json(inputs: Inputs) -> dict[str, Any]:
         "user_id": inputs.user_id,
         "as_of_us": inputs.as_of_us,
         "n_events": inputs.n_events,
-        "features": {name: _number_or_null(value) for name, value in inputs.features.items()},
+        "features": {name: value if value == value else None for name, value in inputs.features.items()},  # noqa: PLR0124 - NaN is not itself
         "risk": None if inputs.risk is None else _number_or_null(inputs.risk),
         "contributions": None if inputs.contributions is None else dict(inputs.contributions),
         "profile": dict(inputs.profile),
         "segment": inputs.segment,
         "segments": dict(inputs.segments),
         "ages": dict(inputs.ages),
-        "contacts": None if inputs.contacts is None else [asdict(contact) for contact in inputs.contacts],
+        "contacts": None if inputs.contacts is None else [_contact_json(contact) for contact in inputs.contacts],
         "degraded": [degradation.value for degradation in inputs.degraded],
         "refused_by": inputs.refused_by,
     }
@@ -51,9 +50,19 @@ def inputs_from_json(recorded: Mapping[str, Any]) -> Inputs:
     )
 
 
+def _contact_json(contact: Contact) -> dict[str, Any]:
+    return {
+        "decision_id": contact.decision_id,
+        "channel": contact.channel,
+        "message_class": contact.message_class.value,
+        "message_id": contact.message_id,
+        "at_us": contact.at_us,
+    }
+
+
 def _contact(recorded: Mapping[str, Any]) -> Contact:
     return Contact(**{**recorded, "message_class": MessageClass(recorded["message_class"])})
 
 
 def _number_or_null(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+    return value if value == value else None  # noqa: PLR0124 - NaN alone is not itself

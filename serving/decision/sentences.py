@@ -44,12 +44,12 @@ PASSED: Final = {
 
 def clock(wall: datetime) -> str:
     """Local wall clock to the minute: ``08:00``."""
-    return wall.strftime("%H:%M")
+    return f"{wall.hour:02d}:{wall.minute:02d}"
 
 
 def day_and_clock(wall: datetime) -> str:
     """Local day and wall clock: ``2026-03-02 08:00``."""
-    return wall.strftime("%Y-%m-%d %H:%M")
+    return f"{wall.date().isoformat()} {clock(wall)}"
 
 
 def clock_of_minute(minute: int) -> str:

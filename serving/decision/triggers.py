@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from serving.decision.conditions import all_hold
-from serving.decision.eligibility import arm_name, known_risk
+from serving.decision.eligibility import known_risk
 from serving.decision.policy import Channel, MessageClass, Policy, Trigger
 from serving.decision.values import Inputs, Verdict
 from serving.decision.verdicts import passed, refused
@@ -16,15 +16,17 @@ def threshold(inputs: Inputs, policy: Policy) -> float:
 
 def fired(message_class: MessageClass, inputs: Inputs, policy: Policy) -> Trigger | None:
     """The first trigger of the class, in the policy's order, that fires."""
-    return next((trigger for trigger in _of_class(message_class, policy) if _fires(trigger, inputs, policy)), None)
+    return next((trigger for trigger in policy.triggers_by_class[message_class] if _fires(trigger, inputs, policy)), None)
 
 
 def trigger_verdict(channel: Channel, trigger: Trigger | None, inputs: Inputs, policy: Policy) -> Verdict:
     """Whether anything calls for a message, and if not whether the risk alone was lacking."""
-    arm, risk, bound = arm_name(channel), known_risk(inputs), threshold(inputs, policy)
     if trigger is not None:
-        return passed(arm, "trigger", sentence=trigger_sentence(trigger))
-    lacks_risk_alone = any(t.risk_above_threshold and all_hold(t.conditions, inputs) for t in _of_class(channel.message_class, policy))
+        return passed(channel.arm, "trigger", sentence=trigger_sentence(trigger))
+    arm, risk, bound = channel.arm, known_risk(inputs), threshold(inputs, policy)
+    lacks_risk_alone = any(
+        t.risk_above_threshold and all_hold(t.conditions, inputs) for t in policy.triggers_by_class[channel.message_class]
+    )
     if risk is not None and lacks_risk_alone:
         return refused(arm, "trigger", "risk_below_threshold", risk=risk, threshold=bound)
     return refused(arm, "trigger", "no_trigger", message_class=channel.message_class.value)
@@ -33,10 +35,6 @@ def trigger_verdict(channel: Channel, trigger: Trigger | None, inputs: Inputs, p
 def trigger_sentence(trigger: Trigger) -> str:
     """What the trigger is about, in the policy's words where it has some."""
     return trigger.sentence or f"The trigger {trigger.name} fired."
-
-
-def _of_class(message_class: MessageClass, policy: Policy) -> list[Trigger]:
-    return [trigger for trigger in policy.triggers if trigger.message_class is message_class]
 
 
 def _fires(trigger: Trigger, inputs: Inputs, policy: Policy) -> bool:

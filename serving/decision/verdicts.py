@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from serving.decision.sentences import PASSED, REFUSED
@@ -9,7 +10,11 @@ from serving.decision.values import Verdict
 
 EVERY_ARM = "*"
 
+_REMEMBERED = 4096
+"""Most verdicts are said again and again ("The user has consented."): making one costs several times what finding it does."""
 
+
+@lru_cache(maxsize=_REMEMBERED, typed=True)
 def passed(arm: str, rule: str, saying: str = "", **facts: Any) -> Verdict:
     """The rule has nothing against it. ``saying`` picks the sentence where it is not named as the rule.
 
@@ -21,6 +26,7 @@ def passed(arm: str, rule: str, saying: str = "", **facts: Any) -> Verdict:
     return Verdict(arm=arm, rule=rule, passed=True, code="ok", sentence=PASSED[saying or rule].format(**facts))
 
 
+@lru_cache(maxsize=_REMEMBERED, typed=True)
 def refused(arm: str, rule: str, code: str, *, allowed_from_us: int | None = None, **facts: Any) -> Verdict:
     """The rule closes the arm, for the reason ``code``.
 

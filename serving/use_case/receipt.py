@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 """Raised whenever a field of the receipt changes its meaning."""
 
 
-def receipt_json(known: Known, inputs: Inputs, output: bytes, *, product: str, versions: Mapping[str, str | None]) -> bytes:
+def receipt_json(known: Known, inputs: Inputs, output: bytes, *, hash_: str, product: str, versions: Mapping[str, str | None]) -> bytes:
     """Canonical JSON: the inputs as they went into `decide`, what they were computed from, and the very output.
 
     ``freshness_us`` is as_of minus the newest known event: what we did not know for how long; null when no event is known.
@@ -28,7 +28,7 @@ def receipt_json(known: Known, inputs: Inputs, output: bytes, *, product: str, v
         "product": product,
         "inputs": inputs_to_json(inputs),
         "timeline": {
-            "hash": timeline_hash(known.packed),
+            "hash": hash_,
             "n_events": known.n_events,
             "newest_known_us": known.newest_known_us,
             "coverage_start_us": known.coverage_start_us,

@@ -1,26 +1,19 @@
-"""Decide about users: read and score all of them at once (`knowledge`), then settle each with the ledger (`settle`)."""
+"""Decide about users: read all that is stored of them at once, score them (`knowledge`), settle them with the ledger (`settle`)."""
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from features.core.product import Product
 from features.core.program import Program
-from features.ports import IdentityStore, ProfileStore, StoreError, StoreTimeoutError, TimelineStore
 from serving.decision.ids import ENTROPY_BYTES, decision_id, tag_of, user_tag
 from serving.decision.policy import Policy
-from serving.decision.values import Degradation
-from serving.identity import Person, whom
 from serving.policy_file import policy_document
-from serving.ports import Ledger, LedgerError, PolicyArchive, Scorer
-from serving.use_case.knowledge import Known, Patience, Reader
-from serving.use_case.receipt import output_of
-from serving.use_case.settle import DecisionAnswer, LedgerOfOneCall, Settlement
-
-_log = logging.getLogger(__name__)
+from serving.ports import Ledger, LedgerError, PersonStore, PolicyArchive, Scorer, StoredPerson
+from serving.use_case.knowledge import Reader
+from serving.use_case.settle import DecisionAnswer, LedgerOfOneCall, Settlement, remembered_answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +27,10 @@ class DecisionService:
     product: Product
     policy: Policy
     scorer: Scorer | None
-    timelines: TimelineStore
-    profiles: ProfileStore
+    people: PersonStore
     ledger: Ledger
     program: Program
     archive: PolicyArchive | None = None
-    identities: IdentityStore | None = None  # None: every id is a person of its own
     entropy: Callable[[int], bytes] = os.urandom
 
     def __post_init__(self) -> None:
@@ -64,60 +55,39 @@ class DecisionService:
         ValueError
             If ``decision_id`` is not one of this user's.
         """
+        people = self._read([user_id], now_us)
         if decision_id is None:
-            return self._decide([user_id], now_us)[0]
-        tag, patience = tag_of(decision_id), Patience()
-        ends, is_safe = self._whom([user_id], patience)
-        if tag == user_tag(ends[0].user_id):
-            return self._settle(ends, now_us, [decision_id], patience, ledger_is_down=not is_safe)[0]
+            return self._settle(people, now_us, [self._new_id(people[0].user_id, now_us)])[0]
+        tag = tag_of(decision_id)
+        if tag == user_tag(people[0].user_id):
+            return self._settle(people, now_us, [decision_id])[0]
         if tag != user_tag(user_id):
             raise ValueError(f"got the decision id {decision_id!r}, expected one made for this user; leave it out to have one made")
         return self._first_answer(decision_id)
 
     def decide_many(self, user_ids: Sequence[str], *, now_us: int) -> list[DecisionAnswer]:
         """Decide about several users, in the order given; the same user twice is decided twice, within the caps."""
-        return self._decide(user_ids, now_us)
+        if not user_ids:
+            return []
+        people = self._read(user_ids, now_us)
+        return self._settle(people, now_us, [self._new_id(person.user_id, now_us) for person in people])
 
-    def _decide(self, user_ids: Sequence[str], now_us: int) -> list[DecisionAnswer]:
-        patience = Patience()
-        people, is_safe = self._whom(user_ids, patience)
-        ids = [decision_id(person.user_id, now_us, self.entropy(ENTROPY_BYTES)) for person in people]
-        return self._settle(people, now_us, ids, patience, ledger_is_down=not is_safe)
+    def _read(self, user_ids: Sequence[str], now_us: int) -> list[StoredPerson]:
+        return self.people.read(user_ids, since_us=now_us - self.policy.lookback_us)  # as_of is never before now
 
-    def _settle(
-        self, people: Sequence[Person], now_us: int, ids: Sequence[str], patience: Patience, *, ledger_is_down: bool
-    ) -> list[DecisionAnswer]:
-        reader = Reader(
-            product=self.product,
-            program=self.program,
-            scorer=self.scorer,
-            timelines=self.timelines,
-            profiles=self.profiles,
-            patience=patience,
+    def _settle(self, people: Sequence[StoredPerson], now_us: int, ids: Sequence[str]) -> list[DecisionAnswer]:
+        reader = Reader(product=self.product, program=self.program, scorer=self.scorer)
+        settlement = Settlement(
+            policy=self.policy,
+            reader=reader,
+            ledger=LedgerOfOneCall(ledger=self.ledger, product=self.product.name),
+            versions=self.versions,
+            new_id=lambda user_id: self._new_id(user_id, now_us),
         )
-        ledger = LedgerOfOneCall(ledger=self.ledger, product=self.product.name, patience=patience, is_down=ledger_is_down)
+        return settlement.settle(reader.read(people, now_us), ids)
 
-        def new_id(user_id: str) -> str:
-            return decision_id(user_id, now_us, self.entropy(ENTROPY_BYTES))
-
-        settlement = Settlement(policy=self.policy, reader=reader, ledger=ledger, versions=self.versions, new_id=new_id)
-        erased = replace(settlement, ledger=replace(ledger, is_down=True))  # nothing about them is remembered
-        return [
-            (erased.settle(_flagged(known), id_) if person.is_erased else settlement.settle(known, id_))
-            for person, known, id_ in zip(people, reader.read([person.user_id for person in people], now_us), ids, strict=True)
-        ]
-
-    def _whom(self, user_ids: Sequence[str], patience: Patience) -> tuple[list[Person], bool]:
-        """Whom the ids stand for, and whether that is known. While it is not, nothing may be sent: whose caps would count."""
-        strangers = [Person(user_id=user_id, is_erased=False) for user_id in user_ids]
-        if self.identities is None:
-            return strangers, True
-        try:
-            return whom(self.identities, user_ids), True
-        except StoreError as exc:
-            patience.is_lost = isinstance(exc, StoreTimeoutError)
-            _log.warning("degraded: %s", exc)
-            return strangers, False
+    def _new_id(self, user_id: str, now_us: int) -> str:
+        return decision_id(user_id, now_us, self.entropy(ENTROPY_BYTES))
 
     def _first_answer(self, decision_id: str) -> DecisionAnswer:
         """The answer under an id that was made before its user was attached to another."""
@@ -129,8 +99,4 @@ class DecisionService:
             raise ValueError(
                 f"got the decision id {decision_id!r} of an id that now stands for another user; leave it out to have one made"
             )
-        return DecisionAnswer(receipt=receipt, output=output_of(receipt), stored=True)
-
-
-def _flagged(known: Known) -> Known:
-    return replace(known, degraded=(*known.degraded, Degradation.USER_ERASED))
+        return remembered_answer(receipt)

@@ -1,19 +1,21 @@
-"""From what is known of a user to a decision that the ledger agreed to."""
+"""From what is known of users to decisions that the ledger agreed to, as many in one step as there are."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from serving.decision.caps import cap_windows, lookback_us
+import orjson
+
+from serving.decision.caps import cap_windows
 from serving.decision.decide import decide, draft
 from serving.decision.output import output_json
 from serving.decision.policy import Policy
 from serving.decision.values import Contact, Decision, Degradation, Inputs
 from serving.ports import Commit, CommitResult, Ledger, LedgerError
-from serving.use_case.knowledge import Known, Patience, Reader
+from serving.use_case.knowledge import Known, Reader
 from serving.use_case.receipt import delivery_order, output_of, receipt_json, timeline_hash
 
 T = TypeVar("T")
@@ -31,6 +33,7 @@ class DecisionAnswer:
     receipt: bytes  # canonical JSON
     output: bytes  # canonical JSON: the receipt's "output"
     stored: bool  # False: the ledger could not be reached; nothing is sent, and the receipt is not kept
+    labels: tuple[str, str, tuple[str, ...]]  # action, reason code, what was missing: what is counted
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,27 +42,31 @@ class LedgerOfOneCall:
 
     ledger: Ledger
     product: str
-    patience: Patience
     is_down: bool = False
+    is_lost: bool = False  # not even receipts are told
 
     def contacts(self, user_id: str, *, since_us: int) -> tuple[Contact, ...] | None:
         """Contacts, oldest first; None when the ledger is down."""
         return self._ask(lambda: self.ledger.contacts(self.product, user_id, since_us=since_us))
 
-    def commit(self, commit: Commit) -> CommitResult | None:
-        """What the ledger did; None when it is down."""
-        return self._ask(lambda: self.ledger.commit(self.product, commit))
+    def commit_many(self, commits: Sequence[Commit]) -> list[CommitResult | None]:
+        """What the ledger did with each; None where that is not known."""
+        results = self._ask(lambda: self.ledger.commit_many(self.product, commits))
+        return [None] * len(commits) if results is None else [_known_result(result) for result in results]
 
     def receipt_of_uncertain(self, decision_id: str) -> bytes | None:
-        """The receipt under the id of a commit that got no reply, asked once although the ledger failed; None when nothing is found out."""
+        """The receipt under the id of a commit that got no reply, although the ledger failed; None when nothing is found out."""
+        if self.is_lost:
+            return None
         try:
             return self.ledger.receipt(self.product, decision_id)
         except LedgerError as exc:
+            self.is_lost = True
             _log.warning("whether %s was committed is unknown: %s", decision_id, exc)
             return None
 
     def _ask(self, question: Callable[[], T]) -> T | None:
-        if self.is_down or self.patience.is_lost:
+        if self.is_down:
             return None
         try:
             return question()
@@ -69,9 +76,21 @@ class LedgerOfOneCall:
             return None
 
 
+@dataclass(slots=True, kw_only=True)
+class Case:
+    """One decision on its way; the last proposal and what was decided on."""
+
+    known: Known
+    inputs: Inputs
+    refusals: int = 0
+    decision: Decision | None = None
+    answer: DecisionAnswer | None = None  # as proposed
+    settled: DecisionAnswer | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """Decides, proposes to the ledger, and decides again when it refuses."""
+    """Decides, proposes to the ledger, and decides again what it refuses."""
 
     policy: Policy
     reader: Reader
@@ -79,81 +98,126 @@ class Settlement:
     versions: Mapping[str, str | None]
     new_id: Callable[[str], str]  # a fresh decision id, by user id
 
-    def settle(self, known: Known, decision_id: str) -> DecisionAnswer:
-        """Decide within the caps, whatever other callers do at the same time.
+    def settle(self, known: Sequence[Known], decision_ids: Sequence[str]) -> list[DecisionAnswer]:
+        """Decide about each within the caps, whatever other callers do at the same time; one commit for all of them.
 
-        After a commit whose reply is lost the ledger is asked for the receipt, once: what it holds is the answer. Otherwise the caller is
-        told "none" under a new decision id that is not stored: should the commit have been made after all, or be made yet, its contact
-        counts and its receipt contradicts no answer.
+        Of several decisions about one user, each is made when the one before it is settled. After a commit whose reply is lost the ledger
+        is asked for the receipt, once: what it holds is the answer. Otherwise the caller is told "none" under a new decision id that is
+        not stored: should the commit have been made after all, or be made yet, its contact counts and its receipt contradicts no answer.
         """
-        inputs, refusals = self._inputs(known, decision_id), 0
-        while inputs.contacts is not None:
-            decision, is_worth_explaining = draft(inputs, self.policy)
-            if is_worth_explaining and inputs.contributions is None:
-                inputs = replace(inputs, contributions=self.reader.explain(known))
-                decision = decide(inputs, self.policy)
-            answer = self._answer(known, inputs, decision, stored=True)
-            result = self.ledger.commit(self._commit(known, inputs, decision, answer))
-            if result is None:
-                return self._after_lost_reply(known, inputs, answer)
-            if result.committed:
-                return answer if result.receipt == answer.receipt else _remembered(result.receipt)
-            refusals += 1
-            if refusals == MAX_REFUSALS:
-                inputs = replace(inputs, refused_by=result.refused_by)  # closes every arm, so that the next commit cannot be refused
-            inputs = self._with_contacts(inputs)
-        return self._answer(known, inputs, decide(inputs, self.policy), stored=False)
+        cases = [Case(known=one, inputs=self.inputs(one, id_)) for one, id_ in zip(known, decision_ids, strict=True)]
+        turn = _first_of_each_user(cases)
+        self._settle(turn)
+        while turn := _first_of_each_user([case for case in cases if case.settled is None]):
+            for case in turn:  # refused, or after another decision about the same user
+                case.inputs = self._with_fresh_contacts(case.inputs)
+            self._settle(turn)
+        return [case.settled for case in cases if case.settled is not None]
 
-    def _after_lost_reply(self, known: Known, inputs: Inputs, answer: DecisionAnswer) -> DecisionAnswer:
-        receipt = self.ledger.receipt_of_uncertain(inputs.decision_id)
+    def _settle(self, turn: Sequence[Case]) -> None:
+        commits = {id(case): self._propose(case) for case in turn if case.inputs.contacts is not None}
+        results = dict(zip(commits, self.ledger.commit_many(list(commits.values())) if commits else (), strict=True))
+        for case in turn:
+            if case.inputs.contacts is None:
+                case.settled = self._unstored(case.known, case.inputs)
+            else:
+                self._receive(case, results[id(case)])
+
+    def _propose(self, case: Case) -> Commit:
+        case.decision, is_worth_explaining = draft(case.inputs, self.policy)
+        if is_worth_explaining and case.inputs.contributions is None:
+            case.inputs = replace(case.inputs, contributions=self.reader.explain(case.known))
+            case.decision = decide(case.inputs, self.policy)
+        hash_ = timeline_hash(case.known.packed)
+        case.answer = self._answer(case.known, case.inputs, case.decision, hash_=hash_, stored=True)
+        return self._commit(case, case.decision, case.answer, hash_=hash_)
+
+    def _receive(self, case: Case, result: CommitResult | None) -> None:
+        """Take what the ledger said of a proposal."""
+        assert case.answer is not None  # it was proposed
+        if result is None:
+            case.settled = self._after_lost_reply(case, case.answer)
+        elif result.committed:
+            case.settled = case.answer if result.receipt == case.answer.receipt else remembered_answer(result.receipt)
+        else:
+            case.refusals += 1
+            if case.refusals == MAX_REFUSALS:
+                # Closes every arm, so that the next commit cannot be refused.
+                case.inputs = replace(case.inputs, refused_by=result.refused_by)
+
+    def _after_lost_reply(self, case: Case, answer: DecisionAnswer) -> DecisionAnswer:
+        receipt = self.ledger.receipt_of_uncertain(case.inputs.decision_id)
         if receipt is not None:
-            return answer if receipt == answer.receipt else _remembered(receipt)
-        inputs = self._with_contacts(replace(inputs, decision_id=self.new_id(known.user_id)))
-        return self._answer(known, inputs, decide(inputs, self.policy), stored=False)
+            return answer if receipt == answer.receipt else remembered_answer(receipt)
+        new_id = self.new_id(case.known.user_id)
+        return self._unstored(case.known, _without_ledger(replace(case.inputs, decision_id=new_id)))
 
-    def _inputs(self, known: Known, decision_id: str) -> Inputs:
+    def inputs(self, known: Known, decision_id: str) -> Inputs:
+        """Everything that the decision about one user depends on, under this id."""
         segment, segments = self.reader.segments(known)
+        contacts, since_us = known.contacts, known.as_of_us - self.policy.lookback_us
         inputs = Inputs(
             decision_id=decision_id,
             user_id=known.user_id,
             as_of_us=known.as_of_us,
             n_events=known.n_events,
-            features={} if known.vector is None else self.reader.by_name(known.vector),
+            features={} if known.features is None else known.features,
             risk=known.risk,
             contributions=None,
             profile=known.profile,
             segment=segment,
             segments=segments,
-            ages=self.reader.ages(known),
-            contacts=(),
+            ages=known.ages,
+            contacts=None if contacts is None else tuple(contact for contact in contacts if contact.at_us >= since_us),
             degraded=known.degraded,
         )
-        return self._with_contacts(inputs)
+        return inputs if contacts is not None else _without_ledger(inputs)
 
-    def _with_contacts(self, inputs: Inputs) -> Inputs:
-        contacts = self.ledger.contacts(inputs.user_id, since_us=inputs.as_of_us - lookback_us(self.policy))
-        if contacts is None:
-            is_erased = Degradation.USER_ERASED in inputs.degraded  # the ledger was not asked about them
-            missing = () if is_erased else (Degradation.LEDGER_UNAVAILABLE,)
-            return replace(inputs, contacts=None, degraded=(*inputs.degraded, *missing))
-        return replace(inputs, contacts=contacts)
+    def _with_fresh_contacts(self, inputs: Inputs) -> Inputs:
+        if inputs.contacts is None:
+            return inputs
+        contacts = self.ledger.contacts(inputs.user_id, since_us=inputs.as_of_us - self.policy.lookback_us)
+        return _without_ledger(inputs) if contacts is None else replace(inputs, contacts=contacts)
 
-    def _answer(self, known: Known, inputs: Inputs, decision: Decision, *, stored: bool) -> DecisionAnswer:
+    def _unstored(self, known: Known, inputs: Inputs) -> DecisionAnswer:
+        return self._answer(known, inputs, decide(inputs, self.policy), hash_=timeline_hash(known.packed), stored=False)
+
+    def _answer(self, known: Known, inputs: Inputs, decision: Decision, *, hash_: str, stored: bool) -> DecisionAnswer:
         output = output_json(decision, self.versions)
-        receipt = receipt_json(known, inputs, output, product=self.reader.product.name, versions=self.versions)
-        return DecisionAnswer(receipt=receipt, output=output, stored=stored)
+        receipt = receipt_json(known, inputs, output, hash_=hash_, product=self.reader.product.name, versions=self.versions)
+        labels = (decision.action.value, decision.code, tuple(degradation.value for degradation in decision.degraded))
+        return DecisionAnswer(receipt=receipt, output=output, stored=stored, labels=labels)
 
-    def _commit(self, known: Known, inputs: Inputs, decision: Decision, answer: DecisionAnswer) -> Commit:
+    def _commit(self, case: Case, decision: Decision, answer: DecisionAnswer, *, hash_: str) -> Commit:
         return Commit(
             decision_id=decision.decision_id,
-            user_id=known.user_id,
+            user_id=case.known.user_id,
             receipt=answer.receipt,
-            timeline_hash=timeline_hash(known.packed),
-            timeline=known.packed,
+            timeline_hash=hash_,
+            timeline=case.known.packed,
             contact=_contact(decision),
-            caps=cap_windows(decision, inputs, self.policy),
+            caps=cap_windows(decision, case.inputs, self.policy),
             outbox=delivery_order(decision),
         )
+
+
+def _first_of_each_user(cases: Sequence[Case]) -> list[Case]:
+    """Those of the cases that no other one of the same user is waited for with."""
+    return list({case.known.user_id: case for case in reversed(cases)}.values())[::-1]
+
+
+def _known_result(result: CommitResult | LedgerError) -> CommitResult | None:
+    if isinstance(result, LedgerError):
+        _log.warning("degraded: %s", result)
+        return None
+    return result
+
+
+def _without_ledger(inputs: Inputs) -> Inputs:
+    """As decided on when past contacts are not known: nothing is sent."""
+    is_erased = Degradation.USER_ERASED in inputs.degraded  # the ledger was not asked about them
+    missing = () if is_erased else (Degradation.LEDGER_UNAVAILABLE,)
+    return replace(inputs, contacts=None, degraded=(*inputs.degraded, *missing))
 
 
 def _contact(decision: Decision) -> Contact | None:
@@ -168,6 +232,9 @@ def _contact(decision: Decision) -> Contact | None:
     )
 
 
-def _remembered(receipt: bytes) -> DecisionAnswer:
-    """The answer of the first commit under this decision id."""
-    return DecisionAnswer(receipt=receipt, output=output_of(receipt), stored=True)
+def remembered_answer(receipt: bytes) -> DecisionAnswer:
+    """The answer that a receipt holds: that of the first commit under its decision id."""
+    output = output_of(receipt)
+    content = orjson.loads(output)
+    labels = (content["action"], content["reason"]["code"], tuple(content["degraded"]))
+    return DecisionAnswer(receipt=receipt, output=output, stored=True, labels=labels)

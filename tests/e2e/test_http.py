@@ -297,7 +297,7 @@ def test_what_is_not_there_has_the_error_shape_too(site, method, path, status, c
 
 def test_a_mistake_of_ours_has_the_error_shape_and_says_nothing_secret(onboarding):
     class Broken:
-        def decide_one(self, user_id, *, now_us):
+        def decide_many(self, user_ids, *, now_us):
             raise ZeroDivisionError("the password is 1234")
 
     response = Site(onboarding, decider=Broken()).http.post("/v1/decisions", {"user_id": "ada"})

@@ -1,0 +1,146 @@
+"""Decisions that are asked for while others are being made are made together: one thread, one read, one commit for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from threading import Lock
+
+from serving.api.context import Answer, Decider
+from serving.api.errors import ApiError
+
+MAX_WAITING = 2_000
+"""Users asked about and not yet decided on; more are told to come back."""
+MAX_TOGETHER = 128
+"""Users of one step: many enough to share round trips, few enough that the last does not wait long for the first."""
+LIST_AT_ONCE = 64
+"""Users of one list that are decided in one step, so that a long list does not keep everybody else waiting."""
+WAIT_S = 1.0
+"""How long a request may wait until its turn comes; past that nobody is listening any more."""
+_RETRY_AFTER_S = 1
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Request:
+    """What one caller waits for."""
+
+    user_ids: Sequence[str]
+    until_s: float  # monotonic clock
+    future: asyncio.Future[Sequence[Answer]]
+
+
+_Outcome = Sequence[Answer] | Exception
+
+
+@dataclass(slots=True, kw_only=True)
+class Gatherer:
+    """Makes decisions on one thread, all that wait in one step; a request that fails costs no other its answer.
+
+    While a step is on its way requests gather for the next, so that steps grow with the load and a lone request waits for nobody.
+    """
+
+    decider: Decider
+    now_us: Callable[[], int]
+    thread: Executor  # decides; one thread, so that steps follow each other
+    max_waiting: int = MAX_WAITING
+    wait_s: float = WAIT_S
+    _waiting: deque[_Request] = field(default_factory=deque)
+    _n_waiting: int = 0
+    _is_running: bool = False
+    _lock: Lock = field(default_factory=Lock)
+
+    async def decide(self, user_ids: Sequence[str]) -> Sequence[Answer]:
+        """Decide about users, in the order given; a long list in several steps, others between them.
+
+        Raises
+        ------
+        ApiError
+            ``overloaded``, before anything was decided.
+        """
+        if len(user_ids) <= LIST_AT_ONCE:
+            return await self._queued(user_ids, is_new=True)
+        answers: list[Answer] = []
+        for start in range(0, len(user_ids), LIST_AT_ONCE):  # what was begun is brought to its end, however many wait
+            answers += await self._queued(user_ids[start : start + LIST_AT_ONCE], is_new=start == 0)
+        return answers
+
+    def _queued(self, user_ids: Sequence[str], *, is_new: bool) -> asyncio.Future[Sequence[Answer]]:
+        future: asyncio.Future[Sequence[Answer]] = asyncio.get_running_loop().create_future()
+        until_s = time.monotonic() + self.wait_s if is_new else float("inf")
+        with self._lock:
+            if is_new and self._n_waiting >= self.max_waiting:
+                raise _overloaded(f"{self._n_waiting} users are waiting for a decision")
+            self._waiting.append(_Request(user_ids=user_ids, until_s=until_s, future=future))
+            self._n_waiting += len(user_ids)
+            starts, self._is_running = not self._is_running, True
+        if starts:
+            self.thread.submit(self._run)
+        return future
+
+    def _run(self) -> None:
+        while step := self._next_step():
+            _deliver(self._decided(step))
+
+    def _next_step(self) -> list[_Request]:
+        """Take what waits, oldest first; nothing ends the run."""
+        step: list[_Request] = []
+        n_users = 0
+        with self._lock:
+            while self._waiting and (not step or n_users + len(self._waiting[0].user_ids) <= MAX_TOGETHER):
+                step.append(request := self._waiting.popleft())
+                n_users += len(request.user_ids)
+            self._n_waiting -= n_users
+            self._is_running = bool(step)
+        return step
+
+    def _decided(self, step: Sequence[_Request]) -> list[tuple[_Request, _Outcome]]:
+        now_s = time.monotonic()
+        late: list[tuple[_Request, _Outcome]] = [
+            (request, _overloaded(f"the turn did not come within {self.wait_s:g} s")) for request in step if request.until_s < now_s
+        ]
+        return late + self._together([request for request in step if request.until_s >= now_s])
+
+    def _together(self, requests: Sequence[_Request]) -> list[tuple[_Request, _Outcome]]:
+        """Decide about the users of all requests at once; where that fails, of each request alone, to find the one that is to blame."""
+        user_ids = [user_id for request in requests for user_id in request.user_ids]
+        try:
+            answers = iter(self.decider.decide_many(user_ids, now_us=self.now_us()) if user_ids else ())
+        except Exception as exc:  # noqa: BLE001 - a mistake of ours must reach its caller and end no one else's answer
+            if len(requests) == 1:
+                return [(requests[0], exc)]
+            _log.warning("deciding about %d requests together failed (%s); each is decided alone", len(requests), type(exc).__name__)
+            return [outcome for request in requests for outcome in self._together([request])]
+        return [(request, [next(answers) for _ in request.user_ids]) for request in requests]
+
+
+def _deliver(outcomes: Sequence[tuple[_Request, _Outcome]]) -> None:
+    """Hand the outcomes to their loops: one call for each loop, and there is one loop."""
+    loops = {request.future.get_loop() for request, _ in outcomes}
+    for loop in loops:
+        mine = [(request.future, outcome) for request, outcome in outcomes if request.future.get_loop() is loop]
+        try:
+            loop.call_soon_threadsafe(_set_results, mine)
+        except RuntimeError:
+            _log.warning("%d answers came after the end of the service", len(mine))
+
+
+def _set_results(outcomes: Sequence[tuple[asyncio.Future[Sequence[Answer]], _Outcome]]) -> None:
+    for future, outcome in outcomes:
+        if future.done():  # the caller has gone
+            continue
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+
+def _overloaded(why: str) -> ApiError:
+    headers = {"Retry-After": str(_RETRY_AFTER_S)}
+    return ApiError("overloaded", f"{why}; nothing was decided", what_to_do=f"ask again in {_RETRY_AFTER_S} s", headers=headers)

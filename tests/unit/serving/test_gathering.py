@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+
+from serving.api.errors import ApiError
+from serving.api.gathering import LIST_AT_ONCE, Gatherer
+
+
+@dataclass
+class Said:
+    output: bytes
+    labels: tuple = ("none", "no_consent", ())
+
+
+class Decider:
+    """Answers with the user's own id; waits at its gate, and fails for those it is told to."""
+
+    def __init__(self, *, breaks_for=()):
+        self.steps = []
+        self.begun, self.gate = threading.Event(), threading.Event()
+        self.gate.set()
+        self.breaks_for = set(breaks_for)
+
+    def decide_many(self, user_ids, *, now_us):
+        self.steps.append(list(user_ids))
+        self.begun.set()
+        assert self.gate.wait(timeout=30)
+        if not self.breaks_for.isdisjoint(user_ids):
+            raise ZeroDivisionError("our mistake")
+        return [Said(user_id.encode()) for user_id in user_ids]
+
+
+@pytest.fixture
+def thread():
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        yield pool
+
+
+def gatherer(decider, thread, **changes):
+    return Gatherer(decider=decider, now_us=lambda: 1, thread=thread, **changes)
+
+
+async def behind_a_closed_gate(gathered, decider, *requests):
+    """The first request is being decided while the others come; what each of them gets."""
+    decider.gate.clear()
+    first = asyncio.ensure_future(gathered.decide(("first",)))
+    await asyncio.to_thread(decider.begun.wait, 30)
+    others = [asyncio.ensure_future(gathered.decide(request)) for request in requests]
+    await asyncio.sleep(0)  # they are queued
+    decider.gate.set()
+    return await asyncio.gather(first, *others, return_exceptions=True)
+
+
+def outputs(answers):
+    return [answer.output.decode() for answer in answers]
+
+
+def test_a_lone_request_waits_for_nobody(thread):
+    decider = Decider()
+    assert outputs(asyncio.run(gatherer(decider, thread).decide(("ada", "bob")))) == ["ada", "bob"]
+    assert decider.steps == [["ada", "bob"]]
+
+
+def test_what_comes_while_one_step_is_made_is_the_next_step(thread):
+    decider = Decider()
+    gathered = gatherer(decider, thread)
+    results = asyncio.run(behind_a_closed_gate(gathered, decider, ("ada",), ("bob", "cyd"), ("ada",)))
+    assert decider.steps == [["first"], ["ada", "bob", "cyd", "ada"]]
+    assert [outputs(result) for result in results] == [["first"], ["ada"], ["bob", "cyd"], ["ada"]]
+    assert outputs(asyncio.run(gathered.decide(("later",)))) == ["later"]
+
+
+def test_a_request_that_fails_costs_no_other_its_answer(thread):
+    decider = Decider(breaks_for={"bob"})
+    first, ada, bob, cyd = asyncio.run(behind_a_closed_gate(gatherer(decider, thread), decider, ("ada",), ("bob",), ("cyd",)))
+    assert [outputs(result) for result in (first, ada, cyd)] == [["first"], ["ada"], ["cyd"]]
+    assert isinstance(bob, ZeroDivisionError)
+
+
+def test_past_its_limit_the_queue_says_when_to_come_back_and_nothing_is_decided(thread):
+    decider = Decider()
+    full = gatherer(decider, thread, max_waiting=2)
+    first, ada, bob, refused = asyncio.run(behind_a_closed_gate(full, decider, ("ada",), ("bob",), ("cyd",)))
+    assert [outputs(result) for result in (first, ada, bob)] == [["first"], ["ada"], ["bob"]]
+    assert isinstance(refused, ApiError)
+    answer = refused.answer()
+    assert (refused.code, answer.status_code, answer.headers["retry-after"]) == ("overloaded", 503, "1")
+    assert decider.steps == [["first"], ["ada", "bob"]]
+
+
+def test_whose_turn_comes_too_late_is_told_so_and_is_not_decided_about(thread):
+    decider = Decider()
+    with pytest.raises(ApiError, match="did not come within"):
+        asyncio.run(gatherer(decider, thread, wait_s=-1.0).decide(("ada",)))
+    assert decider.steps == []
+
+
+def test_a_long_list_lets_others_between_and_is_brought_to_its_end(thread):
+    decider = Decider()
+    users = [f"user-{number}" for number in range(2 * LIST_AT_ONCE + 1)]
+    _, whole, ada = asyncio.run(behind_a_closed_gate(gatherer(decider, thread, max_waiting=LIST_AT_ONCE + 1), decider, users, ("ada",)))
+    assert outputs(whole) == users
+    assert outputs(ada) == ["ada"]
+    assert decider.steps[1] == [*users[:LIST_AT_ONCE], "ada"]
+    assert [len(step) for step in decider.steps[2:]] == [LIST_AT_ONCE, 1]
+
+
+def test_a_caller_who_has_gone_is_nobodys_problem(thread):
+    decider = Decider()
+    gathered = gatherer(decider, thread)
+
+    async def leave():
+        decider.gate.clear()
+        gone = asyncio.ensure_future(gathered.decide(("ada",)))
+        await asyncio.to_thread(decider.begun.wait, 30)
+        gone.cancel()
+        stays = asyncio.ensure_future(gathered.decide(("bob",)))
+        await asyncio.sleep(0)
+        decider.gate.set()
+        return await stays
+
+    assert outputs(asyncio.run(leave())) == ["bob"]
