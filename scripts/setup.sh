@@ -30,5 +30,5 @@ else
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 fi
-echo "Compiling the feature kernel (once, about half a minute)"
+echo "Compiling the feature kernel (once, about a minute)"
 "$venv/bin/python" -m serving.cli.compile_kernel products/onboarding
