@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import mkdtemp
 
 import duckdb
 import pyarrow as pa
@@ -18,8 +19,10 @@ from features.ingest.event_table import SCHEMA
 
 EVENTS_PER_PART = 2_000_000
 """About how many events are in memory at once: one part takes about 1 GB at 80 features."""
+ROWS_PER_PART = 200_000
+"""About how many rows of the spine are computed at once."""
 MAX_PARTS = 256
-"""More at once, and DuckDB holds more half-written files than it is worth."""
+"""More at once, and DuckDB holds more half-written files than it is worth; beyond so many parts' events or rows, parts grow instead."""
 
 _PARTING_MEMORY = "3GB"
 _ENDS = "CREATE TABLE ends AS SELECT id, holder AS chain_end FROM held WHERE holder NOT IN (SELECT previous_id FROM links)"
@@ -51,8 +54,8 @@ def stream_snapshots(
     spine
         A Parquet file, or a folder of them, with the columns ``user_id`` and ``as_of`` (timestamp with a zone).
     out_dir
-        Is created; gets one file ``part-NNNN.parquet`` for each part of the users, in the columns of `snapshots_of`. All rows of a user
-        are in one part; rows come in no order.
+        Is made once all is computed; holds one file ``part-NNNN.parquet`` for each part of the users, in the columns of `snapshots_of`.
+        All rows of a user are in one part; rows come in no order.
 
     Returns
     -------
@@ -64,22 +67,24 @@ def stream_snapshots(
     FileExistsError
         If ``out_dir`` is there and not empty: snapshots of two runs must not mix.
     SpineError
-        If ``spine`` is no Parquet, or lacks a column, or its as_of is no timestamp with a zone.
+        If ``spine`` is no Parquet, or lacks a column or a value, or its as_of is no timestamp with a zone.
     """
     files = _spine_files(spine)
     if out_dir.exists() and any(out_dir.iterdir()):
         raise FileExistsError(f"{out_dir}: got a folder with files in it, expected an empty or a new one; name another or empty it")
-    out_dir.mkdir(parents=True, exist_ok=True)
-    spool = out_dir / "spool"
+    out_dir.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(mkdtemp(dir=out_dir.parent, prefix=f".{out_dir.name}-"))
     try:
-        n_parts, n_rows = _part_by_user(raw_dir, files, spool, events_per_part), 0
+        n_parts, n_rows = _part_by_user(raw_dir, files, work / "spool", events_per_part), 0
+        (work / "done").mkdir()
         for part in range(n_parts):
-            n_rows += _one_part(part, spool, product, out_dir / f"part-{part:04}.parquet")
+            n_rows += _one_part(part, work / "spool", product, work / "done" / f"part-{part:04}.parquet")
             if progress is not None:
                 progress(part + 1, n_parts)
+        (work / "done").replace(out_dir)  # all parts at once: what is there is whole
         return n_rows
     finally:
-        shutil.rmtree(spool, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _spine_files(spine: Path) -> list[str]:
@@ -107,25 +112,38 @@ def _part_by_user(raw_dir: Path, spine: list[str], spool: Path, events_per_part:
     spool.mkdir()
     with open_raw_log(raw_dir) as connection:
         connection.execute(f"SET memory_limit = '{_PARTING_MEMORY}'")
-        connection.execute(f"SET temp_directory = '{spool / 'spill'}'")
+        connection.execute(f"SET temp_directory = {_quoted(spool / 'spill')}")
         connection.execute("SET preserve_insertion_order = false")
-        found = connection.execute("SELECT count(*) FROM known_parts").fetchone()
-        assert found is not None
-        n_parts = min(max(-(-int(found[0]) // events_per_part), 1), MAX_PARTS)
+        connection.read_parquet(spine).create_view("spine")
+        n_events = _one_number(connection, "SELECT count(*) FROM known_parts")
+        n_rows = _one_number(connection, "SELECT count(*) FROM spine")
+        if _one_number(connection, "SELECT count(*) FROM spine WHERE user_id IS NULL OR as_of IS NULL"):
+            raise SpineError(f"{spine[0]}: found rows without a user_id or without an as_of, expected both in every row; leave those out")
+        n_parts = min(max(-(-n_events // events_per_part), -(-n_rows // ROWS_PER_PART), 1), MAX_PARTS)
         connection.execute(_ENDS)
         # Duplicates stay: the kernel unites them, and to find them here would mean to sort the whole log.
         _write_parts(connection, f"SELECT {_EVENTS} FROM known_parts", spool / "events", n_parts)  # noqa: S608 - names of ours
-        connection.read_parquet(spine).create_view("spine")
         _write_parts(connection, "SELECT user_id, as_of FROM spine", spool / "spine", n_parts)
         _write_parts(connection, "SELECT previous_id, user_id, known_at FROM links", spool / "links", n_parts)
     return n_parts
+
+
+def _one_number(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = connection.execute(query).fetchone()
+    assert row is not None  # an aggregate always has one
+    return int(row[0])
+
+
+def _quoted(path: Path) -> str:
+    """A path as a literal of SQL."""
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _write_parts(connection: duckdb.DuckDBPyConnection, rows: str, folder: Path, n_parts: int) -> None:
     """Write rows with a ``user_id`` by part: everyone is in the part of whom they stand for at the end, so that no alias crosses parts."""
     connection.execute(
         f"COPY (SELECT rows.*, (hash(coalesce(chain_end, user_id)) % {n_parts})::INTEGER AS part "  # noqa: S608 - text of ours
-        f"FROM ({rows}) AS rows LEFT JOIN ends ON ends.id = rows.user_id) TO '{folder}' "
+        f"FROM ({rows}) AS rows LEFT JOIN ends ON ends.id = rows.user_id) TO {_quoted(folder)} "
         "(FORMAT parquet, PARTITION_BY (part), COMPRESSION lz4_raw)"
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from features.core.catalogue import Aggregation, Direction, kind_of, subject_of
+from features.core.catalogue import Aggregation, Direction, kind_of, subject_of, window_text
 from features.core.families import CODES, FUNNELS, PARAMETERS, VALUED
 from features.declarations.faults import Fault, place, quote, unknown
 from features.declarations.product_parts import kinds_of
@@ -36,6 +36,8 @@ def feature_faults(schema: ProductSchema, feature: FeatureSchema, index: int) ->
     if feature.to is not None:
         yield from _to_faults(schema, feature, place("features", index, "to"))
     yield from _number_faults(schema, feature, index)
+    yield from _kept_faults(schema, feature, index)
+    yield from _empty_faults(schema, feature, index)
     yield from _direction_faults(feature, index)
     if feature.cause not in (*schema.causes, "other"):
         yield unknown(place("features", index, "cause"), feature.cause, list(schema.causes), section="causes")
@@ -132,3 +134,32 @@ def _number_faults(schema: ProductSchema, feature: FeatureSchema, index: int) ->
                 yield Fault(
                     path=place("features", index, "last"), found=found, expected="less than 2147483648", advice="take fewer events or kinds"
                 )
+
+
+def _kept_faults(schema: ProductSchema, feature: FeatureSchema, index: int) -> Iterator[Fault]:
+    """More events asked for than a timeline is sure to keep."""
+    sides = [*feature.of, *([] if feature.to is None else [feature.to])]
+    kinds = {kind_of(selector) for name in sides for selector in kinds_of(schema, name)} & schema.kinds.keys()
+    for key, asked, kept in (("first", feature.first, "keep_first"), ("last", feature.last, "keep")):
+        short = sorted(kind for kind in kinds if asked is not None and getattr(schema.kinds[kind], kept) < asked)
+        if short:
+            yield Fault(
+                path=place("features", index, key),
+                found=f"{asked}, with less kept of {', '.join(short)}",
+                expected=f"at most the {kept} of every kind",
+                advice=f"raise {kept} of these kinds or ask for fewer",
+            )
+
+
+def _empty_faults(schema: ProductSchema, feature: FeatureSchema, index: int) -> Iterator[Fault]:
+    """What is allowed and says nothing."""
+    if feature.aggregation in {Aggregation.RATIO, Aggregation.SECONDS_WAITING} and feature.to is not None:
+        for name in feature.of:
+            if set(kinds_of(schema, name)) == set(kinds_of(schema, feature.to)):
+                found = f"{feature.aggregation.value} of {name} to itself"
+                yield Fault(
+                    path=place("features", index, "to"), found=found, expected="other events than those of `of`", advice="name others"
+                )
+    if feature.within is not None and any(window is not None and window <= feature.within for window in feature.windows):
+        path = place("features", index, "within")
+        yield Fault(path=path, found=window_text(feature.within), expected="a span shorter than every window", advice="count them instead")

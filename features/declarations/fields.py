@@ -54,7 +54,7 @@ def _positive(duration: timedelta) -> timedelta:
 
 @cache
 def _zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
+    return frozenset(zoneinfo.available_timezones()) - {"localtime", "posixrules", "Factory"}  # this machine's own, and no zone
 
 
 def _zone(text: str) -> str:

@@ -166,7 +166,7 @@ class UnifiedProfileStore:
         if carried:
             self.inner.write({holder: carried}, changed_us=changed_us)
         for next_known in self.identities.standing([holder]).values():
-            self._settle(holder, next_known, {**attributes, **had, **carried}, changed_us)
+            self._settle(holder, next_known, attributes, changed_us)  # what the holder had went up when it was attached
 
     def _readable(self, user_id: str) -> dict[str, Any] | None:
         """Attributes; None where they cannot be read: such a profile gives and takes nothing, and has to be sent again anyway."""

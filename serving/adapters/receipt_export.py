@@ -101,7 +101,6 @@ class ReceiptExporter:
             row = receipt_row(receipt)
             rows_of_day[row["as_of"].date().isoformat()].append(row)
         for day, rows in rows_of_day.items():
-            _write(self.receipts_dir / f"day={day}", pa.Table.from_pylist(rows, schema=SCHEMA))
             self._unchecked |= {row["user_id"] for row in rows}
             _write(self.receipts_dir / f"day={day}", pa.Table.from_pylist(rows, schema=SCHEMA))
             yield {row["decision_id"] for row in rows}

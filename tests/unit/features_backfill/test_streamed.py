@@ -47,14 +47,16 @@ def test_in_however_many_parts_the_numbers_are_those_of_one_pass(
     assert n_rows == found.num_rows == spine().num_rows
     assert found.cast(expected.schema).equals(expected) or str(found.to_pylist()) == str(expected.to_pylist())
     assert seen[-1][0] == seen[-1][1] == len(seen)
-    assert not (tmp_path / "out" / "spool").exists()
+    assert {file.suffix for file in (tmp_path / "out").iterdir()} == {".parquet"}
+    assert not list(tmp_path.glob(".out-*"))
 
 
 def test_the_spine_may_be_a_folder_and_the_log_empty(product: Product, tmp_path: Path) -> None:
     (tmp_path / "spine" / "deep").mkdir(parents=True)
     pq.write_table(spine().slice(0, 3), tmp_path / "spine" / "one.parquet")
     pq.write_table(spine().slice(3, 2), tmp_path / "spine" / "deep" / "two.parquet")
-    assert stream_snapshots(tmp_path / "raw", product, tmp_path / "spine", tmp_path / "out") == 5
+    assert stream_snapshots(tmp_path / "raw", product, tmp_path / "spine", tmp_path / "ann's" / "out") == 5
+    assert pq.read_table(tmp_path / "ann's" / "out").num_rows == 5
 
 
 def test_snapshots_of_two_runs_never_mix(product: Product, tmp_path: Path) -> None:
@@ -71,6 +73,8 @@ def test_snapshots_of_two_runs_never_mix(product: Product, tmp_path: Path) -> No
         (pa.table({"user_id": ["ada"], "at": pa.array([0], pa.timestamp("us", tz="UTC"))}), "expected as_of too"),
         (pa.table({"user_id": ["ada"], "as_of": pa.array([0], pa.timestamp("us"))}), "expected a timestamp with a zone"),
         (pa.table({"user_id": ["ada"], "as_of": ["2024-05-01"]}), "as_of: found string"),
+        (pa.table({"user_id": pa.array([None], pa.string()), "as_of": pa.array([0], pa.timestamp("us", tz="UTC"))}), "without a user_id"),
+        (pa.table({"user_id": ["ada"], "as_of": pa.array([None], pa.timestamp("us", tz="UTC"))}), "without an as_of"),
     ],
 )
 def test_a_spine_that_cannot_be_used_is_refused_by_name(table: pa.Table, message: str, product: Product, tmp_path: Path) -> None:

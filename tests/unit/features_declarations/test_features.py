@@ -15,7 +15,7 @@ FUNNEL = "funnels:\n  setup: [view/one, visit, view/two]\n"
 MORE_GROUPS = "  money: [purchase, refund]\n  pages: [view/a, view/b, bought/a]\n"
 VALUES = {
     "to": "view/pricing",
-    "first": "10",
+    "first": "2",
     "last": "5",
     "within": "1h",
     "half_life": "3d",
@@ -72,8 +72,8 @@ def test_every_aggregation_can_be_declared_and_is_described(made, aggregation):
             "Number of refund events for each of",
         ),
         (
-            "aggregation: share_of_first, of: visit, to: pages, first: 3",
-            "share_of_first_visit_to_pages_first_3",
+            "aggregation: share_of_first, of: visit, to: pages, first: 2",
+            "share_of_first_visit_to_pages_first_2",
             "Share of visit events among",
         ),
         ("aggregation: count, of: view/Docs start", "count_view_docs_start", "Number of view events about Docs start."),
@@ -102,7 +102,7 @@ def test_an_entry_makes_the_feature_that_its_name_says(made, entry, name, descri
 
 
 def test_groups_and_funnels_stand_for_their_selectors(made):
-    (share,) = made("aggregation: share_of_first, of: pages, to: visit, first: 3")
+    (share,) = made("aggregation: share_of_first, of: pages, to: visit, first: 2")
     assert share.kinds == ("view/a", "view/b", "bought/a")
     assert share.to_kinds == ("visit",)
     (position,) = made("aggregation: seconds_at_step, of: setup")
@@ -191,6 +191,12 @@ def test_parameters_are_durations_and_numbers(made):
             "aggregation: last_kinds, of: pages, last: 16",
             "features[2].last: found 16 of 3 kinds of pages: 4294967296 codes, expected less than",
         ),
+        (
+            "aggregation: share_of_first, of: visit, to: pages, first: 3",
+            "features[2].first: found 3, with less kept of",
+        ),
+        ("aggregation: ratio, of: visit, to: visit", "features[2].to: found ratio of visit to itself, expected other events"),
+        ("aggregation: burst, of: pages, within: 1h, windows: 1h", "features[2].within: found 1h, expected a span shorter than every"),
         ("aggregation: last_kinds, of: pages, last: 31", "features[2].last: found 31, expected a number <= 30"),
         ("aggregation: last_kinds, of: pages, last: 2, direction: up", "features[2].direction: found up of a code, expected none"),
         ("aggregation: share_of_first, of: visit, to: view, first: 0", "features[2].first: found 0, expected a number >= 1"),

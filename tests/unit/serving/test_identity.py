@@ -318,3 +318,13 @@ def test_senders_are_told_early_what_the_worker_would_refuse():
     assert [rejection and rejection.code for rejection in rejections] == [None, "alias_conflict", "alias_cycle", "user_erased", None]
     assert all("got" in rejection.message and "expected" in rejection.message for rejection in rejections if rejection)
     assert "ben" not in rejections[3].message
+
+
+def test_what_an_id_says_later_carries_nothing_that_another_id_of_the_chain_said_before(onboarding):
+    world = UnifiedWorld(onboarding)
+    publish(world, identify("laptop", traits={"consent": False}), alias("laptop", "ada"), alias("phone", "laptop"))
+    settled(world)
+    publish(world, identify("ada", traits={"consent": True}), late_us=9)
+    publish(world, identify("phone", traits={"plan": "free"}), late_us=19)
+    settled(world)
+    assert world.stored_profiles.read(["ada"]) == [{"consent": True, "plan": "free"}]
