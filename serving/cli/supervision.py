@@ -39,21 +39,30 @@ class Restarts:
     Examples
     --------
     >>> restarts = Restarts(at_most=2, within_s=60.0)
-    >>> [restarts.allow(now_s) for now_s in (0.0, 1.0, 2.0, 60.5)]
-    [True, True, False, True]
+    >>> for now_s in (0.0, 1.0):
+    ...     restarts.count("the worker", now_s, advice="see its log")
+    >>> restarts.count("the worker", 2.0, advice="see its log")
+    Traceback (most recent call last):
+        ...
+    serving.cli.processes.ProcessError: the worker ended 3 times within 60 s and is not started again; see its log
     """
 
     at_most: int = 3
     within_s: float = 60.0
     _made_s: list[float] = field(default_factory=list)
 
-    def allow(self, now_s: float) -> bool:
-        """Whether another may be made now; counts it if so."""
+    def count(self, what: str, now_s: float, *, advice: str) -> None:
+        """Count one that is made now.
+
+        Raises
+        ------
+        ProcessError
+            If there were as many as may be; ``advice`` ends the message.
+        """
         self._made_s = [made_s for made_s in self._made_s if now_s - made_s < self.within_s]
         if len(self._made_s) >= self.at_most:
-            return False
+            raise ProcessError(f"{what} ended {self.at_most + 1} times within {self.within_s:g} s and is not started again; {advice}")
         self._made_s.append(now_s)
-        return True
 
 
 def say(message: str) -> None:
@@ -77,14 +86,10 @@ class KeptChild:
         ProcessError
             If it ends again and again; the message ends with its log.
         """
-        child, restarts = self.child, self.restarts
+        child = self.child
         if child.is_running:
             return
-        if not restarts.allow(self.clock_s()):
-            raise ProcessError(
-                f"the {child.name} ended {restarts.at_most + 1} times within {restarts.within_s:g} s and is not started again; "
-                f"{child.last_words()}"
-            )
+        self.restarts.count(f"the {child.name}", self.clock_s(), advice=child.last_words())
         say(f"the {child.name} ended with code {child.process.returncode} and is started again; its log: {child.log}")
         child.restart()
 
@@ -111,10 +116,7 @@ class KeptRedis:
         if self.bundled is None or self.bundled.is_running:
             return
         log = self.bundled.directory / "redis.log"
-        if not self.restarts.allow(self.clock_s()):
-            raise ProcessError(
-                f"the bundled Redis ended {self.restarts.at_most + 1} times within {self.restarts.within_s:g} s and is not started again: "
-                f"somebody ends it, or the machine lacks memory; its log: {log}"
-            )
+        advice = f"somebody ends it, or the machine lacks memory; its log: {log}"
+        self.restarts.count("the bundled Redis", self.clock_s(), advice=advice)
         say(f"the bundled Redis has ended and is started again over its data; its log: {log}")
         self.bundled.revive()
