@@ -153,9 +153,9 @@ class TimelineOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         ]
         return [reply == 1 for reply in self._run_script(config, _COMPARE_AND_SET, arguments)]
 
-    def delete_users(self, config: RepoConfig, entity_keys: Sequence[EntityKey]) -> None:
+    def delete_users(self, config: RepoConfig, user_ids: Sequence[str]) -> None:
         """Delete all that is stored of the users: one key each holds every view. Feast itself has no such operation."""
-        keys = self._generate_redis_keys_for_entities(config, list(entity_keys))
+        keys = user_keys(config, user_ids)
         with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
             for key in keys:
                 pipe.delete(key)

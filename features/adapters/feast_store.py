@@ -134,7 +134,7 @@ class FeastTimelineStore:
             If Redis does not answer.
         """
         with _as_store_error("erase timelines"):
-            self._online.delete_users(self._store.config, [entity_key(user_id) for user_id in user_ids])
+            self._online.delete_users(self._store.config, user_ids)
 
     def _merge_chunk(self, updates: Mapping[str, Timeline], unreadable: dict[str, TimelineFormatError] | None) -> None:
         pending = updates
@@ -248,7 +248,7 @@ class FeastProfileStore:
         if self._history is not None:
             self._history.erase(user_ids)
         with _as_store_error("erase profiles"):
-            self._online.delete_users(self._store.config, [entity_key(user_id) for user_id in user_ids])
+            self._online.delete_users(self._store.config, user_ids)
 
     def restore(self) -> None:
         """Load everybody's newest attributes from the offline history, as after the loss of Redis; newer ones that are online stay."""
