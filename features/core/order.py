@@ -30,6 +30,19 @@ def group(codes: npt.NDArray[np.int64], n_groups: int) -> tuple[Int64s, Places]:
 
 
 @borrowing
+def lower_bound(ascending: Int64s | Places, wanted: int) -> int:
+    """Place of the first element that is not less than ``wanted``, so also the number of those that are; the length if there is none."""
+    low, high = 0, len(ascending)
+    while low < high:
+        middle = (low + high) // 2
+        if ascending[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@borrowing
 def _less(major: Int64s, minor: Int64s, i: int, j: int) -> bool:
     less: bool = major[i] < major[j] or (major[i] == major[j] and minor[i] < minor[j])
     return less

@@ -8,6 +8,7 @@ from features.core.catalogue import Aggregation
 from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, shared
 from features.core.families import AGGREGATIONS
+from features.core.order import lower_bound
 from features.core.parameters import AGGREGATION, FIRST
 from features.core.statistics import MICROSECONDS
 
@@ -19,17 +20,17 @@ _SHARE = AGGREGATIONS.index(Aggregation.SHARE_OF_FIRST)
 
 @shared
 def of_pairs(numbers: Int64s, times_us: Int64s, own: Places, other: Places, as_of_us: int) -> float:
-    """The number of a feature of `PAIRS`: ``own`` set against ``other``."""
+    """The number of a feature of `PAIRS`: ``own`` set against ``other``, both in the order of the events."""
     aggregation = numbers[AGGREGATION]
     if aggregation == _SHARE:
         return _share_of_first(numbers[FIRST], own, other)
     if len(own) == 0:
         return np.nan
     if aggregation == _TO_LAST:
-        last = _n_before(own, other[-1]) - 1 if len(other) else -1
+        last = lower_bound(own, other[-1]) - 1 if len(other) else -1
         return np.nan if last < 0 else np.float64(times_us[other[-1]] - times_us[own[last]]) / MICROSECONDS
     begin = own[0] if aggregation == _TO_FIRST else own[-1]
-    after = _n_before(other, begin + 1)
+    after = lower_bound(other, begin + 1)
     if aggregation == _WAITING:
         return np.float64(as_of_us - times_us[begin]) / MICROSECONDS if after == len(other) else np.nan
     return np.float64(times_us[other[after]] - times_us[begin]) / MICROSECONDS if after < len(other) else np.nan
@@ -42,16 +43,3 @@ def _share_of_first(most: int, own: Places, other: Places) -> float:
         is_own = j == len(other) or (i < len(own) and own[i] < other[j])
         i, j = i + is_own, j + (not is_own)
     return np.float64(i) / np.float64(i + j) if i + j else np.nan
-
-
-@borrowing
-def _n_before(events: Places, event: int) -> int:
-    """How many of the events come before this one; they stand in order of (effective time, hash)."""
-    low, high = 0, len(events)
-    while low < high:
-        middle = (low + high) // 2
-        if events[middle] < event:
-            low = middle + 1
-        else:
-            high = middle
-    return low

@@ -9,6 +9,7 @@ from features.core.column_coding import read_column
 from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, compiled, inlined
 from features.core.layout import KIND, KIND_BITS, KIND_MASK, N_LET_GO, N_PROPERTIES, SUBJECT
+from features.core.order import lower_bound
 from features.core.program import Tables
 from features.core.row import evaluate
 from features.core.statistics import Desk, make_desk
@@ -109,16 +110,10 @@ def _place_wanted(sizes: Int64s, kind_hashes: Int64s, records: Matrix, tables: T
 
 @borrowing
 def _wanted_kind(kind_hash: int, tables: Tables) -> int:
-    low, high = 0, len(tables.kind_hash)
-    while low < high:
-        middle = (low + high) // 2
-        if tables.kind_hash[middle] < kind_hash:
-            low = middle + 1
-        else:
-            high = middle
-    if low == len(tables.kind_hash) or tables.kind_hash[low] != kind_hash:
+    place = lower_bound(tables.kind_hash, kind_hash)
+    if place == len(tables.kind_hash) or tables.kind_hash[place] != kind_hash:
         return -1
-    kind = tables.kind_index[low]
+    kind = tables.kind_index[place]
     return kind if tables.wanted[kind] else -1
 
 

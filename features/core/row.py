@@ -8,9 +8,9 @@ import numpy.typing as npt
 from features.core.catalogue import Aggregation
 from features.core.compiled import borrowing, shared
 from features.core.layout import EFFECTIVE, KNOWN, PART
-from features.core.others import fill_others
 from features.core.parameters import AGGREGATION
 from features.core.program import AGGREGATIONS, Tables
+from features.core.scans import fill_scans
 from features.core.statistics import MICROSECONDS, SUBJECTS, SUM_HIGH, SUM_LOW, Desk, exact_float, fill_suffixes, streak_days
 from features.core.user import User
 
@@ -39,7 +39,7 @@ def evaluate(instants: tuple[int, int], user: User, tables: Tables, desk: Desk, 
     _fill_times(as_of_us, user.events, tables, desk, vector)
     _fill_streaks(as_of_us, user.events, tables, desk, vector)
     if tables.feature_start[_STREAK_DAYS + 1] < len(tables.feature_column):
-        fill_others(as_of_us, user.events, tables, desk, vector)
+        fill_scans(as_of_us, user.events, tables, desk, vector)
 
 
 @borrowing

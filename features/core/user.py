@@ -10,7 +10,7 @@ import numpy.typing as npt
 from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, compiled, shared
 from features.core.layout import DAY, EFFECTIVE, HASH, KIND, KIND_MASK, KNOWN, N_PROPERTIES, OCCURRED, PART, SESSION, SKEW, SUBJECT, VALUE
-from features.core.order import key_order
+from features.core.order import key_order, lower_bound
 from features.core.program import NEEDS_SESSIONS, NEEDS_SUBJECTS, Tables
 
 Matrix = npt.NDArray[np.int64]
@@ -189,14 +189,8 @@ def _count_parts(n: int, events: Matrix, room: Room, tables: Tables) -> None:
 @borrowing
 def _subject_place(subject: int, subject_hash: Int64s) -> int:
     """Where a subject is among those that features ask for; their number if it is not."""
-    low, high = 0, len(subject_hash)
-    while low < high:
-        middle = (low + high) // 2
-        if subject_hash[middle] < subject:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < len(subject_hash) and subject_hash[low] == subject else len(subject_hash)
+    place = lower_bound(subject_hash, subject)
+    return place if place < len(subject_hash) and subject_hash[place] == subject else len(subject_hash)
 
 
 @borrowing

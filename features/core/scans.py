@@ -1,4 +1,4 @@
-"""The aggregations that go through their own events, one feature at a time, compiled."""
+"""Scans: the aggregations that go through their own events, one feature at a time, compiled."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TREND = AGGREGATIONS.index(Aggregation.TREND)
 
 
 @shared
-def fill_others(as_of_us: int, events: Matrix, tables: Tables, desk: Desk, vector: Float64s) -> None:
+def fill_scans(as_of_us: int, events: Matrix, tables: Tables, desk: Desk, vector: Float64s) -> None:
     """Fill in every feature that is not looked up among the suffix statistics.
 
     What is computed gets only what it reads: a function that takes all tables is slow to compile.
