@@ -38,7 +38,7 @@ up: $(STAMP) ## The same, kept up with the MLflow UI until Ctrl-C
 	@$(BIN)/stillhere up
 
 test: $(STAMP) ## Run the tests (under 6 minutes on 2 cores)
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not faults and not spark"
+	@$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile -m "not faults and not spark"
 
 test-faults: $(STAMP) ## Run the long fault and concurrency tests
 	@$(BIN)/python -m pytest -q -m faults
