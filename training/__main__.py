@@ -20,7 +20,7 @@ def main() -> int:
             " (`make setup` creates it), then run the command again\n"
         )
         return 2
-    from training.commands import run
+    from training.commands.app import run
 
     return run(sys.argv[1:])
 

@@ -25,6 +25,6 @@ def train(*, seed: Annotated[int, Parameter(help="The same seed on the same log 
     if policy.is_file():  # training notes its hash, and can do without
         load_policy(policy, product)
 
-    from training.commands import train as run_training
+    from training.commands.train import train as run_training
 
     run_training(product=settings.product_folder, home=settings.home.root, seed=seed)

@@ -34,7 +34,7 @@ def test_mlproject_declares_no_parameter_that_is_logged_again() -> None:
 
 
 def test_mlproject_and_the_command_line_agree() -> None:
-    from training.commands import app
+    from training.commands.app import app
 
     entry = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]["train"]
     values = {"product": "products/onboarding", "home": "h", "seed": 1, "max_rounds": 10, "max_depth": 3, "labels": ""}
@@ -45,7 +45,7 @@ def test_mlproject_and_the_command_line_agree() -> None:
 
 
 def test_an_expected_error_is_one_sentence(tmp_path: Path, monkeypatch, capsys) -> None:
-    from training.commands import run
+    from training.commands.app import run
 
     monkeypatch.chdir(tmp_path)
     assert run(["train", "--product", str(tmp_path / "nowhere")]) == 1

@@ -1,0 +1,28 @@
+"""All commands of training in one list, and the one place where an expected failure becomes one readable line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cyclopts
+from rich.console import Console
+
+from features.declarations.yaml_file import DeclarationError
+from features.ports import StoreError
+from training.commands.train import train
+from training.errors import TrainingError
+
+app = cyclopts.App(name="python -m training", help="Train and register models. `mlflow run . -e train` calls the same commands.")
+app.command(train)
+
+_EXPECTED = (TrainingError, DeclarationError, StoreError)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command: 0 on success, 1 with one sentence on an expected error."""
+    try:
+        app(arguments, exit_on_error=True, result_action="return_value")
+    except _EXPECTED as exc:
+        Console(stderr=True).print(f"[bold red]training stopped:[/] {exc}", highlight=False, soft_wrap=True)
+        return 1
+    return 0
