@@ -136,6 +136,7 @@ class MomentOut(_Shape):
     """When to send it."""
 
     send_at: datetime
+    expires_at: Annotated[datetime | None, Field(description="Not to be delivered from then on: its place under the caps is free again.")]
     sentence: str
 
 
@@ -157,6 +158,9 @@ class ArmOut(_Shape):
     open: bool
     blocked_by: str | None
     propensity: Annotated[float, Field(ge=0, le=1)]
+    allowed_from: Annotated[
+        datetime | None, Field(description="Of an arm that only time closes: from when it would be open, all else being equal.")
+    ]
 
 
 class Versions(_Shape):
@@ -173,7 +177,9 @@ class DecisionOut(_Shape):
     decision_id: str
     user_id: str
     as_of: datetime
-    action: Literal["send", "none"]
+    action: Annotated[
+        Literal["send", "defer", "none"], Field(description='"defer": only limits are in the way that time lifts; see `ask_again_at`.')
+    ]
     reason: Reason
     risk: Annotated[float | None, Field(ge=0, le=1, description="P(no activity within the horizon), calibrated.")]
     threshold: float
@@ -184,6 +190,7 @@ class DecisionOut(_Shape):
     cause: CauseOut | None
     message: MessageOut | None
     moment: MomentOut | None
+    ask_again_at: Annotated[datetime | None, Field(description="Earliest instant from which some arm that only time closes would be open.")]
     verdicts: list[VerdictOut]
     arms: list[ArmOut]
     degraded: Annotated[list[str], Field(description="What was missing when this was decided; empty in good health.")]

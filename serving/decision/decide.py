@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from serving.decision.eligibility import known_risk
+from serving.decision.local_time import day_window_us, local
 from serving.decision.messages import fill
-from serving.decision.moment import moment_sentence
-from serving.decision.options import Option, all_options, closeness, open_but_for_the_message
+from serving.decision.moment import Moment, moment_sentence
+from serving.decision.options import Option, all_options, closeness, is_deferred, open_but_for_the_message, opens_from_us
 from serving.decision.policy import Policy
 from serving.decision.sentences import sent
 from serving.decision.triggers import threshold, trigger_sentence
@@ -20,6 +21,7 @@ def decide(inputs: Inputs, policy: Policy) -> Decision:
     Every arm (a channel) is judged by every rule. The first open arm is chosen: assist before outreach, because a person in trouble now is
     helped now; within a class in the policy's order. When none is open, the reason given is that of the arm that came closest, of
     equals the last one: outreach, whose reason may be the risk itself.
+    A closed arm that time alone opens says from when; where the closest one is closed by limits alone, the action is to defer.
     This proposes; the ledger has the last word (see `serving.decision.caps.cap_windows`).
     """
     return draft(inputs, policy)[0]
@@ -43,11 +45,13 @@ def draft(inputs: Inputs, policy: Policy) -> tuple[Decision, bool]:
 
 def _without_action(closest: Option, options: list[Option], inputs: Inputs, policy: Policy) -> Decision:
     first = next(iter(closest.refusals), None)
+    arms = _arms(options, inputs, policy, chosen=None if first else closest)
+    openings = [arm.allowed_from_us for arm in arms if arm.allowed_from_us is not None]
     return Decision(
         decision_id=inputs.decision_id,
         user_id=inputs.user_id,
         as_of_us=inputs.as_of_us,
-        action=Action.NONE,
+        action=Action.DEFER if openings and is_deferred(closest) else Action.NONE,
         code=first.code if first else "",
         sentence=first.sentence if first else "",
         risk=known_risk(inputs),
@@ -57,7 +61,8 @@ def _without_action(closest: Option, options: list[Option], inputs: Inputs, poli
         trigger=closest.trigger.name if closest.trigger else None,
         severity=closest.trigger.severity if closest.trigger else None,
         verdicts=(*closest.shared, *(verdict for option in options for verdict in option.own)),
-        arms=_arms(options, chosen=None if first else closest),
+        arms=arms,
+        ask_again_at_us=min(openings) if first and openings else None,
         degraded=inputs.degraded,
         policy_hash=policy.hash,
         contributions=inputs.contributions or {},
@@ -68,10 +73,12 @@ def _with_message(decision: Decision, option: Option, inputs: Inputs, policy: Po
     assert option.trigger is not None  # the rule "trigger" passed
     assert option.choice is not None  # the rule "message" passed
     message, cause, moment = option.choice.message, option.choice.cause, moment_sentence(option.moment)
+    within_us = option.channel.deliver_within_us
     cause_sentence = policy.cause_sentences.get(cause) if cause else None
     return replace(
         decision,
         action=Action.SEND,
+        expires_at_us=None if within_us is None else _expiry_us(option.moment, within_us),
         code=f"sent_by_{option.trigger.name}",
         sentence=sent(trigger=trigger_sentence(option.trigger), cause=cause_sentence, channel=option.channel.name, moment=moment),
         cause=cause,
@@ -87,7 +94,12 @@ def _with_message(decision: Decision, option: Option, inputs: Inputs, policy: Po
     )
 
 
-def _arms(options: list[Option], *, chosen: Option | None) -> tuple[Arm, ...]:
+def _expiry_us(moment: Moment, within_us: int) -> int:
+    """Not past the local day of the moment, under whose caps the contact counts."""
+    return min(moment.at_us + within_us, day_window_us(local(moment.at_us, moment.zone).date(), moment.zone)[1])
+
+
+def _arms(options: list[Option], inputs: Inputs, policy: Policy, *, chosen: Option | None) -> tuple[Arm, ...]:
     """Every arm with the chance it had; without exploration the chosen one has all of it."""
     arms = [
         Arm(
@@ -95,6 +107,7 @@ def _arms(options: list[Option], *, chosen: Option | None) -> tuple[Arm, ...]:
             open=not option.refusals,
             blocked_by=next((verdict.code for verdict in option.refusals), None),
             propensity=float(option is chosen),
+            allowed_from_us=opens_from_us(option, inputs, policy) if option.refusals else None,
         )
         for option in options
     ]

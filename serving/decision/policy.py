@@ -61,6 +61,7 @@ class Message:
     causes: tuple[str, ...] = ()  # the cause groups it remedies; empty: the fallback of its class
     conditions: tuple[Condition | SegmentCondition, ...] = ()  # only users for whom all hold get it, and they before any message without
     cooldown: timedelta = timedelta(days=1)  # before the same message may come again
+    campaign: str | None = None  # whose rate limits it counts towards
 
     @cached_property
     def rest_us(self) -> int:
@@ -75,6 +76,12 @@ class Channel:
     name: str
     message_class: MessageClass
     opt_in: str | None = None  # boolean profile attribute; None: consent alone is enough
+    deliver_within: timedelta | None = None  # of the moment; then an unconfirmed reservation is let go. None: it is kept for good
+
+    @cached_property
+    def deliver_within_us(self) -> int | None:
+        """The same in microseconds."""
+        return None if self.deliver_within is None else self.deliver_within // _MICROSECOND
 
     @cached_property
     def arm(self) -> str:
@@ -88,13 +95,46 @@ class Channel:
         return f"{self.message_class.value}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Cap:
-    """At most ``limit`` contacts per calendar day of the user's zone, on one channel or on all."""
+    """At most ``limit`` contacts a calendar day of the user's zone, or in any interval as long as ``window``; of those that it names."""
 
     name: str
     limit: int
     channel: str | None = None  # None: every channel together
+    message_class: MessageClass | None = None  # None: both
+    message_id: str | None = None  # None: every message
+    window: timedelta | None = None  # rolling; None: the local calendar day
+
+    @cached_property
+    def span_us(self) -> int:
+        """Length of the rolling interval in microseconds; 0 for a calendar day."""
+        return 0 if self.window is None else self.window // _MICROSECOND
+
+    def covers(self, message: Message) -> bool:
+        """Whether a contact with this message counts towards the cap."""
+        mine = (self.channel, self.message_class, self.message_id)
+        return all(named in (None, its) for named, its in zip(mine, (message.channel, message.message_class, message.id), strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateLimit:
+    """At most ``limit`` contacts of one campaign, or on one channel, of all users together in each window of ``per`` since the epoch."""
+
+    name: str
+    limit: int
+    per: timedelta
+    campaign: str | None = None  # None: every message
+    channel: str | None = None  # None: every channel
+
+    @cached_property
+    def per_us(self) -> int:
+        """Length of a window in microseconds."""
+        return self.per // _MICROSECOND
+
+    def covers(self, message: Message) -> bool:
+        """Whether a contact with this message counts towards the limit."""
+        return self.campaign in (None, message.campaign) and self.channel in (None, message.channel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +163,7 @@ class Policy:
     channels: tuple[Channel, ...] = ()
     messages: tuple[Message, ...] = ()
     caps: tuple[Cap, ...] = ()
+    rate_limits: tuple[RateLimit, ...] = ()
     quiet_hours: tuple[QuietHours, ...] = ()
     actionable_causes: tuple[str, ...] = ()  # from the product; carried so that a decision needs the policy alone
     cause_sentences: Mapping[str, str] = field(default_factory=dict)
@@ -144,9 +185,42 @@ class Policy:
         return {channel.name: tuple(m for m in in_order if m.channel == channel.name) for channel in self.channels}
 
     @cached_property
+    def message_by_id(self) -> Mapping[str, Message]:
+        """Every message by its id."""
+        return {message.id: message for message in self.messages}
+
+    @cached_property
+    def channel_by_name(self) -> Mapping[str, Channel]:
+        """Every channel by its name."""
+        return {channel.name: channel for channel in self.channels}
+
+    @cached_property
     def caps_by_channel(self) -> Mapping[str, tuple[Cap, ...]]:
-        """The caps that a contact on each channel counts towards."""
-        return {channel.name: tuple(cap for cap in self.caps if cap.channel in (None, channel.name)) for channel in self.channels}
+        """The caps that a contact on each channel counts towards, whatever its message."""
+        return {
+            channel.name: tuple(
+                cap
+                for cap in self.caps
+                if cap.message_id is None and cap.channel in (None, channel.name) and cap.message_class in (None, channel.message_class)
+            )
+            for channel in self.channels
+        }
+
+    @cached_property
+    def caps_by_message(self) -> Mapping[str, tuple[Cap, ...]]:
+        """All caps that a contact with each message counts towards: those of its channel, then its own."""
+        return {
+            message.id: (
+                *self.caps_by_channel[message.channel],
+                *(cap for cap in self.caps if cap.message_id is not None and cap.covers(message)),
+            )
+            for message in self.messages
+        }
+
+    @cached_property
+    def rates_by_message(self) -> Mapping[str, tuple[RateLimit, ...]]:
+        """The rate limits that a contact with each message counts towards."""
+        return {message.id: tuple(rate for rate in self.rate_limits if rate.covers(message)) for message in self.messages}
 
     @cached_property
     def quiet_by_class(self) -> Mapping[MessageClass, tuple[QuietHours, ...]]:
@@ -156,5 +230,5 @@ class Policy:
     @cached_property
     def lookback_us(self) -> int:
         """How far before as_of a contact may lie and still matter."""
-        longest = max((message.cooldown for message in self.messages), default=timedelta(0))
-        return max(longest, 2 * _DAY) // _MICROSECOND  # two days hold every local calendar day that has as_of in it
+        spans = [*(message.cooldown for message in self.messages), *(cap.window for cap in self.caps if cap.window is not None)]
+        return max(2 * _DAY, *spans) // _MICROSECOND  # two days hold every local calendar day that has as_of in it

@@ -21,7 +21,8 @@ REFUSED: Final = {
     "quiet_hours": "It is {now} for the user, within quiet hours from {start} to {end}.",
     "no_message": "The policy has no message for {channel}.",
     "cooldown": "The message {message} was sent or is planned for {last}; it rests for {cooldown}.",
-    "cap_reached": "The cap {cap} is reached: {count} of {limit} contacts on {day}.",
+    "cap_reached": "The cap {cap} is reached: {count} of {limit} contacts {when}.",
+    "rate_limited": "The rate limit {rate} has no room: at most {limit} contacts of all users in {per}.",
 }
 """By reason code: why a rule did not pass."""
 
@@ -37,7 +38,7 @@ PASSED: Final = {
     "moved": "It is {now} for the user, within quiet hours; the moment moves to their end at {end}.",
     "message": "The message is {message}.",
     "cooldown": "The message {message} has rested.",
-    "cap": "{count} of {limit} contacts on {day}.",
+    "cap": "{count} of {limit} contacts {when}.",
 }
 """By rule: what is said when it passes."""
 

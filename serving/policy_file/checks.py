@@ -30,6 +30,7 @@ def policy_faults(schema: PolicySchema, product: Product) -> Iterator[Fault]:
         yield from _message_faults(name, message, schema, product)
     yield from _fallback_faults(schema)
     yield from _cap_faults(schema)
+    yield from _rate_faults(schema)
     yield from _quiet_faults(schema)
 
 
@@ -131,7 +132,9 @@ def _cap_faults(schema: PolicySchema) -> Iterator[Fault]:
     for name, cap in schema.caps.items():
         if cap.channel is not None:
             yield from _unless_known(cap.channel, schema.channels, place("caps", name, "channel"), "channels")
-    capped = {cap.channel for cap in schema.caps.values()}
+        if cap.message is not None:
+            yield from _unless_known(cap.message, schema.messages, place("caps", name, "message"), "messages")
+    capped = {cap.channel for cap in schema.caps.values() if cap.message is None and cap.message_class is None}
     for channel in schema.channels:
         if channel not in capped:
             advice = f"add one, for example {channel}_per_day: {{channel: {channel}, limit: 1}}"
@@ -139,6 +142,15 @@ def _cap_faults(schema: PolicySchema) -> Iterator[Fault]:
     if None not in capped:
         found, advice = "no cap for all channels together", "add one, for example all_per_day: {limit: 2}"
         yield Fault(path="caps", found=found, expected="a cap without channel", advice=advice)
+
+
+def _rate_faults(schema: PolicySchema) -> Iterator[Fault]:
+    campaigns = sorted({message.campaign for message in schema.messages.values() if message.campaign is not None})
+    for name, rate in schema.rate_limits.items():
+        if rate.channel is not None:
+            yield from _unless_known(rate.channel, schema.channels, place("rate_limits", name, "channel"), "channels")
+        if rate.campaign is not None:
+            yield from _unless_known(rate.campaign, campaigns, place("rate_limits", name, "campaign"), "a message's campaign")
 
 
 def _quiet_faults(schema: PolicySchema) -> Iterator[Fault]:

@@ -57,6 +57,7 @@ class ChannelSchema(Declared):
 
     message_class: Class
     opt_in: Name | None = None
+    deliver_within: Cooldown | None = None
 
 
 class TriggerSchema(Declared):
@@ -80,12 +81,25 @@ class MessageSchema(Declared):
     causes: list[Name] = Field(default_factory=list)
     conditions: list[ConditionText] = Field(default_factory=list)
     cooldown: Cooldown = timedelta(days=1)
+    campaign: Name | None = None
 
 
 class CapSchema(Declared):
-    """At most so many contacts a local calendar day."""
+    """At most so many contacts a local calendar day, or in any interval of a length."""
 
     limit: Annotated[int, Field(ge=0, le=10_000)]
+    channel: Name | None = None
+    message_class: Class | None = None
+    message: Name | None = None
+    window: Cooldown | None = None
+
+
+class RateLimitSchema(Declared):
+    """At most so many contacts of all users together in each window."""
+
+    limit: Annotated[int, Field(ge=0, le=10_000_000)]
+    per: Cooldown
+    campaign: Name | None = None
     channel: Name | None = None
 
 
@@ -113,4 +127,5 @@ class PolicySchema(Declared):
     triggers: dict[Name, TriggerSchema] = Field(default_factory=dict)
     messages: Annotated[dict[Name, MessageSchema], Field(min_length=1)]
     caps: dict[Name, CapSchema] = Field(default_factory=dict)
+    rate_limits: dict[Name, RateLimitSchema] = Field(default_factory=dict)
     quiet_hours: list[QuietHoursSchema] = Field(default_factory=list)

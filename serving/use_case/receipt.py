@@ -75,5 +75,6 @@ def delivery_order(decision: Decision) -> bytes:
             "title": decision.title,
             "body": decision.body,
             "send_at": iso(decision.send_at_us),
+            "expires_at": None if decision.expires_at_us is None else iso(decision.expires_at_us),
         }
     )

@@ -144,7 +144,7 @@ def test_only_an_open_arm_is_explained(world):
 def test_the_second_of_two_decisions_knows_of_the_first(world):
     quiet_for_ten_days(world)
     first, second = world.service.decide_many(["ada", "ada"], now_us=to_us(NOON))
-    assert [orjson.loads(answer.output)["action"] for answer in (first, second)] == ["send", "none"]
+    assert [orjson.loads(answer.output)["action"] for answer in (first, second)] == ["send", "defer"]
 
 
 def test_the_same_decision_id_gives_the_first_answer_again(world):
