@@ -128,6 +128,8 @@ class MessageOut(BaseModel):
     id: str
     class_: Annotated[Literal["assist", "outreach"], Field(alias="class")]
     channel: str
+    propensity: Annotated[float, Field(ge=0, le=1, description="The chance of this message given its arm.")]
+    matched: Annotated[bool | None, Field(description="Whether it remedies the cause that would have picked it; null where no cause did.")]
     title: str
     body: str
 
@@ -178,7 +180,11 @@ class DecisionOut(_Shape):
     user_id: str
     as_of: datetime
     action: Annotated[
-        Literal["send", "defer", "none"], Field(description='"defer": only limits are in the way that time lifts; see `ask_again_at`.')
+        Literal["send", "stage", "defer", "none"],
+        Field(
+            description='"stage": it would be sent, but the policy is in staging. "defer": only limits are in the way that time lifts; '
+            "see `ask_again_at`."
+        ),
     ]
     reason: Reason
     risk: Annotated[float | None, Field(ge=0, le=1, description="P(no activity within the horizon), calibrated.")]
@@ -191,6 +197,7 @@ class DecisionOut(_Shape):
     message: MessageOut | None
     moment: MomentOut | None
     ask_again_at: Annotated[datetime | None, Field(description="Earliest instant from which some arm that only time closes would be open.")]
+    experiments: Annotated[dict[str, str], Field(description="The user's group in each experiment, the holdout included.")]
     verdicts: list[VerdictOut]
     arms: list[ArmOut]
     degraded: Annotated[list[str], Field(description="What was missing when this was decided; empty in good health.")]

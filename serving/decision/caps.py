@@ -22,7 +22,7 @@ from features.core.catalogue import window_text
 from serving.decision.local_time import day_start_us, day_window_us, local, zone_of
 from serving.decision.moment import Moment, moment_for
 from serving.decision.policy import Cap, Channel, Message, Policy
-from serving.decision.values import CapWindow, Contact, Decision, Inputs, Permit, Verdict
+from serving.decision.values import Action, CapWindow, Contact, Decision, Inputs, Permit, Verdict
 from serving.decision.verdicts import passed, refused
 
 _DAY = timedelta(days=1)
@@ -73,16 +73,16 @@ def first_refusal(contacts: Sequence[Contact], windows: Iterable[CapWindow]) -> 
 
 def cap_windows(decision: Decision, inputs: Inputs, policy: Policy) -> tuple[CapWindow, ...]:
     """What the ledger must check before it reserves this decision's contact; nothing for "do nothing"."""
-    if decision.send_at_us is None or decision.message_id is None:
+    if decision.action is not Action.SEND or decision.send_at_us is None or decision.message_id is None:
         return ()
     message, zone = policy.message_by_id[decision.message_id], zone_of(inputs.profile, policy)
     windows = [cap_window(cap, decision.send_at_us, zone) for cap in policy.caps_by_message[message.id]]
-    return (*windows, cooldown_window(message, decision.send_at_us))
+    return (*windows, cooldown_window(message, decision.send_at_us), *suppression_windows(message, decision.send_at_us, policy))
 
 
 def permits(decision: Decision, policy: Policy) -> tuple[Permit, ...]:
     """The places under rate limits that this decision's contact takes; nothing for "do nothing"."""
-    if decision.send_at_us is None or decision.message_id is None:
+    if decision.action is not Action.SEND or decision.send_at_us is None or decision.message_id is None:
         return ()
     made = []
     for rate in policy.rates_by_message[decision.message_id]:
@@ -97,6 +97,25 @@ def cooldown_window(message: Message, at_us: int) -> CapWindow:
     return CapWindow(
         name=f"cooldown:{message.id}", channel=None, since_us=at_us - rest_us + 1, until_us=at_us + rest_us, limit=1, message_id=message.id
     )
+
+
+def suppression_windows(message: Message, at_us: int, policy: Policy) -> tuple[CapWindow, ...]:
+    """No message that suppresses others shortly before, and, if this one does, no other contact shortly after (S3.19)."""
+    before = [
+        CapWindow(
+            name=f"suppression:{one.id}",
+            channel=None,
+            since_us=at_us - one.suppresses_us + 1,
+            until_us=at_us + 1,
+            limit=1,
+            message_id=one.id,
+        )
+        for one in policy.suppressing
+    ]
+    if not message.suppresses_us:
+        return tuple(before)
+    after = CapWindow(name=f"suppression:{message.id}", channel=None, since_us=at_us, until_us=at_us + message.suppresses_us, limit=1)
+    return (*before, after)
 
 
 def cap_window(cap: Cap, at_us: int, zone: ZoneInfo) -> CapWindow:
@@ -148,7 +167,11 @@ def is_free(channel: Channel, message: Message, inputs: Inputs, moment: Moment, 
     """Whether neither the message's own caps, its cooldown nor a rate limit keep it from being sent at the moment."""
     contacts = inputs.contacts or ()
     own = (cap for cap in policy.caps_by_message[message.id] if cap.message_id is not None)
-    windows = [cooldown_window(message, moment.at_us), *(cap_window(cap, moment.at_us, moment.zone) for cap in own)]
+    windows = [
+        cooldown_window(message, moment.at_us),
+        *(cap_window(cap, moment.at_us, moment.zone) for cap in own),
+        *suppression_windows(message, moment.at_us, policy),
+    ]
     has_room = first_refusal(contacts, windows) is None
     return has_room and not any(rate_verdicts(channel, message, inputs, moment, policy))
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from serving.decision.caps import cap_verdicts, is_free, rate_verdicts
+from serving.decision.channels import rank
 from serving.decision.eligibility import own_verdicts, shared_verdicts
-from serving.decision.guardrails import message_verdicts
+from serving.decision.guardrails import guardrail_verdicts, message_verdicts, price_verdict, suppression_verdict
 from serving.decision.local_time import zone_of
 from serving.decision.messages import Choice, choose, messages_for
 from serving.decision.moment import Moment, moment_for, quiet_verdict
-from serving.decision.policy import Channel, MessageClass, Policy, Trigger
+from serving.decision.policy import Channel, Message, MessageClass, Policy, Trigger
 from serving.decision.triggers import fired, trigger_verdict
 from serving.decision.values import Inputs, Verdict
 
-RULES = ("ledger", "features", "consent", "opt_in", "model", "evidence", "trigger", "quiet_hours", "message", "cooldown", "cap", "rate")
-"""Every rule, in the order in which they speak: "model" and "evidence" on outreach alone, each cap for itself as "cap:<name>"."""
+RULES = (
+    *("ledger", "features", "consent", "suppression_list", "holdout", "switched_off", "opt_in", "available", "model", "evidence"),
+    *("trigger", "guardrail", "quiet_hours", "message", "cooldown", "suppression", "price", "cap", "rate"),
+)
+"""Every rule, in the order in which they speak: "model" and "evidence" on outreach alone, each cap for itself as "cap:<name>".
 
-_ABOUT_THE_MESSAGE = ("message", "cooldown", "rate")
+The first three, "opt_in", "trigger", "quiet_hours", "message" and caps speak in every policy, the others where it has something of theirs.
+"""
+
+_ABOUT_THE_MESSAGE = ("message", "cooldown", "suppression", "price", "rate")
 _STEPS_TO_AN_OPENING = 16
 
 
@@ -36,9 +44,12 @@ class Option:
 
 
 def all_options(inputs: Inputs, policy: Policy) -> list[Option]:
-    """Every arm of the policy but "none": assist before outreach, within a class in the policy's order."""
+    """Every arm of the policy but "none": assist before outreach, within a class as `serving.decision.channels.rank` says."""
     shared, zone = shared_verdicts(inputs, policy), zone_of(inputs.profile, policy)
-    return [_judge(channel, inputs, policy, shared=shared, zone=zone) for channel in policy.channels_in_order]
+    options = [_judge(channel, inputs, policy, shared=shared, zone=zone) for channel in policy.channels_in_order]
+    if policy.orders_channels:
+        options.sort(key=lambda option: rank(option.channel, option.trigger, inputs, policy))
+    return options
 
 
 def closeness(option: Option) -> tuple[bool, int]:
@@ -97,10 +108,24 @@ def _judge(channel: Channel, inputs: Inputs, policy: Policy, *, shared: tuple[Ve
     own = (
         *own_verdicts(channel, inputs, policy),
         trigger_verdict(channel, trigger, inputs, policy),
+        *guardrail_verdicts(channel, inputs, policy),
         quiet_verdict(channel, moment),
         *message_verdicts(channel, choice, contacts=inputs.contacts, moment=moment, policy=policy),
+        *_optional_verdicts(channel, message, inputs, moment, policy),
         *cap_verdicts(channel, message, inputs.contacts, moment=moment, policy=policy),
         *rate_verdicts(channel, message, inputs, moment, policy),
     )
     refusals = [verdict for verdict in (*shared, *own) if not verdict.passed]
     return Option(channel=channel, trigger=trigger, moment=moment, choice=choice, shared=shared, own=own, refusals=refusals)
+
+
+def _optional_verdicts(channel: Channel, message: Message | None, inputs: Inputs, moment: Moment, policy: Policy) -> Iterator[Verdict]:
+    """What speaks only where the policy has something of it."""
+    if message is None or inputs.contacts is None:
+        return
+    for verdict in (
+        suppression_verdict(channel, message, inputs.contacts, moment, policy),
+        price_verdict(channel, message, inputs, moment, policy),
+    ):
+        if verdict is not None:
+            yield verdict

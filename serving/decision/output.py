@@ -42,6 +42,7 @@ def output_object(decision: Decision, versions: Mapping[str, str | None]) -> dic
         "message": _message(decision),
         "moment": _moment(decision),
         "ask_again_at": _iso_or_null(decision.ask_again_at_us),
+        "experiments": dict(decision.assignments),
         "verdicts": [_verdict(verdict) for verdict in decision.verdicts],
         "arms": [_arm(arm) for arm in decision.arms],
         "degraded": [degradation.value for degradation in decision.degraded],
@@ -73,6 +74,8 @@ def _message(decision: Decision) -> dict[str, Any] | None:
         "id": decision.message_id,
         "class": decision.message_class.value,
         "channel": decision.channel,
+        "propensity": decision.message_propensity,
+        "matched": decision.matched,
         "title": decision.title,
         "body": decision.body,
     }

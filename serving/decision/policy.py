@@ -20,6 +20,13 @@ class MessageClass(StrEnum):
     OUTREACH = "outreach"  # brings somebody back: e-mail, push, SMS
 
 
+class Mode(StrEnum):
+    """Whether decisions are acted on."""
+
+    LIVE = "live"
+    STAGING = "staging"  # decided and logged, never sent
+
+
 class Membership(StrEnum):
     """How a segment condition compares; a user without a segment in that segmentation satisfies neither."""
 
@@ -49,6 +56,42 @@ class Trigger:
     sentence: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guardrail:
+    """What keeps a class of message back while all its conditions hold, whatever else speaks for it."""
+
+    name: str
+    conditions: tuple[Condition | SegmentCondition, ...]
+    sentence: str
+    classes: tuple[MessageClass, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdout:
+    """A share of the users who are never contacted, so that the worth of contacting can be measured; the salt draws it anew."""
+
+    share: float  # in [0, 1)
+    salt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exploration:
+    """How often chance decides instead of the policy, so that other policies can be valued from its decisions."""
+
+    arm_share: float = 0.0  # in [0, 1]: an open arm, or none, is drawn with equal chances
+    message_share: float = 0.0  # in [0, 1]: a message of the chosen arm is drawn with equal chances, whatever the cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchedOff:
+    """What is stopped by hand, until it is taken out of the policy again."""
+
+    everything: bool = False
+    channels: tuple[str, ...] = ()
+    triggers: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Message:
     """One message type. ``{user_id}`` and ``{attribute|text when unset}`` of the profile may stand in title and body."""
@@ -62,11 +105,19 @@ class Message:
     conditions: tuple[Condition | SegmentCondition, ...] = ()  # only users for whom all hold get it, and they before any message without
     cooldown: timedelta = timedelta(days=1)  # before the same message may come again
     campaign: str | None = None  # whose rate limits it counts towards
+    priority: int = 0  # of messages that fit the same cause the highest is chosen
+    effect: float = 1.0  # in [0, 1]: share of the risk it is expected to take away; what a slot's price is held against
+    suppresses: timedelta | None = None  # for so long after it the user is told nothing else
 
     @cached_property
     def rest_us(self) -> int:
         """The cooldown in microseconds."""
         return self.cooldown // _MICROSECOND
+
+    @cached_property
+    def suppresses_us(self) -> int:
+        """How long it suppresses others, in microseconds; 0: it does not."""
+        return 0 if self.suppresses is None else self.suppresses // _MICROSECOND
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +128,9 @@ class Channel:
     message_class: MessageClass
     opt_in: str | None = None  # boolean profile attribute; None: consent alone is enough
     deliver_within: timedelta | None = None  # of the moment; then an unconfirmed reservation is let go. None: it is kept for good
+    available: str | None = None  # boolean profile attribute without which it reaches nobody ("app_installed"); None: always available
+    urgent: bool = False  # goes before other channels of its class for severities critical and high, and after them for lesser ones
+    slot_price: float = 0.0  # share of risk that a contact must be expected to take away for the last slot of the channel's caps
 
     @cached_property
     def deliver_within_us(self) -> int | None:
@@ -154,6 +208,9 @@ class Policy:
     hash: str  # 16 hex digits over the whole content
     consent_attribute: str  # boolean profile attribute; not true means no contact at all
     timezone_attribute: str  # text profile attribute, an IANA name
+    mode: Mode = Mode.LIVE
+    suppression_attribute: str | None = None  # boolean profile attribute; true means no contact at all
+    preference_attribute: str | None = None  # text profile attribute that may name a channel, which then goes first in its class
     default_timezone: str  # when the attribute is missing or unknown
     min_events: int  # evidence below which outreach is not considered
     risk_threshold: float  # outreach when risk is at or above; segments may differ
@@ -165,6 +222,11 @@ class Policy:
     caps: tuple[Cap, ...] = ()
     rate_limits: tuple[RateLimit, ...] = ()
     quiet_hours: tuple[QuietHours, ...] = ()
+    guardrails: tuple[Guardrail, ...] = ()
+    holdout: Holdout | None = None
+    exploration: Exploration = Exploration()
+    switched_off: SwitchedOff = SwitchedOff()
+    fatigue_window: timedelta | None = None  # of channels that are alike otherwise, the one less used within it goes first
     actionable_causes: tuple[str, ...] = ()  # from the product; carried so that a decision needs the policy alone
     cause_sentences: Mapping[str, str] = field(default_factory=dict)
 
@@ -174,14 +236,19 @@ class Policy:
         return tuple(sorted(self.channels, key=lambda channel: channel.message_class is not MessageClass.ASSIST))
 
     @cached_property
+    def orders_channels(self) -> bool:
+        """Whether the order of channels depends on the user, and not on the file alone."""
+        return self.preference_attribute is not None or self.fatigue_window is not None or any(channel.urgent for channel in self.channels)
+
+    @cached_property
     def triggers_by_class(self) -> Mapping[MessageClass, tuple[Trigger, ...]]:
         """Triggers of each class, in the declared order."""
         return {class_: tuple(trigger for trigger in self.triggers if trigger.message_class is class_) for class_ in MessageClass}
 
     @cached_property
     def messages_by_channel(self) -> Mapping[str, tuple[Message, ...]]:
-        """Messages of each channel: those with conditions before those without; else in the declared order."""
-        in_order = sorted(self.messages, key=lambda message: not message.conditions)
+        """Messages of each channel: those with conditions before those without; then by priority; else in the declared order."""
+        in_order = sorted(self.messages, key=lambda message: (not message.conditions, -message.priority))
         return {channel.name: tuple(m for m in in_order if m.channel == channel.name) for channel in self.channels}
 
     @cached_property
@@ -223,6 +290,21 @@ class Policy:
         return {message.id: tuple(rate for rate in self.rate_limits if rate.covers(message)) for message in self.messages}
 
     @cached_property
+    def guardrails_by_class(self) -> Mapping[MessageClass, tuple[Guardrail, ...]]:
+        """Guardrails of each class, in the declared order."""
+        return {class_: tuple(guardrail for guardrail in self.guardrails if class_ in guardrail.classes) for class_ in MessageClass}
+
+    @cached_property
+    def suppressing(self) -> tuple[Message, ...]:
+        """Messages after which others are held back."""
+        return tuple(message for message in self.messages if message.suppresses_us)
+
+    @cached_property
+    def fatigue_us(self) -> int:
+        """Length of the fatigue window in microseconds; 0: there is none."""
+        return 0 if self.fatigue_window is None else self.fatigue_window // _MICROSECOND
+
+    @cached_property
     def quiet_by_class(self) -> Mapping[MessageClass, tuple[QuietHours, ...]]:
         """Quiet hours of each class."""
         return {class_: tuple(quiet for quiet in self.quiet_hours if class_ in quiet.classes) for class_ in MessageClass}
@@ -230,5 +312,8 @@ class Policy:
     @cached_property
     def lookback_us(self) -> int:
         """How far before as_of a contact may lie and still matter."""
-        spans = [*(message.cooldown for message in self.messages), *(cap.window for cap in self.caps if cap.window is not None)]
-        return max(2 * _DAY, *spans) // _MICROSECOND  # two days hold every local calendar day that has as_of in it
+        rests = (*(message.cooldown for message in self.messages), *(message.suppresses for message in self.messages))
+        spans = (*rests, *(cap.window for cap in self.caps), self.fatigue_window)
+        return (
+            max(2 * _DAY, *(span for span in spans if span is not None)) // _MICROSECOND
+        )  # two days hold every local calendar day that has as_of in it

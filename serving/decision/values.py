@@ -14,6 +14,7 @@ class Action(StrEnum):
     """What is done."""
 
     SEND = "send"
+    STAGE = "stage"  # it would be sent, but the policy is in staging: nothing is reserved, counted or handed over
     DEFER = "defer"  # only a limit that time lifts is in the way: ask again at ``ask_again_at_us``
     NONE = "none"
 
@@ -109,6 +110,8 @@ class Decision:
     contribution: float | None = None  # of the cause, log-odds
     message_class: MessageClass | None = None
     message_id: str | None = None
+    message_propensity: float | None = None  # the chance of the message given its arm
+    matched: bool | None = None  # whether the message remedies the cause that would have picked it; None where no cause did
     title: str | None = None
     body: str | None = None
     channel: str | None = None
@@ -120,6 +123,7 @@ class Decision:
     arms: tuple[Arm, ...] = ()
     degraded: tuple[Degradation, ...] = ()
     policy_hash: str = ""
+    assignments: Mapping[str, str] = field(default_factory=dict)  # group of the user in each experiment
     segments: Mapping[str, str] = field(default_factory=dict)
     contributions: Mapping[str, float] = field(default_factory=dict)  # all causes, log-odds; empty when not explained
 

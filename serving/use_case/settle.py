@@ -13,7 +13,7 @@ from serving.decision.caps import cap_windows, permits
 from serving.decision.decide import decide, draft
 from serving.decision.output import output_json
 from serving.decision.policy import Policy
-from serving.decision.values import Contact, Decision, Degradation, Inputs
+from serving.decision.values import Action, Contact, Decision, Degradation, Inputs
 from serving.ports import Commit, CommitResult, Ledger, LedgerError
 from serving.use_case.knowledge import Known, Reader
 from serving.use_case.receipt import delivery_order, output_of, receipt_json, timeline_hash
@@ -234,8 +234,12 @@ def _without_ledger(inputs: Inputs) -> Inputs:
 
 
 def _contact(decision: Decision) -> Contact | None:
-    if decision.send_at_us is None or decision.message_class is None or decision.channel is None or decision.message_id is None:
+    if decision.action is not Action.SEND:
         return None
+    assert decision.send_at_us is not None
+    assert decision.message_class is not None
+    assert decision.channel is not None
+    assert decision.message_id is not None
     return Contact(
         decision_id=decision.decision_id,
         channel=decision.channel,

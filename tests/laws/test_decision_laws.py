@@ -13,16 +13,28 @@ from hypothesis import strategies as st
 from features.core.event import from_us
 from serving.adapters.memory_ledger import MemoryLedger
 from serving.decision.caps import cap_windows, counted, first_refusal
+from serving.decision.chance import draw
 from serving.decision.decide import decide, needs_explanation
 from serving.decision.local_time import day_window_us, local, quiet_range_at, zone_of
 from serving.decision.output import output_json
-from serving.decision.policy import Cap, Channel, MessageClass, QuietHours
+from serving.decision.policy import (
+    Cap,
+    Channel,
+    Exploration,
+    Guardrail,
+    Holdout,
+    MessageClass,
+    Mode,
+    QuietHours,
+    SwitchedOff,
+)
 from serving.decision.record import inputs_from_json, inputs_to_json
 from serving.decision.values import Action, Degradation
 from serving.ports import Commit
 from tests.serving_world import DAY_US, HOUR_US, contact, golden_inputs, golden_policy
 
 BASE, POLICY = golden_inputs(), golden_policy()
+ALWAYS = {"ledger", "features", "consent", "opt_in", "model", "evidence", "trigger", "quiet_hours", "message", "cooldown"}
 CAUSES = ("login_friction", "skipped_setup", "silence", "tenure", "base")
 
 contacts = st.lists(
@@ -99,6 +111,12 @@ policies = st.builds(
     ).map(lambda caps: tuple(replace(cap, name=f"cap_{i}") for i, cap in enumerate(caps))),
     min_events=st.integers(0, 8),
     min_contribution=st.floats(0, 1),
+    mode=st.sampled_from([Mode.LIVE, Mode.LIVE, Mode.STAGING]),
+    exploration=st.builds(
+        Exploration, arm_share=st.sampled_from([0.0, 0.0, 0.5, 1.0]), message_share=st.sampled_from([0.0, 0.0, 0.5, 1.0])
+    ),
+    messages=st.sampled_from([POLICY.messages, tuple(replace(m, suppresses=timedelta(days=3)) for m in POLICY.messages)]),
+    holdout=st.sampled_from([None, None, Holdout(share=0.2, salt="laws")]),
 )
 laws = settings(max_examples=200, deadline=None)
 
@@ -133,11 +151,15 @@ def open_arms(decision):
 @given(inputs=inputs_of_all_kinds, policy=policies)
 def test_exactly_one_arm_is_chosen_and_it_is_open(inputs, policy):
     decision = decide(inputs, policy)
-    chosen = [arm for arm in decision.arms if arm.propensity == 1.0]
-    assert sum(arm.propensity for arm in decision.arms) == 1.0
-    assert len(chosen) == 1
-    assert chosen[0].open
-    assert (chosen[0].name == "none") is (decision.action is not Action.SEND)
+    done = f"{decision.message_class.value}/{decision.channel}" if decision.message_class else "none"
+    chosen = next(arm for arm in decision.arms if arm.name == done)
+    assert abs(sum(arm.propensity for arm in decision.arms) - 1.0) < 1e-12
+    assert chosen.open
+    assert chosen.propensity > 0.0
+    assert policy.exploration.arm_share > 0.0 or chosen.propensity == 1.0
+    assert all(arm.open or arm.propensity == 0.0 for arm in decision.arms)
+    assert (done == "none") is (decision.action in (Action.NONE, Action.DEFER))
+    assert (policy.mode is Mode.STAGING) is (decision.action is Action.STAGE) or done == "none"
     assert decision.action is not Action.DEFER or decision.ask_again_at_us is not None
     assert all(arm.open is (arm.blocked_by is None) for arm in decision.arms)
 
@@ -171,7 +193,7 @@ def test_every_arm_is_judged_by_every_rule_and_its_first_refusal_is_its_reason(i
     decision = decide(inputs, policy)
     for arm in decision.arms[:-1]:
         rules = [v for v in decision.verdicts if v.arm in ("*", arm.name)]
-        named = [v.rule for v in rules if not v.rule.startswith(("cap:", "rate:"))]
+        named = [v.rule for v in rules if v.rule in ALWAYS]
         own = (
             ["opt_in", "trigger", "quiet_hours"]
             if arm.name.startswith("assist")
@@ -220,6 +242,38 @@ def test_one_more_contact_never_opens_an_arm(inputs, policy, more):
 def test_one_more_cap_never_opens_an_arm(inputs, policy, cap):
     stricter = replace(policy, caps=(*policy.caps, cap))
     assert open_arms(decide(inputs, stricter)) <= open_arms(decide(inputs, policy))
+
+
+always = Guardrail(name="g", conditions=(), sentence="Always.", classes=tuple(MessageClass))
+stricter_in_one_way = st.sampled_from(
+    [
+        {"guardrails": (always,)},
+        {"guardrails": (replace(always, classes=(MessageClass.OUTREACH,)),)},
+        {"switched_off": SwitchedOff(everything=True)},
+        {"switched_off": SwitchedOff(channels=("email",))},
+        {"switched_off": SwitchedOff(triggers=(POLICY.triggers[0].name,))},
+        {"suppression_attribute": "consent"},
+        {"holdout": Holdout(share=0.999, salt="stricter")},
+    ]
+)
+
+
+@laws
+@given(inputs=inputs_of_all_kinds, policy=policies, change=stricter_in_one_way)
+def test_one_more_guardrail_never_opens_an_arm(inputs, policy, change):
+    if change.keys() == {"holdout"} and policy.holdout is not None:
+        return
+    assert open_arms(decide(inputs, replace(policy, **change))) <= open_arms(decide(inputs, policy))
+
+
+@laws
+@given(inputs=inputs_of_all_kinds, policy=policies)
+def test_the_holdout_is_never_contacted_and_is_the_share_it_says(inputs, policy):
+    held_out = replace(policy, holdout=Holdout(share=0.2, salt="everyone"))
+    for number in range(20):
+        decision = decide(replace(inputs, user_id=f"user-{number}"), held_out)
+        assert decision.assignments["holdout"] == ("held_out" if draw("holdout:everyone", f"user-{number}") < 0.2 else "treated")
+        assert decision.assignments["holdout"] == "treated" or open_arms(decision) == {"none"}
 
 
 @laws
