@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -127,6 +128,39 @@ class Deliveries(Protocol):
 
     def release(self, product: str, decision_id: str) -> Delivery:
         """The decision's contact was not and will not be delivered: it takes no place any more. A confirmed one stays.
+
+        Raises
+        ------
+        LedgerError
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """What the ids of one request's decisions follow from, so that asking again asks about the same decisions."""
+
+    now_us: int
+    entropy: bytes
+
+    def of_place(self, place: int) -> Seed:
+        """The seed of one user of a list."""
+        entropy = hashlib.sha256(self.entropy + place.to_bytes(4, "big")).digest()[: len(self.entropy)]
+        return Seed(now_us=self.now_us, entropy=entropy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What was first asked under an idempotency key."""
+
+    fingerprint: str  # of the body
+    seed: Seed
+
+
+class IdempotencyKeys(Protocol):
+    """Remembers for 24 hours what was first asked under each key."""
+
+    def claim(self, product: str, key: str, claim: Claim) -> Claim:
+        """The claim that counts for the key: the first; of two at once one is first for both.
 
         Raises
         ------

@@ -83,6 +83,30 @@ class DecisionIn(BaseModel):
     user_id: UserId
 
 
+class DeliveryIn(BaseModel):
+    """What became of one message."""
+
+    decision_id: Annotated[str, Field(min_length=1, max_length=128)]
+    status: Literal["delivered", "failed"]
+    at: Annotated[AwareDatetime | None, Field(description="When it was delivered; left out: now. A later instant than now is now.")] = None
+
+
+class DeliveryTaken(_Shape):
+    """What the news of one delivery changed."""
+
+    decision_id: str
+    result: Annotated[
+        Literal["confirmed", "released", "known", "unknown"],
+        Field(description='"known": told before, nothing changed. "unknown": no message of such a decision is remembered.'),
+    ]
+
+
+class DeliveriesTaken(_Shape):
+    """In the order of the request."""
+
+    results: list[DeliveryTaken]
+
+
 class ErrorDetail(_Shape):
     """What went wrong."""
 

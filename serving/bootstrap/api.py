@@ -54,6 +54,7 @@ def service_workers() -> int:
 
 def build_api(opened: Installation, *, shared_by_processes: bool = False, registry: Any = None) -> FastAPI:
     """Build the public app over an installation."""
+    from serving.adapters.idempotency import RedisIdempotencyKeys
     from serving.api.app import build_app
     from serving.api.context import ApiContext
     from serving.api.metrics import Metrics
@@ -67,6 +68,8 @@ def build_api(opened: Installation, *, shared_by_processes: bool = False, regist
             decider=opened.decisions(),
             stream=opened.stream,
             foreseen=lambda items: foreseen_rejections(opened.identities, items),
+            deliveries=opened.ledger,
+            idempotency_keys=RedisIdempotencyKeys(client=opened.client),
             receipt=lambda decision_id: opened.ledger.receipt(product.name, decision_id),
             metrics=Metrics(registry, shared_by_processes=shared_by_processes),
             now_us=now_us,
