@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from training.latent import HURDLES
@@ -16,6 +17,8 @@ NONE = "none"
 
 CAUSES = ("login_friction", "form_friction", "skipped_setup", "shallow_sessions", "silence")
 """Causes of the product that are planted: one for each of `training.latent.HURDLES`, in their order, then that of those who lack drive."""
+
+assert len(CAUSES) == len(HURDLES) + 1
 
 ACTIONS = (NONE, *CAUSES)
 """What can be sent: nothing, or the message that remedies one cause."""
@@ -42,6 +45,48 @@ class Timing(StrEnum):
     NONE = "none"  # not at all
     DECAY = "decay"  # help loses value with delay, each cause at its own pace; a word to the quiet gains by waiting
     AGAINST_HABIT = "receptive hours against habit"  # as decay, and most messages work in hours in which the person is rarely active
+
+
+def _check(name: str, number: float, most: float) -> None:
+    if not 0.0 <= number <= most:
+        raise ValueError(f"{name}: got {number}, expected a number in [0, {most:g}]; see training/planted.py for its meaning")
+
+
+_SHARES = {
+    "unmatched_share": 1.0,
+    "receptive_floor": 1.0,
+    "channel_preference": 1.0,
+    "do_not_disturb": 0.5,
+    "fatigue": 10.0,
+    "contacts_mean": 20.0,
+    "annoyance": 2.0,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """How a trial draws its decisions. Channels and delays are equally likely, whatever is sent.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+    """
+
+    start: datetime = datetime(2025, 3, 3, tzinfo=UTC)  # midnight UTC of the first of the two weeks in which people join
+    n_decisions: int = 1  # most about one person, one horizon apart; about who dropped out, no further one is made; 1: independent rows
+    control_share: float = 0.25  # of decisions for which nothing is sent, in [0, 1]
+    matched_share: float = 0.0  # of messages that are the remedy of the true cause; the others are any message, equally likely; in [0, 1]
+
+    def __post_init__(self) -> None:
+        if self.n_decisions < 1:
+            raise ValueError(f"Design.n_decisions: got {self.n_decisions}, expected at least 1; decide once about everyone")
+        for name in ("control_share", "matched_share"):
+            _check(f"Design.{name}", getattr(self, name), 1.0)
+
+
+INDEPENDENT = Design()
+"""One decision about each person, a quarter of them to send nothing, the others drawn at random."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +132,9 @@ class Effects:
             if set(mapping) != set(CAUSES):
                 raise ValueError(f"Effects.{name}: got {sorted(mapping)}, expected one number for each of {sorted(CAUSES)}; name them all")
         for name, most in _SHARES.items():
-            _check(name, getattr(self, name), most)
+            _check(f"Effects.{name}", getattr(self, name), most)
         for cause, size in self.sizes.items():
-            _check(f"sizes[{cause!r}]", size, 0.6)
+            _check(f"Effects.sizes[{cause!r}]", size, 0.6)
 
     @classmethod
     def plain(cls, *, unmatched_share: float = 0.3, timing: Timing = Timing.NONE) -> Effects:
@@ -100,21 +145,3 @@ class Effects:
     def nothing(cls) -> Effects:
         """No message does anything, neither good nor bad."""
         return cls(sizes=dict.fromkeys(CAUSES, 0.0), annoyance=0.0)
-
-
-_SHARES = {
-    "unmatched_share": 1.0,
-    "receptive_floor": 1.0,
-    "channel_preference": 1.0,
-    "do_not_disturb": 0.5,
-    "fatigue": 10.0,
-    "contacts_mean": 20.0,
-    "annoyance": 2.0,
-}
-
-assert len(CAUSES) == len(HURDLES) + 1
-
-
-def _check(name: str, number: float, most: float) -> None:
-    if not 0.0 <= number <= most:
-        raise ValueError(f"Effects.{name}: got {number}, expected a number in [0, {most:g}]; see training/planted.py for its meaning")

@@ -156,7 +156,7 @@ class Traits:
 def draw_traits(plan: npt.NDArray[np.str_], device: npt.NDArray[np.str_], effects: Effects, rng: np.random.Generator) -> Traits:
     """Draw traits, some of which lean on plan and device, so that there is something to learn about them."""
     n_people = len(plan)
-    inclined = 0.9 * (plan == "enterprise") - 0.3 * (plan == "free") + rng.normal(size=n_people)
+    inclined = 1.6 * (plan == "enterprise") - 0.4 * (plan == "free") + rng.normal(size=n_people)
     unlike_others = rng.random(n_people) < _UNLIKE_OTHERS
     return Traits(
         rival=rng.normal(size=n_people),
@@ -174,7 +174,7 @@ def states_of(
 ) -> States:
     """Put together who people are at their decisions; ``person`` says whose traits belong to each row."""
     scores = np.column_stack([now.hurdles * _HURDLE_PULL, 0.3 + 0.45 * np.maximum(-now.motivation, 0.0)])
-    logit = -0.75 - 0.8 * now.motivation + 0.35 * now.hurdles.sum(axis=1) + 2.0 * now.gone + 0.8 * traits.rival[person]
+    logit = -1.0 - 1.0 * now.motivation + 0.35 * now.hurdles.sum(axis=1) + 2.2 * now.gone + 0.6 * traits.rival[person]
     return States(
         risk=sigmoid(logit),
         cause=scores.argmax(axis=1).astype(np.int64) + 1,
