@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from training.errors import SimulationError
 from training.latent import HURDLES
 
 NONE = "none"
@@ -49,7 +50,7 @@ class Timing(StrEnum):
 
 def _check(name: str, number: float, most: float) -> None:
     if not 0.0 <= number <= most:
-        raise ValueError(f"{name}: got {number}, expected a number in [0, {most:g}]; see training/planted.py for its meaning")
+        raise SimulationError(f"{name}: got {number}, expected a number in [0, {most:g}]; see training/planted.py for its meaning")
 
 
 _SHARES = {
@@ -69,7 +70,7 @@ class Design:
 
     Raises
     ------
-    ValueError
+    SimulationError
         If a number is out of its range.
     """
 
@@ -80,7 +81,7 @@ class Design:
 
     def __post_init__(self) -> None:
         if self.n_decisions < 1:
-            raise ValueError(f"Design.n_decisions: got {self.n_decisions}, expected at least 1; decide once about everyone")
+            raise SimulationError(f"Design.n_decisions: got {self.n_decisions}, expected at least 1; decide once about everyone")
         for name in ("control_share", "matched_share"):
             _check(f"Design.{name}", getattr(self, name), 1.0)
 
@@ -99,7 +100,7 @@ class Effects:
 
     Raises
     ------
-    ValueError
+    SimulationError
         If a number is out of its range, or a cause is missing.
 
     Examples
@@ -130,7 +131,9 @@ class Effects:
     def __post_init__(self) -> None:
         for name, mapping in (("sizes", self.sizes), ("half_life_s", self.half_life_s), ("lag_s", self.lag_s)):
             if set(mapping) != set(CAUSES):
-                raise ValueError(f"Effects.{name}: got {sorted(mapping)}, expected one number for each of {sorted(CAUSES)}; name them all")
+                raise SimulationError(
+                    f"Effects.{name}: got {sorted(mapping)}, expected one number for each of {sorted(CAUSES)}; name them all"
+                )
         for name, most in _SHARES.items():
             _check(f"Effects.{name}", getattr(self, name), most)
         for cause, size in self.sizes.items():

@@ -17,9 +17,10 @@ from features.core.product import Product
 from training.aftermath import went_on
 from training.dataset import frame_of
 from training.decided import Decided, decisions
+from training.errors import SimulationError
 from training.frame import AS_OF, OUTCOME, USER, TrainingFrame
 from training.planted import ACTIONS, CHANNELS, DELAYS_S, INDEPENDENT, Design, Effects
-from training.simulate import SimulationError, check_kinds
+from training.simulate import check_kinds
 from training.trial_features import Asked, features_at, profile_columns
 from training.trial_world import World, days_needed, draw_world, local_hour_of_week
 
@@ -102,13 +103,17 @@ def play_trial(
     effects, design = planted
     horizon = product.label.horizon
     rng = np.random.default_rng([seed, n_users, 1])
-    n_days = days_needed(-(-horizon * design.n_decisions // timedelta(days=1)))
-    before = draw_world(n_users, effects=effects, start=design.start, n_days=n_days, seed=seed, rng=rng)
+    before = draw_world(n_users, effects=effects, start=design.start, n_days=days_of(product, design), seed=seed, rng=rng)
     decided = decisions(before, planted, horizon=horizon, rng=rng)
     world = went_on(before, decided, rng)
     asked = Asked(person=decided.person, as_of_us=decided.as_of_us)
     vectors = features_at(world, product, asked, report=progress or (lambda _done, _total: None))
     return _trial(_frame(world, product, decided, vectors), world, decided), world
+
+
+def days_of(product: Product, design: Design) -> int:
+    """Days from ``design.start`` until every outcome is known."""
+    return days_needed(-(-product.label.horizon * design.n_decisions // timedelta(days=1)))
 
 
 def check_trial(product: Product, *, n_users: int) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from training.errors import SimulationError
 from training.planted import CAUSES, SIGNS_IN_ALONE, SIGNS_IN_GUIDED, SIZES, Design, Effects, Timing
-from training.simulate import SimulationError
 from training.trial import Trial, best_delay, draw_trial, oracle_policy, oracle_value, value_of
 
 Z = 2.576  # of a 99 % interval
