@@ -64,6 +64,14 @@ class Trial:
     cause: IntArray  # (n_rows,) the dominant cause, index into actions, >= 1
     annoyed: BoolArray  # (n_rows,) any message drives this person away
 
+    @property
+    def arm_propensity(self) -> FloatArray:
+        """P(this action and delay, on whichever channel | eligible), shape (n_rows,).
+
+        What weights a policy that leaves the channel to chance, as ``dropout`` and `value_of` do: channels are equally likely.
+        """
+        return np.where(self.action > 0, self.propensity * len(self.channels), self.propensity)
+
 
 def draw_trial(
     product: Product, *, n_users: int, seed: int, effects: Effects, design: Design = INDEPENDENT, progress: Progress | None = None
@@ -208,3 +216,9 @@ def best_delay(trial: Trial, action: npt.ArrayLike) -> IntArray:
     """Index of the delay with the least true dropout, given what is sent to each row; the shortest of equally good ones."""
     rows = np.arange(len(trial.action))
     return np.asarray(trial.dropout[rows, np.asarray(action)].argmin(axis=1), dtype=np.int64)
+
+
+def matching_gain(trial: Trial, delay: npt.ArrayLike = 0) -> float:
+    """True gain in mean retention by sending everyone the remedy of their cause instead of any message at random."""
+    messages = range(1, len(trial.actions))
+    return value_of(trial, trial.cause, delay) - float(np.mean([value_of(trial, action, delay) for action in messages]))
