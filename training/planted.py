@@ -33,10 +33,6 @@ SIZES = dict(zip(CAUSES, (0.38, 0.42, 0.25, 0.41, 0.40), strict=True))
 """Relative reduction of dropout by the matched message: 0.38 is -38 %. A way in after failed sign-ins, a short video for a form, help with
 a setup that was left undone, a nudge in mid-course, and a word to those who have gone quiet."""
 
-SIGN_IN_S = 45
-SIGNS_IN_ALONE, SIGNS_IN_GUIDED = 0.62, 0.85
-"""Share of those in trouble at the door who are in within `SIGN_IN_S` seconds, by themselves and guided at once: +23 points."""
-
 _HOUR_S = 3_600.0
 _DAY_S = 24 * _HOUR_S
 
@@ -105,7 +101,7 @@ class Effects:
 
     A size is the relative reduction of dropout among all who have the cause, weighted by their risk, for their first message (no fatigue),
     on the channel they prefer, at the moment when it does most. With ``timing`` none, ``fatigue`` 0 and ``channel_preference`` 0 it is
-    what a plain difference in means shows: see `plain`.
+    what a plain difference in means shows: see `plain`. Where decisions are repeated, sizes hold among those decided about each time.
 
     Raises
     ------
