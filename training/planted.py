@@ -128,11 +128,11 @@ class Effects:
     # by device, local hour of day at which messages work best; read where timing is against habit
     receptive_hour: Mapping[str, float] = field(default_factory=lambda: {"web": 20.5, "ios": 7.5, "android": 7.5})
     receptive_floor: float = 0.2  # of the effect in the least receptive hour, in [0, 1]
-    fatigue: float = 0.35  # each message of the last week multiplies the effect by exp(-fatigue); >= 0
+    fatigue: float = 0.35  # each message that a person had lately multiplies what the next does by exp(-fatigue); >= 0
     contacts_mean: float = 0.6  # messages that a person had in the week before the first decision, Poisson; >= 0
     channel_preference: float = 0.4  # share of the effect lost on the channel that is not preferred, in [0, 1]
     do_not_disturb: float = 0.12  # share of people whom any message drives away, about; in [0, 0.5]
-    annoyance: float = 0.25  # relative increase of their dropout by one message, >= 0; grows with the messages of the week
+    annoyance: float = 0.25  # relative increase of their dropout by one message, >= 0; grows with the messages they had lately
 
     def __post_init__(self) -> None:
         for name, expected in (("sizes", CAUSES), ("half_life_s", CAUSES), ("lag_s", CAUSES), ("receptive_hour", DEVICES)):

@@ -34,7 +34,7 @@ class States:
     annoyed: Bools  # any message drives this person away
     prefers: Ints  # index into CHANNELS
     receptive_hour: Floats  # local hour of day in which messages work best
-    contacts: Ints  # messages in the week before
+    contacts: Ints  # messages that they had lately
     hour_of_week: Ints  # local, at as_of, 0 .. 167
 
 
@@ -187,5 +187,5 @@ class Now:
     motivation: Floats
     hurdles: Floats  # (n_rows, len(HURDLES)), mean so far
     gone: Bools  # has inwardly left already
-    contacts: Ints  # messages in the week before
+    contacts: Ints  # messages that they had lately
     hour_of_week: Ints  # local, 0 .. 167

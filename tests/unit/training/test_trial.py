@@ -70,6 +70,16 @@ def test_features_and_outcomes_are_those_of_people(usual):
     assert 0.3 < usual.frame.outcomes.mean() < 0.7
 
 
+def test_events_tell_something_of_the_truth(usual):
+    names = usual.frame.product.catalogue.feature_names
+    of = {name: usual.frame.vectors[:, names.index(name)] for name in names}
+    silent = np.nan_to_num(of["seconds_since_last_use"], nan=1e9)
+    assert 0.2 < spearmanr(silent, usual.dropout[:, 0, 0]).statistic < 0.8
+    telling = {1: "count_login_failed_7d", 2: "count_form_failed_7d", 3: "count_step_skipped_7d"}
+    for cause, name in telling.items():
+        assert of[name][usual.cause == cause].mean() > 1.5 * of[name][usual.cause != cause].mean()
+
+
 # --- the truth -----------------------------------------------------------------------------------------------------------------------
 
 
