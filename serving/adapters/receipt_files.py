@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -37,3 +38,25 @@ def exported_receipts(receipts_dir: Path) -> Iterator[list[bytes]]:
                     yield list(new.values())
         except (OSError, pa.ArrowException) as exc:
             raise StoreError(f"{part}: could not be read ({type(exc).__name__}: {exc}); move it away, it is exported again") from exc
+
+
+def receipts_of_file(file: Path) -> Iterator[list[bytes]]:
+    """Receipts of one file: exported Parquet, or one JSON receipt a line.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be read.
+    """
+    try:
+        if file.suffix == ".parquet":
+            with pq.ParquetFile(file) as parquet:
+                for batch in parquet.iter_batches(batch_size=_ROWS, columns=["receipt"]):
+                    yield [receipt.encode() for receipt in batch["receipt"].to_pylist()]
+            return
+        with file.open("rb") as lines:
+            while some := [line for line in islice(lines, _ROWS) if line.strip()]:
+                yield some
+    except (OSError, KeyError, pa.ArrowException) as exc:
+        expected = "exported Parquet with a column receipt, or one JSON receipt a line"
+        raise StoreError(f"{file}: could not be read ({type(exc).__name__}: {exc}); expected {expected}") from exc

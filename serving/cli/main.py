@@ -18,7 +18,9 @@ from serving.cli import (
     import_command,
     init_command,
     people,
+    policy_command,
     rebuild_command,
+    replay_command,
     serve,
     train,
 )
@@ -46,7 +48,8 @@ def build_app() -> cyclopts.App:
     app.command(serve.serve)
     app.command(decide.decide)
     app.command(decide.explain)
-    app.command(decide.replay)
+    app.command(replay_command.replay)
+    app.command(policy_command.build())
     app.command(consistency_command.consistency)
     app.command(features_command.features)
     app.command(compact_command.compact)
