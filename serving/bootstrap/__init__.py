@@ -3,7 +3,7 @@
 Variables of the tools underneath (MLFLOW_*, what child processes inherit) are read and set where the tool is used.
 """
 
-from serving.bootstrap.api import RunningApi, build_api, service_workers, start_api, warm_up
+from serving.bootstrap.api import RunningApi, build_api, run_api, service_workers, start_api, warm_up
 from serving.bootstrap.checks import check_consistency
 from serving.bootstrap.installation import (
     Installation,
@@ -23,6 +23,7 @@ __all__ = [
     "installation",
     "now_us",
     "required_redis_url",
+    "run_api",
     "service_workers",
     "settings_from_environment",
     "start_api",
