@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from models.errors import ModelError
-from serving.adapters.model_registry import POINTERS, RegistryError, fetch_alias
+from serving.adapters.model_registry import POINTERS, RegistryError, database_identity, fetch_alias
 from serving.adapters.registry_process import RegistryLook, write_look
 
 _log = logging.getLogger(__name__)
@@ -34,9 +34,13 @@ def look(product_name: str, bundles_dir: Path) -> str | None:
 
 
 def run(product_name: str, bundles_dir: Path, every_s: float) -> None:
-    """Look again and again, and say of each look that came to something else what it came to."""
+    """Look again and again, and say of each look that came to something else what it came to; until the store is another file."""
+    import mlflow
+
+    uri = str(mlflow.get_tracking_uri())
     told: RegistryLook | None = None
-    while True:
+    database = database_identity(uri)
+    while database_identity(uri) == database:
         latest = RegistryLook(pid=os.getpid(), fault=look(product_name, bundles_dir))
         if latest != told:
             _log.log(logging.WARNING if latest.fault else logging.INFO, "MLflow: %s", latest.fault or "its aliases are followed")

@@ -122,6 +122,18 @@ def _require_database(uri: str) -> None:
         raise RegistryError(f"MLflow's database {path} is not there; train a model first, or set MLFLOW_TRACKING_URI")
 
 
+def database_identity(uri: str) -> tuple[int, int] | None:
+    """Device and inode of a SQLite store; None where there is none, or the store is no file.
+
+    A connection that is open goes on with a file that was removed, and knows nothing of the one that took its place.
+    """
+    try:
+        found = Path(uri.removeprefix(_SQLITE)).stat() if uri.startswith(_SQLITE) else None
+    except OSError:
+        return None
+    return None if found is None else (found.st_dev, found.st_ino)
+
+
 def newest_local(cache_dir: Path) -> Path | None:
     """Last verified local bundle: the one in ``current.json``, else the highest version that verifies; None if there is none."""
     for folder in _candidates(cache_dir):

@@ -17,6 +17,8 @@ from pathlib import Path
 from threading import Event
 from typing import IO
 
+from features.ingest.durable import is_alive
+
 _LOOK = "registry.json"
 _ELECTION = ".fetcher.lock"
 _AGAIN_S = 60.0  # between two starts of a process that ends
@@ -75,8 +77,10 @@ class RegistryProcess:
         """Start the fetcher where nobody else has, and again where it ended; takes milliseconds."""
         if not self.is_there() or not self._is_elected():
             return
-        if self._process is not None and (self._process.poll() is None or self.clock_s() - self._started_s < _AGAIN_S):
+        if self._process is not None and not self._may_start_again(self._process):
             return
+        if self._process is not None:
+            _end(self._process)
         self._started_s = self.clock_s()
         self._process = self._start()
         self._announce(self._process.pid)
@@ -89,12 +93,10 @@ class RegistryProcess:
 
     def fault(self) -> str | None:
         """What is wrong with following the registry, if anything."""
-        if not self.is_there():
-            return None
         if self._process is not None and self._has_ended() and self._process.returncode != 0:
             return f"the process that asks MLflow ended with code {self._process.returncode}; it is started again, see the service's log"
         look = read_look(self.bundles_dir)
-        return None if look is None else look.fault
+        return look.fault if look is not None and self._counts(look) else None
 
     def close(self) -> None:
         """End our fetcher, and let another service have one."""
@@ -119,6 +121,10 @@ class RegistryProcess:
         self._lock = lock
         return True
 
+    def _may_start_again(self, process: subprocess.Popen[bytes]) -> bool:
+        """Where it ended by its own choice at once: its database is another one; else after a while: what ends at once ends again."""
+        return process.poll() == 0 or (process.returncode is not None and self.clock_s() - self._started_s >= _AGAIN_S)
+
     def _announce(self, pid: int) -> None:
         if self._lock is not None:
             self._lock.truncate(0)
@@ -130,6 +136,10 @@ class RegistryProcess:
         look = read_look(self.bundles_dir)
         fetcher = (self.bundles_dir / _ELECTION).read_text() if self._process is None else str(self._process.pid)
         return look is not None and fetcher == str(look.pid)
+
+    def _counts(self, look: RegistryLook) -> bool:
+        """Whether it is no look of a time long past: the process that looked is ours, or still runs."""
+        return (self._process is not None and self._process.pid == look.pid) or is_alive(look.pid)
 
     def _has_ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None

@@ -5,6 +5,7 @@ Variables of the tools underneath (MLFLOW_*, what child processes inherit) are r
 
 from serving.bootstrap.api import RunningApi, build_api, run_api, service_workers, start_api, warm_up
 from serving.bootstrap.checks import check_consistency
+from serving.bootstrap.following import Following, follow
 from serving.bootstrap.installation import (
     Installation,
     champion_folder,
@@ -15,11 +16,13 @@ from serving.bootstrap.installation import (
 )
 
 __all__ = [
+    "Following",
     "Installation",
     "RunningApi",
     "build_api",
     "champion_folder",
     "check_consistency",
+    "follow",
     "installation",
     "now_us",
     "required_redis_url",

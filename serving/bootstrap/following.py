@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_FIRST_LOOK_S = 30.0  # at the start; past that the last local copy serves until MLflow answers
+_FIRST_LOOK_S = 60.0  # at the start; past that the last local copy serves until MLflow answers
 _GRACE_S = 5.0
 
 

@@ -20,6 +20,7 @@ from serving.cli import (
     people,
     rebuild_command,
     serve,
+    shadow_command,
     train,
 )
 from serving.cli.faults import expected_failures, one_line
@@ -48,6 +49,7 @@ def build_app() -> cyclopts.App:
     app.command(decide.explain)
     app.command(decide.replay)
     app.command(consistency_command.consistency)
+    app.command(shadow_command.shadow)
     app.command(features_command.features)
     app.command(compact_command.compact)
     app.command(people.receipts)
