@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from features.core.condition import Condition
 from features.declarations.conditions import read_condition
-from features.declarations.fields import Duration, Name, Text, TimeZone, refuse
+from features.declarations.fields import Duration, Name, PositiveDuration, Text, TimeZone, refuse
 from features.declarations.yaml_file import Declared
 from serving.decision.policy import Membership, MessageClass, SegmentCondition
 
@@ -114,3 +114,4 @@ class PolicySchema(Declared):
     messages: Annotated[dict[Name, MessageSchema], Field(min_length=1)]
     caps: dict[Name, CapSchema] = Field(default_factory=dict)
     quiet_hours: list[QuietHoursSchema] = Field(default_factory=list)
+    max_feature_age: PositiveDuration | None = None

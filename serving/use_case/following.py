@@ -7,7 +7,7 @@ answer carries one policy and one model that were served together.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
@@ -84,9 +84,10 @@ class CurrentDecider:
 
     service: DecisionService
 
-    def decide_many(self, user_ids: Sequence[str], *, now_us: int) -> list[DecisionAnswer]:
-        """Decide about several with one and the same service, in the order given."""
-        return self.service.decide_many(user_ids, now_us=now_us)
+    @property
+    def decide_many(self) -> Callable[..., list[DecisionAnswer]]:
+        """`DecisionService.decide_many` of the service of the moment: one call is made by one and the same service."""
+        return self.service.decide_many
 
 
 @dataclass(slots=True, kw_only=True)
