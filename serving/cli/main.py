@@ -22,6 +22,7 @@ from serving.cli import (
     rebuild_command,
     replay_command,
     serve,
+    shadow_command,
     train,
 )
 from serving.cli.faults import expected_failures, one_line
@@ -51,6 +52,7 @@ def build_app() -> cyclopts.App:
     app.command(replay_command.replay)
     app.command(policy_command.build())
     app.command(consistency_command.consistency)
+    app.command(shadow_command.shadow)
     app.command(features_command.features)
     app.command(compact_command.compact)
     app.command(people.receipts)
