@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from serving.decision.values import CapWindow, Contact
+from serving.decision.values import CapWindow, Contact, Permit
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -30,6 +32,8 @@ class Commit:
     contact: Contact | None = None  # what to reserve; None for "do nothing"
     caps: tuple[CapWindow, ...] = ()
     outbox: bytes = b""  # delivery order, canonical JSON; appended only when the contact is reserved
+    as_of_us: int = 0  # of the decision: reservations that expired by then take no place
+    permits: tuple[Permit, ...] = ()  # places under rate limits that the contact takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +41,7 @@ class CommitResult:
     """What the ledger did."""
 
     committed: bool  # False: a cap refused; nothing was written
-    refused_by: str | None = None  # the cap's name
+    refused_by: str | None = None  # the window's name: a cap's, a cooldown's or a rate limit's
     receipt: bytes = b""  # the stored receipt; of the first commit when the decision id was already there
 
 
@@ -50,6 +54,15 @@ class StoredPerson:
     timeline: bytes | None  # b"" when no event is known
     profile: Mapping[str, Any] | None  # unset attributes are left out
     contacts: tuple[Contact, ...] | None  # oldest first; None too where it cannot be told whose caps count
+
+
+class Delivery(StrEnum):
+    """What the ledger did with the news of a delivery."""
+
+    CONFIRMED = "confirmed"  # the contact counts for good, from the moment it was delivered
+    RELEASED = "released"  # it was not delivered: its place is free again
+    KNOWN = "known"  # the same was told before; nothing changed
+    UNKNOWN = "unknown"  # no such contact is remembered
 
 
 class PersonStore(Protocol):
@@ -98,6 +111,61 @@ class Ledger(Protocol):
 
     def outbox(self, product: str) -> list[bytes]:
         """Delivery orders not yet taken by a sender; each user's in the order of their commits."""
+
+
+class Deliveries(Protocol):
+    """Takes the news of what became of reserved contacts."""
+
+    def confirm(self, product: str, decision_id: str, *, delivered_us: int) -> Delivery:
+        """The decision's contact was delivered at this instant: it counts for good, from then on.
+
+        Also when its reservation expired or was released meanwhile: what reached a person counts, and later caps see it.
+
+        Raises
+        ------
+        LedgerError
+        """
+
+    def release(self, product: str, decision_id: str) -> Delivery:
+        """The decision's contact was not and will not be delivered: it takes no place any more. A confirmed one stays.
+
+        Raises
+        ------
+        LedgerError
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """What the ids of one request's decisions follow from, so that asking again asks about the same decisions."""
+
+    now_us: int
+    entropy: bytes
+
+    def of_place(self, place: int) -> Seed:
+        """The seed of one user of a list."""
+        entropy = hashlib.sha256(self.entropy + place.to_bytes(4, "big")).digest()[: len(self.entropy)]
+        return Seed(now_us=self.now_us, entropy=entropy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What was first asked under an idempotency key."""
+
+    fingerprint: str  # of the body
+    seed: Seed
+
+
+class IdempotencyKeys(Protocol):
+    """Remembers for 24 hours what was first asked under each key."""
+
+    def claim(self, product: str, key: str, claim: Claim) -> Claim:
+        """The claim that counts for the key: the first; of two at once one is first for both.
+
+        Raises
+        ------
+        LedgerError
+        """
 
 
 class ContactBook(Protocol):

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from features.core.event import to_us
 from features.home import Home
 from serving import bootstrap
+from serving.adapters.idempotency import RedisIdempotencyKeys
 from serving.api.app import build_app
 from serving.api.context import ApiContext
 from serving.api.metrics import Metrics
@@ -83,6 +84,8 @@ class InstalledWorld:
             product=opened.product,
             decider=opened.decisions(),
             stream=opened.stream,
+            deliveries=opened.ledger,
+            idempotency_keys=RedisIdempotencyKeys(client=opened.client),
             receipt=lambda decision_id: opened.ledger.receipt(opened.product.name, decision_id),
             metrics=Metrics(CollectorRegistry()),
             now_us=lambda: self.now_us,

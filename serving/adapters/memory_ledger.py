@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from threading import Lock
 
 from serving.decision.caps import first_refusal
+from serving.decision.ids import tag_of, user_tag
 from serving.decision.values import Contact
-from serving.ports import Commit, CommitResult, LedgerError
+from serving.ports import Commit, CommitResult, Delivery, LedgerError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,9 +20,11 @@ class MemoryLedger:
 
     keep_contacts: timedelta = timedelta(days=90)
     _contacts: dict[tuple[str, str], list[Contact]] = field(default_factory=lambda: defaultdict(list))
+    _released: dict[tuple[str, str], Contact] = field(default_factory=dict)  # by decision
     _receipts: dict[tuple[str, str], bytes] = field(default_factory=dict)
     _timelines: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
     _outbox: dict[tuple[str, str], list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    _rates: dict[tuple[str, str, int], set[str]] = field(default_factory=lambda: defaultdict(set))  # decisions by window
     _lock: Lock = field(default_factory=Lock)
 
     def contacts(self, product: str, user_id: str, *, since_us: int) -> tuple[Contact, ...]:
@@ -34,9 +37,9 @@ class MemoryLedger:
         with self._lock:
             if (stored := self._receipts.get((product, commit.decision_id))) is not None:
                 return CommitResult(committed=True, receipt=stored)
-            refusal = first_refusal(self._contacts.get((product, commit.user_id), ()), commit.caps)
-            if refusal is not None:
-                return CommitResult(committed=False, refused_by=refusal.name)
+            full = self._full_rate(product, commit) or self._full_window(product, commit)
+            if full is not None:
+                return CommitResult(committed=False, refused_by=full)
             self._receipts[product, commit.decision_id] = commit.receipt
             self._timelines[product, commit.user_id, commit.timeline_hash] = commit.timeline
             if commit.contact is not None:
@@ -48,10 +51,10 @@ class MemoryLedger:
         return [self.commit(product, commit) for commit in commits]
 
     def adopt(self, product: str, previous_id: str, user_id: str) -> None:
-        """Copy every contact of the previous id to the user."""
+        """Copy every contact of the previous id to the user, reservations for good."""
         with self._lock:
-            both = {*self._contacts.get((product, previous_id), ()), *self._contacts.get((product, user_id), ())}
-            self._contacts[product, user_id] = sorted(both, key=_in_time)
+            adopted = [replace(contact, expires_us=None) for contact in self._contacts.get((product, previous_id), ())]
+            self._contacts[product, user_id] = sorted({*adopted, *self._contacts.get((product, user_id), ())}, key=_in_time)
 
     def receipt(self, product: str, decision_id: str) -> bytes | None:
         """The stored receipt, or None."""
@@ -66,13 +69,59 @@ class MemoryLedger:
         with self._lock:
             return [order for (owner, _), orders in self._outbox.items() if owner == product for order in orders]
 
+    def confirm(self, product: str, decision_id: str, *, delivered_us: int) -> Delivery:
+        """The decision's contact was delivered at this instant: it counts for good, from then on."""
+        with self._lock:
+            contacts, contact = self._find(product, decision_id)
+            if contact is not None and contact.expires_us is None:
+                return Delivery.KNOWN
+            found = contact or self._released.pop((product, decision_id), None)
+            if found is None or contacts is None:
+                return Delivery.UNKNOWN
+            kept = [one for one in contacts if one is not contact]
+            contacts[:] = sorted([*kept, replace(found, at_us=delivered_us, expires_us=None)], key=_in_time)
+            return Delivery.CONFIRMED
+
+    def release(self, product: str, decision_id: str) -> Delivery:
+        """The decision's contact was not and will not be delivered: it takes no place any more. A confirmed one stays."""
+        with self._lock:
+            contacts, contact = self._find(product, decision_id)
+            if contact is None or contacts is None:
+                return Delivery.KNOWN if (product, decision_id) in self._released else Delivery.UNKNOWN
+            if contact.expires_us is None:
+                return Delivery.KNOWN
+            contacts.remove(contact)
+            self._released[product, decision_id] = contact
+            return Delivery.RELEASED
+
+    def _find(self, product: str, decision_id: str) -> tuple[list[Contact] | None, Contact | None]:
+        """The contacts of whom the decision was about, and its own."""
+        tag = tag_of(decision_id)
+        for (owner, user_id), contacts in self._contacts.items():
+            if owner == product and user_tag(user_id) == tag:
+                return contacts, next((contact for contact in contacts if contact.decision_id == decision_id), None)
+        return None, None
+
+    def _full_rate(self, product: str, commit: Commit) -> str | None:
+        taken = [(permit, self._rates[product, permit.name, permit.since_us]) for permit in commit.permits]
+        full = (permit.name for permit, decisions in taken if len(decisions - {commit.decision_id}) >= permit.limit)
+        return next(full, None)
+
+    def _full_window(self, product: str, commit: Commit) -> str | None:
+        counting = [contact for contact in self._contacts.get((product, commit.user_id), ()) if contact.counts_at(commit.as_of_us)]
+        refusal = first_refusal(counting, commit.caps)
+        return None if refusal is None else refusal.name
+
     def _reserve(self, product: str, commit: Commit, contact: Contact) -> None:
         oldest_us = contact.at_us - self.keep_contacts // timedelta(microseconds=1)
         kept = [old for old in self._contacts[product, commit.user_id] if old.at_us >= oldest_us]
         self._contacts[product, commit.user_id] = sorted([*kept, contact], key=_in_time)
         self._outbox[product, commit.user_id].append(commit.outbox)
+        for permit in commit.permits:
+            self._rates[product, permit.name, permit.since_us].add(commit.decision_id)
 
 
-def _in_time(contact: Contact) -> tuple[int, str, str, str, str]:
+def _in_time(contact: Contact) -> tuple[int, str, str, str, str, str]:
     """Oldest first; contacts of one instant in the order in which Redis keeps them."""
-    return contact.at_us, contact.channel, contact.message_class.value, contact.message_id, contact.decision_id
+    expiry = "" if contact.expires_us is None else str(contact.expires_us)
+    return contact.at_us, contact.channel, contact.message_class.value, contact.message_id, contact.decision_id, expiry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from importlib.resources import files
@@ -16,10 +16,11 @@ from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 from serving.adapters.redis_pipeline import Command, Reply, pipelined
+from serving.adapters.redis_rates import RedisRates
 from serving.decision.ids import tag_of, user_tag
 from serving.decision.policy import MessageClass
 from serving.decision.values import CapWindow, Contact
-from serving.ports import Commit, CommitResult, LedgerError
+from serving.ports import Commit, CommitResult, Delivery, LedgerError
 
 T = TypeVar("T")
 
@@ -31,6 +32,7 @@ return 1
 """
 """KEYS: contacts, mark of an erased user. ARGV: ttl of the contacts in milliseconds, then score and contact of each."""
 _CONTACTS_PER_CALL = 1_000
+_DELIVERY = files("serving.adapters").joinpath("redis_delivery.lua").read_text(encoding="utf-8")
 _COMMIT = files("serving.adapters").joinpath("redis_ledger.lua").read_bytes()
 _COMMIT_DIGEST = hashlib.sha1(_COMMIT, usedforsecurity=False).hexdigest()  # how Redis names scripts
 _ERASED = 2  # what the script answers about a user who was erased
@@ -78,26 +80,37 @@ class RedisLedger:
         return result
 
     def commit_many(self, product: str, commits: Sequence[Commit]) -> list[CommitResult | LedgerError]:
-        """`commit` of each, in this order; one round trip unless Redis must be taught the script."""
+        """`commit` of each, in this order; one round trip unless Redis must be taught the script, one more where rate limits are asked."""
         self.prove_durable()
+        without_room = self._rates.take(product, commits) if any(commit.permits for commit in commits) else {}
+        granted = [commit for commit in commits if commit.decision_id not in without_room]
+        results = dict(zip((commit.decision_id for commit in granted), self._commit_granted(product, granted), strict=True))
+        return [without_room.get(commit.decision_id) or results[commit.decision_id] for commit in commits]
+
+    def _commit_granted(self, product: str, commits: Sequence[Commit]) -> list[CommitResult | LedgerError]:
+        if not commits:
+            return []
         tags = [user_tag(commit.user_id) for commit in commits]
         scripts = [self._commit_command(product, tag, commit) for tag, commit in zip(tags, commits, strict=True)]
         # Before the scripts, not in them: the index lies in another slot. Naming a user whose outbox stays empty does no harm.
         sending = [tag for tag, commit in zip(tags, commits, strict=True) if commit.contact is not None]
         index: list[Command] = [("SADD", _outbox_index(product), *sending)] if sending else []
         *_, replies = self._scripted(index, scripts)
-        return [_result(reply) for reply in replies]
+        results = [_result(reply) for reply in replies]
+        self._rates.give_back(product, [c for c, result in zip(commits, results, strict=True) if c.permits and _is_refused(result)])
+        return results
 
     def prove_durable(self) -> None:
         """Raise `LedgerError` unless this Redis neither evicts nor forgets; asked until it once did not raise."""
         _ = self._is_durable
 
     def adopt(self, product: str, previous_id: str, user_id: str) -> None:
-        """Copy every contact of the previous id to the user; an erased user gets none."""
+        """Copy every contact of the previous id to the user, reservations for good; an erased user gets none."""
         source, target = (user_prefix(product, user_tag(one)) for one in (previous_id, user_id))
-        rows = self._ask(lambda: self.client.zrange(f"{source}:contacts", 0, -1, withscores=True))
+        found = contacts_of(self._ask(lambda: self.client.execute_command("ZRANGE", f"{source}:contacts", 0, -1, "WITHSCORES")))
+        rows = [(contact.at_us, _member(replace(contact, expires_us=None))) for contact in found]
         for start in range(0, len(rows), _CONTACTS_PER_CALL):
-            pairs = [part for member, at_us in rows[start : start + _CONTACTS_PER_CALL] for part in (int(at_us), member)]
+            pairs = [part for row in rows[start : start + _CONTACTS_PER_CALL] for part in row]
             arguments = [self.keep_contacts // _MILLISECOND, *pairs]
             self._ask(lambda arguments=arguments: self._adopt(keys=[f"{target}:contacts", f"{target}:erased"], args=arguments))  # type: ignore[misc]
 
@@ -114,6 +127,23 @@ class RedisLedger:
         """Delivery orders not yet taken by a sender; each user's in the order of their commits."""
         tags = sorted(tag.decode() for tag in self._ask(lambda: self.client.smembers(_outbox_index(product))))
         return [order for tag in tags for order in self._orders(product, tag)]
+
+    def confirm(self, product: str, decision_id: str, *, delivered_us: int) -> Delivery:
+        """The decision's contact was delivered at this instant: it counts for good, from then on."""
+        return self._deliver(product, decision_id, "confirm", delivered_us)
+
+    def release(self, product: str, decision_id: str) -> Delivery:
+        """The decision's contact was not and will not be delivered: it takes no place any more. A confirmed one stays."""
+        return self._deliver(product, decision_id, "release", 0)
+
+    def _deliver(self, product: str, decision_id: str, news: str, at_us: int) -> Delivery:
+        tag = tag_of(decision_id)
+        if tag is None:
+            return Delivery.UNKNOWN
+        prefix = user_prefix(product, tag)
+        arguments = [decision_id, news, at_us, self.keep_contacts // _MILLISECOND]
+        said = self._ask(lambda: self._delivery(keys=[f"{prefix}:contacts", f"{prefix}:released"], args=arguments))
+        return Delivery(said.decode())
 
     def _orders(self, product: str, tag: str) -> list[bytes]:
         return list(self._ask(lambda: self.client.lrange(f"{user_prefix(product, tag)}:outbox", 0, -1)))
@@ -141,6 +171,14 @@ class RedisLedger:
     def _adopt(self) -> Any:
         return self.client.register_script(_ADOPT)
 
+    @cached_property
+    def _delivery(self) -> Any:
+        return self.client.register_script(_DELIVERY)
+
+    @cached_property
+    def _rates(self) -> RedisRates:
+        return RedisRates(client=self.client)
+
     def _get(self, key: str) -> bytes | None:
         value: bytes | None = self._ask(lambda: self.client.get(key))
         return value
@@ -154,7 +192,7 @@ class RedisLedger:
             *(f"{prefix}:outbox", f"{prefix}:erased"),
             *(commit.receipt, self.keep_receipts // _MILLISECOND, commit.timeline),
             *("" if contact is None else _member(contact), at_us, at_us - self.keep_contacts // _MICROSECOND),
-            *(self.keep_contacts // _MILLISECOND, commit.outbox),
+            *(self.keep_contacts // _MILLISECOND, commit.outbox, commit.as_of_us),
             *(argument for window in commit.caps for argument in _window_arguments(window)),
         )
 
@@ -175,7 +213,8 @@ def _outbox_index(product: str) -> str:
 
 
 def _member(contact: Contact) -> str:
-    return _SEPARATOR.join((contact.channel, contact.message_class.value, contact.message_id, contact.decision_id))
+    expiry = () if contact.expires_us is None else (str(contact.expires_us),)
+    return _SEPARATOR.join((contact.channel, contact.message_class.value, contact.message_id, contact.decision_id, *expiry))
 
 
 def contacts_command(product: str, user_id: str, *, since_us: int) -> Command:
@@ -189,9 +228,14 @@ def contacts_of(reply: Sequence[bytes]) -> tuple[Contact, ...]:
 
 
 def _contact(member: bytes, at_us: float) -> Contact:
-    channel, message_class, message_id, decision_id = member.decode().split(_SEPARATOR)
+    channel, message_class, message_id, decision_id, *expiry = member.decode().split(_SEPARATOR)
     return Contact(
-        decision_id=decision_id, channel=channel, message_class=MessageClass(message_class), message_id=message_id, at_us=int(at_us)
+        decision_id=decision_id,
+        channel=channel,
+        message_class=MessageClass(message_class),
+        message_id=message_id,
+        at_us=int(at_us),
+        expires_us=int(expiry[0]) if expiry else None,
     )
 
 
@@ -204,9 +248,14 @@ def _result(reply: Reply) -> CommitResult | LedgerError:
     return CommitResult(committed=bool(committed), refused_by=refused_by.decode() or None, receipt=receipt)
 
 
+def _is_refused(result: CommitResult | LedgerError) -> bool:
+    return isinstance(result, CommitResult) and not result.committed
+
+
 def _unanswered(cause: redis.RedisError) -> LedgerError:
     return LedgerError(f"the ledger in Redis did not answer ({type(cause).__name__}: {cause}); start Redis or correct its address")
 
 
 def _window_arguments(window: CapWindow) -> tuple[str | int, ...]:
-    return window.name, window.channel or "", window.message_id or "", window.since_us, window.until_us, window.limit
+    of = (window.channel or "", window.message_id or "", window.message_class.value if window.message_class else "")
+    return window.name, *of, window.since_us, window.until_us, window.limit, window.span_us

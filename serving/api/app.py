@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 from serving.api.body import read_body
 from serving.api.context import ApiContext
 from serving.api.decisions import add_decision_routes
+from serving.api.deliveries import add_delivery_routes
 from serving.api.document import complete_document
 from serving.api.errors import add_error_handlers
 from serving.api.events import add_event_routes
@@ -44,6 +45,7 @@ def build_app(context: ApiContext) -> FastAPI:
     add_event_routes(app, context, pool)
     thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decide")
     add_decision_routes(app, context, Gatherer(decider=context.decider, now_us=context.now_us, thread=thread), pool)
+    add_delivery_routes(app, context, pool)
     add_health_routes(app, context, pool)
     if context.empty_route:
         _add_empty_route(app, context)

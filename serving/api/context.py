@@ -12,7 +12,7 @@ from features.core.product import Product
 from features.ingest.admission import ProfileChange
 from features.ingest.rejection import Rejection
 from serving.api.metrics import Metrics
-from serving.ports import EventStream
+from serving.ports import Deliveries, EventStream, IdempotencyKeys, Seed
 
 
 class Answer(Protocol):
@@ -28,10 +28,10 @@ class Answer(Protocol):
 
 
 class Decider(Protocol):
-    """Decides and remembers; `serving.use_case.DecisionService` is the one implementation."""
+    """Decides and remembers: `serving.use_case.CurrentDecider`, or one `serving.use_case.DecisionService` for good."""
 
-    def decide_many(self, user_ids: Sequence[str], *, now_us: int) -> Sequence[Answer]:
-        """Decide about several, in the order given."""
+    def decide_many(self, user_ids: Sequence[str], *, now_us: int, seeds: Sequence[Seed | None] | None = None) -> Sequence[Answer]:
+        """Decide about several, in the order given; where there is a seed, what was decided under it before is the answer."""
 
 
 Foresight = Callable[[Sequence[Event | ProfileChange | Alias]], Sequence[Rejection | None]]
@@ -53,7 +53,9 @@ class ApiContext:
     receipt: Callable[[str], bytes | None]  # by decision id
     metrics: Metrics
     now_us: Callable[[], int]
-    checks: Callable[[], dict[str, str]]  # what /readyz reports: "ok", "missing" (degraded) or anything else (not ready)
+    deliveries: Deliveries
+    idempotency_keys: IdempotencyKeys
+    checks: Callable[[], dict[str, str]]  # what /readyz reports: "ok", "missing" or "kept: ..." (degraded), anything else (not ready)
     foreseen: Foresight = nothing_foreseen
     max_body_bytes: int = 1_000_000
     max_events: int = 1_000

@@ -17,8 +17,9 @@ from serving.api.context import Answer, ApiContext
 from serving.api.document import request_body
 from serving.api.errors import ApiError
 from serving.api.gathering import Gatherer
+from serving.api.idempotency import PARAMETER, seed_of
 from serving.api.schemas import DecisionIn, DecisionOut, ErrorAnswer, ReceiptOut
-from serving.ports import LedgerError
+from serving.ports import LedgerError, Seed
 
 _ONE = TypeAdapter(DecisionIn)
 
@@ -38,6 +39,7 @@ def add_decision_routes(app: FastAPI, context: ApiContext, gatherer: Gatherer, p
         responses={
             200: {"model": DecisionOut | list[DecisionOut | ErrorAnswer]},
             400: {"model": ErrorAnswer, "description": "The body is not JSON."},
+            409: {"model": ErrorAnswer, "description": "The idempotency key was used with another body."},
             413: {"model": ErrorAnswer, "description": "Too many bytes or items."},
             422: {"model": ErrorAnswer, "description": "Not a user, or a user id that cannot be one; of a list, every item."},
             503: {
@@ -45,13 +47,14 @@ def add_decision_routes(app: FastAPI, context: ApiContext, gatherer: Gatherer, p
                 "description": "Too many wait; nothing was decided. `Retry-After` says when to ask again.",
             },
         },
-        openapi_extra=request_body(DecisionIn, max_items=context.max_decisions),
+        openapi_extra={**request_body(DecisionIn, max_items=context.max_decisions), "parameters": [PARAMETER]},
     )
     async def post_decisions(request: Request) -> Response:
         body = await read_body(request, max_bytes=context.max_body_bytes)
         started = time.perf_counter()
         payload = parse_json(body)
-        content = await (_decide_many if isinstance(payload, list) else _decide_one)(context, gatherer, payload)
+        seed = await seed_of(request, payload, context, pool)
+        content = await (_decide_many if isinstance(payload, list) else _decide_one)(context, gatherer, payload, seed)
         context.metrics.answered("decisions", time.perf_counter() - started)
         return Response(content, media_type="application/json")
 
@@ -73,16 +76,16 @@ def add_decision_routes(app: FastAPI, context: ApiContext, gatherer: Gatherer, p
         return Response(receipt, media_type="application/json")
 
 
-async def _decide_one(context: ApiContext, gatherer: Gatherer, payload: Any) -> bytes:
+async def _decide_one(context: ApiContext, gatherer: Gatherer, payload: Any, seed: Seed | None) -> bytes:
     asked = _asked(payload)
     if isinstance(asked, ApiError):
         raise asked
-    (answer,) = await gatherer.decide((asked.user_id,))
+    (answer,) = await gatherer.decide((asked.user_id,), (seed,))
     context.metrics.decided(*answer.labels)
     return answer.output
 
 
-async def _decide_many(context: ApiContext, gatherer: Gatherer, payload: list[Any]) -> bytes:
+async def _decide_many(context: ApiContext, gatherer: Gatherer, payload: list[Any], seed: Seed | None) -> bytes:
     """Answer each item in its place: the bad ones by an error, the good ones by their decision."""
     if len(payload) > context.max_decisions:
         raise ApiError(
@@ -92,7 +95,9 @@ async def _decide_many(context: ApiContext, gatherer: Gatherer, payload: list[An
     errors = [item for item in asked if isinstance(item, ApiError)]
     if errors and len(errors) == len(asked):
         raise errors[0]
-    answers = iter(await gatherer.decide([item.user_id for item in asked if isinstance(item, DecisionIn)]))
+    good = [(place, item.user_id) for place, item in enumerate(asked) if isinstance(item, DecisionIn)]
+    seeds = [None if seed is None else seed.of_place(place) for place, _ in good]
+    answers = iter(await gatherer.decide([user_id for _, user_id in good], seeds))
     return b"[" + b",".join(_item_answer(context, item, answers) for item in asked) + b"]"
 
 

@@ -8,10 +8,10 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from serving.api.schemas import AliasIn, DecisionIn, EventIn, IdentifyIn
+from serving.api.schemas import AliasIn, DecisionIn, DeliveryIn, EventIn, IdentifyIn
 
 _REF = "#/components/schemas/{model}"
-_BODIES = (EventIn, IdentifyIn, AliasIn, DecisionIn)
+_BODIES = (EventIn, IdentifyIn, AliasIn, DecisionIn, DeliveryIn)
 
 
 def request_body(*item: type[BaseModel], max_items: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ STATUS_OF_CODE = {
     "malformed_json": HTTPStatus.BAD_REQUEST,
     "not_found": HTTPStatus.NOT_FOUND,
     "decision_not_found": HTTPStatus.NOT_FOUND,
+    "idempotency_conflict": HTTPStatus.CONFLICT,
     "method_not_allowed": HTTPStatus.METHOD_NOT_ALLOWED,
     "body_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "too_many_items": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

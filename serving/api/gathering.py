@@ -13,6 +13,7 @@ from threading import Lock
 
 from serving.api.context import Answer, Decider
 from serving.api.errors import ApiError
+from serving.ports import Seed
 
 MAX_WAITING = 2_000
 """Users asked about and not yet decided on; more are told to come back."""
@@ -32,6 +33,7 @@ class _Request:
     """What one caller waits for."""
 
     user_ids: Sequence[str]
+    seeds: Sequence[Seed | None]
     until_s: float  # monotonic clock
     future: asyncio.Future[Sequence[Answer]]
 
@@ -56,28 +58,30 @@ class Gatherer:
     _is_running: bool = False
     _lock: Lock = field(default_factory=Lock)
 
-    async def decide(self, user_ids: Sequence[str]) -> Sequence[Answer]:
-        """Decide about users, in the order given; a long list in several steps, others between them.
+    async def decide(self, user_ids: Sequence[str], seeds: Sequence[Seed | None] | None = None) -> Sequence[Answer]:
+        """Decide about users, in the order given; a long list in several steps, others between them. Seeds are as in `Decider`.
 
         Raises
         ------
         ApiError
             ``overloaded``, before anything was decided.
         """
+        seeds = [None] * len(user_ids) if seeds is None else seeds
         if len(user_ids) <= LIST_AT_ONCE:
-            return await self._queued(user_ids, is_new=True)
+            return await self._queued(user_ids, seeds, is_new=True)
         answers: list[Answer] = []
         for start in range(0, len(user_ids), LIST_AT_ONCE):  # what was begun is brought to its end, however many wait
-            answers += await self._queued(user_ids[start : start + LIST_AT_ONCE], is_new=start == 0)
+            some = slice(start, start + LIST_AT_ONCE)
+            answers += await self._queued(user_ids[some], seeds[some], is_new=start == 0)
         return answers
 
-    def _queued(self, user_ids: Sequence[str], *, is_new: bool) -> asyncio.Future[Sequence[Answer]]:
+    def _queued(self, user_ids: Sequence[str], seeds: Sequence[Seed | None], *, is_new: bool) -> asyncio.Future[Sequence[Answer]]:
         future: asyncio.Future[Sequence[Answer]] = asyncio.get_running_loop().create_future()
         until_s = time.monotonic() + self.wait_s if is_new else float("inf")
         with self._lock:
             if is_new and self._n_waiting >= self.max_waiting:
                 raise _overloaded(f"{self._n_waiting} users are waiting for a decision")
-            self._waiting.append(_Request(user_ids=user_ids, until_s=until_s, future=future))
+            self._waiting.append(_Request(user_ids=user_ids, seeds=seeds, until_s=until_s, future=future))
             self._n_waiting += len(user_ids)
             starts, self._is_running = not self._is_running, True
         if starts:
@@ -110,8 +114,9 @@ class Gatherer:
     def _together(self, requests: Sequence[_Request]) -> list[tuple[_Request, _Outcome]]:
         """Decide about the users of all requests at once; where that fails, of each request alone, to find the one that is to blame."""
         user_ids = [user_id for request in requests for user_id in request.user_ids]
+        seeds = [seed for request in requests for seed in request.seeds]
         try:
-            answers = iter(self.decider.decide_many(user_ids, now_us=self.now_us()) if user_ids else ())
+            answers = iter(self.decider.decide_many(user_ids, now_us=self.now_us(), seeds=seeds) if user_ids else ())
         except Exception as exc:  # noqa: BLE001 - a mistake of ours must reach its caller and end no one else's answer
             if len(requests) == 1:
                 return [(requests[0], exc)]

@@ -83,6 +83,30 @@ class DecisionIn(BaseModel):
     user_id: UserId
 
 
+class DeliveryIn(BaseModel):
+    """What became of one message."""
+
+    decision_id: Annotated[str, Field(min_length=1, max_length=128)]
+    status: Literal["delivered", "failed"]
+    at: Annotated[AwareDatetime | None, Field(description="When it was delivered; left out: now. A later instant than now is now.")] = None
+
+
+class DeliveryTaken(_Shape):
+    """What the news of one delivery changed."""
+
+    decision_id: str
+    result: Annotated[
+        Literal["confirmed", "released", "known", "unknown"],
+        Field(description='"known": told before, nothing changed. "unknown": no message of such a decision is remembered.'),
+    ]
+
+
+class DeliveriesTaken(_Shape):
+    """In the order of the request."""
+
+    results: list[DeliveryTaken]
+
+
 class ErrorDetail(_Shape):
     """What went wrong."""
 
@@ -128,6 +152,8 @@ class MessageOut(BaseModel):
     id: str
     class_: Annotated[Literal["assist", "outreach"], Field(alias="class")]
     channel: str
+    propensity: Annotated[float, Field(ge=0, le=1, description="The chance of this message given its arm.")]
+    matched: Annotated[bool | None, Field(description="Whether it remedies the cause that would have picked it; null where no cause did.")]
     title: str
     body: str
 
@@ -136,6 +162,7 @@ class MomentOut(_Shape):
     """When to send it."""
 
     send_at: datetime
+    expires_at: Annotated[datetime | None, Field(description="Not to be delivered from then on: its place under the caps is free again.")]
     sentence: str
 
 
@@ -157,6 +184,9 @@ class ArmOut(_Shape):
     open: bool
     blocked_by: str | None
     propensity: Annotated[float, Field(ge=0, le=1)]
+    allowed_from: Annotated[
+        datetime | None, Field(description="Of an arm that only time closes: from when it would be open, all else being equal.")
+    ]
 
 
 class Versions(_Shape):
@@ -173,7 +203,13 @@ class DecisionOut(_Shape):
     decision_id: str
     user_id: str
     as_of: datetime
-    action: Literal["send", "none"]
+    action: Annotated[
+        Literal["send", "stage", "defer", "none"],
+        Field(
+            description='"stage": it would be sent, but the policy is in staging. "defer": only limits are in the way that time lifts; '
+            "see `ask_again_at`."
+        ),
+    ]
     reason: Reason
     risk: Annotated[float | None, Field(ge=0, le=1, description="P(no activity within the horizon), calibrated.")]
     threshold: float
@@ -184,6 +220,8 @@ class DecisionOut(_Shape):
     cause: CauseOut | None
     message: MessageOut | None
     moment: MomentOut | None
+    ask_again_at: Annotated[datetime | None, Field(description="Earliest instant from which some arm that only time closes would be open.")]
+    experiments: Annotated[dict[str, str], Field(description="The user's group in each experiment, the holdout included.")]
     verdicts: list[VerdictOut]
     arms: list[ArmOut]
     degraded: Annotated[list[str], Field(description="What was missing when this was decided; empty in good health.")]

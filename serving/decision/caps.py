@@ -1,10 +1,14 @@
-"""How often: caps per local calendar day and the rest of a message, as windows that a ledger can check atomically.
+"""How often: caps a local calendar day or in any interval of a length, and the rest of a message, as windows to be checked atomically.
 
 A contact is counted at the moment it is (to be) sent. A timeline, with a cap of one e-mail a day in Berlin:
 
     Mon 21:00 asked -> sent Mon 21:00            counts on Monday
     Mon 23:30 asked -> moved to Tue 08:00        counts on Tuesday: granted, Monday's e-mail is not in the way
     Tue 09:00 asked -> refused                   Tuesday is full; allowed from Wed 00:00
+
+And with one of two pushes in any seven days; the interval is open at its start, so that the same clock a week later is free again:
+
+    Mon 10:00, Thu 10:00 sent; Sun 10:00 asked -> refused: allowed from Mon 10:00
 """
 
 from __future__ import annotations
@@ -14,21 +18,44 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from features.core.catalogue import window_text
 from serving.decision.local_time import day_start_us, day_window_us, local, zone_of
+from serving.decision.moment import Moment, moment_for
 from serving.decision.policy import Cap, Channel, Message, Policy
-from serving.decision.values import CapWindow, Contact, Decision, Inputs, Verdict
+from serving.decision.values import Action, CapWindow, Contact, Decision, Inputs, Permit, Verdict
 from serving.decision.verdicts import passed, refused
 
 _DAY = timedelta(days=1)
 
 
 def counted(contacts: Iterable[Contact], window: CapWindow) -> int:
-    """How many contacts the window counts."""
-    return sum(
+    """How many contacts the window counts; with a span, most together in any interval that holds the proposed contact.
+
+    Examples
+    --------
+    Two in three hours: those at 1 and 2 o'clock leave no room at 3 o'clock, though a contact at 4 o'clock would.
+
+    >>> from serving.decision.policy import MessageClass
+    >>> at = lambda hour: Contact(decision_id="d", channel="push", message_class=MessageClass.OUTREACH, message_id="m", at_us=hour)
+    >>> rolling = CapWindow(name="cap:push", channel=None, since_us=1, until_us=6, limit=2, span_us=3)
+    >>> counted([at(1), at(2)], rolling)
+    2
+    """
+    times = [contact.at_us for contact in contacts if matches(contact, window)]
+    if not window.span_us or not times:
+        return len(times)
+    proposed_us = window.until_us - window.span_us
+    ends = (proposed_us, *(at_us for at_us in times if at_us > proposed_us))
+    return max(sum(end_us - window.span_us < at_us <= end_us for at_us in times) for end_us in ends)
+
+
+def matches(contact: Contact, window: CapWindow) -> bool:
+    """Whether the contact lies in the window and is of what it names."""
+    return (
         window.since_us <= contact.at_us < window.until_us
         and window.channel in (None, contact.channel)
         and window.message_id in (None, contact.message_id)
-        for contact in contacts
+        and window.message_class in (None, contact.message_class)
     )
 
 
@@ -46,12 +73,22 @@ def first_refusal(contacts: Sequence[Contact], windows: Iterable[CapWindow]) -> 
 
 def cap_windows(decision: Decision, inputs: Inputs, policy: Policy) -> tuple[CapWindow, ...]:
     """What the ledger must check before it reserves this decision's contact; nothing for "do nothing"."""
-    if decision.send_at_us is None or decision.channel is None:
+    if decision.action is not Action.SEND or decision.send_at_us is None or decision.message_id is None:
         return ()
-    day = day_window_us(local(decision.send_at_us, zone := zone_of(inputs.profile, policy)).date(), zone)
-    message = next(message for message in policy.messages if message.id == decision.message_id)
-    windows = [_window(cap, day) for cap in policy.caps_by_channel[decision.channel]]
-    return (*windows, cooldown_window(message, decision.send_at_us))
+    message, zone = policy.message_by_id[decision.message_id], zone_of(inputs.profile, policy)
+    windows = [cap_window(cap, decision.send_at_us, zone) for cap in policy.caps_by_message[message.id]]
+    return (*windows, cooldown_window(message, decision.send_at_us), *suppression_windows(message, decision.send_at_us, policy))
+
+
+def permits(decision: Decision, policy: Policy) -> tuple[Permit, ...]:
+    """The places under rate limits that this decision's contact takes; nothing for "do nothing"."""
+    if decision.action is not Action.SEND or decision.send_at_us is None or decision.message_id is None:
+        return ()
+    made = []
+    for rate in policy.rates_by_message[decision.message_id]:
+        since_us = decision.send_at_us // rate.per_us * rate.per_us
+        made.append(Permit(name=f"rate:{rate.name}", since_us=since_us, until_us=since_us + rate.per_us, limit=rate.limit))
+    return tuple(made)
 
 
 def cooldown_window(message: Message, at_us: int) -> CapWindow:
@@ -62,31 +99,104 @@ def cooldown_window(message: Message, at_us: int) -> CapWindow:
     )
 
 
-def cap_verdicts(channel: Channel, contacts: Sequence[Contact] | None, at_us: int, *, zone: ZoneInfo, policy: Policy) -> Iterator[Verdict]:
-    """One verdict for each cap that the channel counts towards."""
-    day = local(at_us, zone).date()
-    for cap in policy.caps_by_channel[channel.name]:
+def suppression_windows(message: Message, at_us: int, policy: Policy) -> tuple[CapWindow, ...]:
+    """No message that suppresses others shortly before, and, if this one does, no other contact shortly after (S3.19)."""
+    before = [
+        CapWindow(
+            name=f"suppression:{one.id}",
+            channel=None,
+            since_us=at_us - one.suppresses_us + 1,
+            until_us=at_us + 1,
+            limit=1,
+            message_id=one.id,
+        )
+        for one in policy.suppressing
+    ]
+    if not message.suppresses_us:
+        return tuple(before)
+    after = CapWindow(name=f"suppression:{message.id}", channel=None, since_us=at_us, until_us=at_us + message.suppresses_us, limit=1)
+    return (*before, after)
+
+
+def cap_window(cap: Cap, at_us: int, zone: ZoneInfo) -> CapWindow:
+    """The cap for a contact at this moment."""
+    if cap.span_us:
+        since_us, until_us = at_us - cap.span_us + 1, at_us + cap.span_us
+    else:
+        since_us, until_us = day_window_us(local(at_us, zone).date(), zone)
+    return CapWindow(
+        name=f"cap:{cap.name}",
+        channel=cap.channel,
+        since_us=since_us,
+        until_us=until_us,
+        limit=cap.limit,
+        message_id=cap.message_id,
+        message_class=cap.message_class,
+        span_us=cap.span_us,
+    )
+
+
+def cap_verdicts(
+    channel: Channel, message: Message | None, contacts: Sequence[Contact] | None, *, moment: Moment, policy: Policy
+) -> Iterator[Verdict]:
+    """One verdict for each cap that a contact with the message counts towards; where there is no message, that one on the channel would."""
+    for cap in policy.caps_by_channel[channel.name] if message is None else policy.caps_by_message[message.id]:
         arm, rule = channel.arm, f"cap:{cap.name}"
         if contacts is None:
             yield refused(arm, rule, "ledger_unavailable")
             continue
-        count = counted(contacts, _window(cap, day_window_us(day, zone))) if contacts else 0
-        facts: dict[str, Any] = {"count": count, "limit": cap.limit, "day": day}
+        count = counted(contacts, cap_window(cap, moment.at_us, moment.zone)) if contacts else 0
+        facts: dict[str, Any] = {"count": count, "limit": cap.limit, "when": _when(cap, moment)}
         if count < cap.limit:
             yield passed(arm, rule, "cap", **facts)
         else:
-            yield refused(arm, rule, "cap_reached", allowed_from_us=_next_room_us(cap, contacts, at_us, zone), cap=cap.name, **facts)
+            free_us = _next_room_us(cap, channel, contacts, moment=moment, policy=policy)
+            yield refused(arm, rule, "cap_reached", allowed_from_us=free_us, cap=cap.name, **facts)
 
 
-def _window(cap: Cap, day_us: tuple[int, int]) -> CapWindow:
-    return CapWindow(name=f"cap:{cap.name}", channel=cap.channel, since_us=day_us[0], until_us=day_us[1], limit=cap.limit)
+def rate_verdicts(channel: Channel, message: Message | None, inputs: Inputs, moment: Moment, policy: Policy) -> Iterator[Verdict]:
+    """One verdict for each rate limit that the ledger found without room; one that has room, or was not asked for, says nothing."""
+    for rate in () if message is None else policy.rates_by_message[message.id]:
+        until_us = inputs.exhausted.get(f"rate:{rate.name}")
+        if until_us is not None and moment.at_us < until_us:
+            facts = {"rate": rate.name, "limit": rate.limit, "per": window_text(rate.per)}
+            yield refused(channel.arm, f"rate:{rate.name}", "rate_limited", allowed_from_us=until_us, **facts)
 
 
-def _next_room_us(cap: Cap, contacts: Sequence[Contact], at_us: int, zone: ZoneInfo) -> int | None:
-    """Start of the first later local day with room; None for a cap of 0, which never has any."""
+def is_free(channel: Channel, message: Message, inputs: Inputs, moment: Moment, policy: Policy) -> bool:
+    """Whether neither the message's own caps, its cooldown nor a rate limit keep it from being sent at the moment."""
+    contacts = inputs.contacts or ()
+    own = (cap for cap in policy.caps_by_message[message.id] if cap.message_id is not None)
+    windows = [
+        cooldown_window(message, moment.at_us),
+        *(cap_window(cap, moment.at_us, moment.zone) for cap in own),
+        *suppression_windows(message, moment.at_us, policy),
+    ]
+    has_room = first_refusal(contacts, windows) is None
+    return has_room and not any(rate_verdicts(channel, message, inputs, moment, policy))
+
+
+def _when(cap: Cap, moment: Moment) -> str:
+    return f"on {local(moment.at_us, moment.zone).date()}" if cap.window is None else f"within {window_text(cap.window)}"
+
+
+def _next_room_us(cap: Cap, channel: Channel, contacts: Sequence[Contact], *, moment: Moment, policy: Policy) -> int | None:
+    """The first instant from which, moved past quiet hours if need be, there is room; None for a cap of 0, which never has any."""
     if cap.limit == 0:
         return None
-    day = local(at_us, zone).date() + _DAY
-    while counted(contacts, _window(cap, day_window_us(day, zone))) >= cap.limit:  # contacts already planned for that day
+    for asked_us in _openings_us(cap, contacts, moment):
+        at_us = moment_for(channel, asked_us, moment.zone, policy).at_us
+        if counted(contacts, cap_window(cap, at_us, moment.zone)) < cap.limit:
+            return asked_us
+    return None  # not reached: after the last contact there is room
+
+
+def _openings_us(cap: Cap, contacts: Sequence[Contact], moment: Moment) -> Iterator[int]:
+    """When room can come about, soonest first: as contacts leave the interval, or as days begin."""
+    if cap.span_us:
+        yield from sorted(contact.at_us + cap.span_us for contact in contacts if contact.at_us + cap.span_us > moment.asked_us)
+        return
+    day = local(moment.at_us, moment.zone).date()
+    for _ in range(len(contacts) + 1):
         day += _DAY
-    return day_start_us(day, zone)
+        yield day_start_us(day, moment.zone)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from serving.decision.eligibility import known_risk
+from serving.decision.eligibility import is_held_out, known_risk
+from serving.decision.exploration import Chosen, choose_arm, choose_message
+from serving.decision.local_time import day_window_us, local
 from serving.decision.messages import fill
-from serving.decision.moment import moment_sentence
-from serving.decision.options import Option, all_options, closeness, open_but_for_the_message
-from serving.decision.policy import Policy
-from serving.decision.sentences import sent
+from serving.decision.moment import Moment, moment_sentence
+from serving.decision.options import Option, all_options, closeness, is_deferred, open_but_for_the_message, opens_from_us
+from serving.decision.policy import Mode, Policy
+from serving.decision.sentences import REFUSED, sent
 from serving.decision.triggers import threshold, trigger_sentence
 from serving.decision.values import Action, Arm, Decision, Inputs
 
@@ -18,8 +21,10 @@ def decide(inputs: Inputs, policy: Policy) -> Decision:
     """What to do for one user at one instant, why, and why not.
 
     Every arm (a channel) is judged by every rule. The first open arm is chosen: assist before outreach, because a person in trouble now is
-    helped now; within a class in the policy's order. When none is open, the reason given is that of the arm that came closest, of
-    equals the last one: outreach, whose reason may be the risk itself.
+    helped now; within a class in the order that `serving.decision.channels` gives. A share of decisions, if the policy explores, is left to
+    chance (`serving.decision.exploration`). When no arm is open, the reason given is that of the arm that came closest, of equals the last
+    one: outreach, whose reason may be the risk itself.
+    A closed arm that time alone opens says from when; where the closest one is closed by limits alone, the action is to defer.
     This proposes; the ledger has the last word (see `serving.decision.caps.cap_windows`).
     """
     return draft(inputs, policy)[0]
@@ -33,52 +38,68 @@ def needs_explanation(inputs: Inputs, policy: Policy) -> bool:
 def draft(inputs: Inputs, policy: Policy) -> tuple[Decision, bool]:
     """Both at once: `decide` and `needs_explanation` from one judgement of the arms."""
     options = all_options(inputs, policy)
-    chosen = next((option for option in options if not option.refusals), None)
-    closest = chosen or max(reversed(options), key=closeness)
-    decision = _without_action(closest, options, inputs, policy)
-    if chosen is not None:
-        decision = _with_message(decision, chosen, inputs, policy)
+    chosen = choose_arm(options, inputs, policy)
+    shown = chosen.option or next((option for option in options if not option.refusals), None) or max(reversed(options), key=closeness)
+    decision = _without_action(shown, options, chosen, inputs=inputs, policy=policy)
+    if chosen.option is not None:
+        decision = _with_message(decision, chosen.option, inputs, policy)
     return decision, any(open_but_for_the_message(option, inputs, policy) for option in options)
 
 
-def _without_action(closest: Option, options: list[Option], inputs: Inputs, policy: Policy) -> Decision:
-    first = next(iter(closest.refusals), None)
+def _without_action(shown: Option, options: list[Option], chosen: Chosen, *, inputs: Inputs, policy: Policy) -> Decision:
+    arms = _arms(options, inputs, policy, chosen.propensities)
+    openings = [arm.allowed_from_us for arm in arms if arm.allowed_from_us is not None]
+    code, sentence = _why_not(shown)
+    held_out = is_held_out(inputs, policy)
     return Decision(
         decision_id=inputs.decision_id,
         user_id=inputs.user_id,
         as_of_us=inputs.as_of_us,
-        action=Action.NONE,
-        code=first.code if first else "",
-        sentence=first.sentence if first else "",
+        action=Action.DEFER if openings and is_deferred(shown) else Action.NONE,
+        code=code,
+        sentence=sentence,
         risk=known_risk(inputs),
         threshold=threshold(inputs, policy),
         segment=inputs.segment,
         segments=inputs.segments,
-        trigger=closest.trigger.name if closest.trigger else None,
-        severity=closest.trigger.severity if closest.trigger else None,
-        verdicts=(*closest.shared, *(verdict for option in options for verdict in option.own)),
-        arms=_arms(options, chosen=None if first else closest),
+        trigger=shown.trigger.name if shown.trigger else None,
+        severity=shown.trigger.severity if shown.trigger else None,
+        verdicts=(*shown.shared, *(verdict for option in options for verdict in option.own)),
+        arms=arms,
+        ask_again_at_us=min(openings) if openings and chosen.option is None else None,
         degraded=inputs.degraded,
         policy_hash=policy.hash,
+        assignments={} if held_out is None else {"holdout": "held_out" if held_out else "treated"},
         contributions=inputs.contributions or {},
     )
+
+
+def _why_not(shown: Option) -> tuple[str, str]:
+    """Code and sentence of the first refusal; an arm that is open and was not chosen lost to chance."""
+    first = next(iter(shown.refusals), None)
+    return ("explored_none", REFUSED["explored_none"]) if first is None else (first.code, first.sentence)
 
 
 def _with_message(decision: Decision, option: Option, inputs: Inputs, policy: Policy) -> Decision:
     assert option.trigger is not None  # the rule "trigger" passed
     assert option.choice is not None  # the rule "message" passed
-    message, cause, moment = option.choice.message, option.choice.cause, moment_sentence(option.moment)
+    choice, moment = choose_message(option, inputs, policy), moment_sentence(option.moment)
+    message, cause, due = choice.message, choice.cause, option.choice.cause
     cause_sentence = policy.cause_sentences.get(cause) if cause else None
+    within_us, is_live = option.channel.deliver_within_us, policy.mode is Mode.LIVE
     return replace(
         decision,
-        action=Action.SEND,
-        code=f"sent_by_{option.trigger.name}",
+        action=Action.SEND if is_live else Action.STAGE,
+        expires_at_us=None if within_us is None else _expiry_us(option.moment, within_us),
+        code=f"{'sent' if is_live else 'staged'}_by_{option.trigger.name}",
         sentence=sent(trigger=trigger_sentence(option.trigger), cause=cause_sentence, channel=option.channel.name, moment=moment),
         cause=cause,
         cause_sentence=cause_sentence,
-        contribution=option.choice.contribution,
+        contribution=choice.contribution,
         message_class=message.message_class,
         message_id=message.id,
+        message_propensity=choice.propensity,
+        matched=None if due is None else due in message.causes,
         title=fill(message.title, inputs),
         body=fill(message.body, inputs),
         channel=option.channel.name,
@@ -87,15 +108,21 @@ def _with_message(decision: Decision, option: Option, inputs: Inputs, policy: Po
     )
 
 
-def _arms(options: list[Option], *, chosen: Option | None) -> tuple[Arm, ...]:
-    """Every arm with the chance it had; without exploration the chosen one has all of it."""
+def _expiry_us(moment: Moment, within_us: int) -> int:
+    """Not past the local day of the moment, under whose caps the contact counts."""
+    return min(moment.at_us + within_us, day_window_us(local(moment.at_us, moment.zone).date(), moment.zone)[1])
+
+
+def _arms(options: list[Option], inputs: Inputs, policy: Policy, propensities: Sequence[float]) -> tuple[Arm, ...]:
+    """Every arm with the chance it had."""
     arms = [
         Arm(
             name=option.channel.arm,
             open=not option.refusals,
             blocked_by=next((verdict.code for verdict in option.refusals), None),
-            propensity=float(option is chosen),
+            propensity=propensity,
+            allowed_from_us=opens_from_us(option, inputs, policy) if option.refusals else None,
         )
-        for option in options
+        for option, propensity in zip(options, propensities, strict=False)
     ]
-    return (*arms, Arm(name="none", open=True, blocked_by=None, propensity=float(chosen is None)))
+    return (*arms, Arm(name="none", open=True, blocked_by=None, propensity=propensities[-1]))

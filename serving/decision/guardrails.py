@@ -1,18 +1,77 @@
-"""Rules about the chosen message itself: that there is one, and that it has rested."""
+"""What keeps a message back: the policy's own guardrails, and rules about the chosen message itself."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from features.core.catalogue import window_text
-from serving.decision.caps import cooldown_window, counted
+from serving.decision.caps import cap_window, cooldown_window, counted, first_refusal, suppression_windows
+from serving.decision.conditions import all_hold
+from serving.decision.eligibility import known_risk
 from serving.decision.local_time import local
 from serving.decision.messages import Choice
 from serving.decision.moment import Moment, moment_for
 from serving.decision.policy import Channel, Message, Policy
 from serving.decision.sentences import day_and_clock
-from serving.decision.values import Contact, Verdict
-from serving.decision.verdicts import passed, refused
+from serving.decision.values import Contact, Inputs, Verdict
+from serving.decision.verdicts import held, passed, refused
+
+
+def guardrail_verdicts(channel: Channel, inputs: Inputs, policy: Policy) -> Iterator[Verdict]:
+    """One verdict for each guardrail that the policy declares for the arm's class; it holds the arm while all its conditions hold."""
+    for guardrail in policy.guardrails_by_class[channel.message_class]:
+        rule = f"guardrail:{guardrail.name}"
+        if all_hold(guardrail.conditions, inputs):
+            yield held(channel.arm, rule, f"held_by_{guardrail.name}", guardrail.sentence)
+        else:
+            yield passed(channel.arm, rule, "guardrail", name=guardrail.name)
+
+
+def suppression_verdict(channel: Channel, message: Message, contacts: Sequence[Contact], moment: Moment, policy: Policy) -> Verdict | None:
+    """Whether a message that suppresses others is too close; None where the policy has none."""
+    if not policy.suppressing:
+        return None
+    refusal = first_refusal(contacts, suppression_windows(message, moment.at_us, policy))
+    if refusal is None:
+        return passed(channel.arm, "suppression")
+    suppressed_by = refusal.name.partition(":")[2]
+    return refused(
+        channel.arm,
+        "suppression",
+        "suppressed_after",
+        allowed_from_us=_unsuppressed_us(channel, message, contacts, moment=moment, policy=policy),
+        message=suppressed_by,
+    )
+
+
+def price_verdict(channel: Channel, message: Message, inputs: Inputs, moment: Moment, policy: Policy) -> Verdict | None:
+    """Whether the contact is worth one of the few that are left; None where slots of the channel have no price, or the risk is unknown.
+
+    The price of a slot grows with the share of the tightest cap that it uses up: ``slot_price * (count + 1) / limit``. The contact's worth
+    is the share of risk that its message is expected to take away: ``risk * effect``. A rule of this form is a bid price: see Talluri, van
+    Ryzin (1998), doi:10.1287/mnsc.44.11.1577.
+    """
+    risk = known_risk(inputs)
+    if not channel.slot_price or risk is None:
+        return None
+    contacts = inputs.contacts or ()
+    caps = [cap for cap in policy.caps_by_message[message.id] if cap.limit]
+    used = max(((counted(contacts, cap_window(cap, moment.at_us, moment.zone)) + 1) / cap.limit for cap in caps), default=0.0)
+    facts = {"worth": risk * message.effect, "price": channel.slot_price * min(used, 1.0)}
+    if facts["worth"] < facts["price"]:
+        return refused(channel.arm, "price", "slot_price", **facts)
+    return passed(channel.arm, "price", **facts)
+
+
+def _unsuppressed_us(channel: Channel, message: Message, contacts: Sequence[Contact], *, moment: Moment, policy: Policy) -> int | None:
+    """The first instant from which, moved past quiet hours if need be, nothing suppresses the message."""
+    lengths_us = [0, *(one.suppresses_us for one in policy.suppressing)]
+    ends = sorted({contact.at_us + length_us + (length_us == 0) for contact in contacts for length_us in lengths_us})
+    for asked_us in (end_us for end_us in ends if end_us > moment.asked_us):
+        at_us = moment_for(channel, asked_us, moment.zone, policy).at_us
+        if first_refusal(contacts, suppression_windows(message, at_us, policy)) is None:
+            return asked_us
+    return None  # not reached: after the last contact nothing does
 
 
 def message_verdicts(

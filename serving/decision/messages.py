@@ -23,6 +23,7 @@ class Choice:
     message: Message
     cause: str | None
     contribution: float | None  # of that cause, log-odds; None when it was not attributed
+    propensity: float = 1.0  # the chance that it had, given its arm
 
 
 def choose(channel: Channel, trigger: Trigger | None, inputs: Inputs, policy: Policy) -> Choice | None:
@@ -45,9 +46,11 @@ def choose(channel: Channel, trigger: Trigger | None, inputs: Inputs, policy: Po
 
 
 def messages_for(channel: Channel, inputs: Inputs, policy: Policy) -> list[Message]:
-    """What this user may be told by a channel: messages with conditions, which all hold, before those without; else in declared order."""
+    """What this user may be told by a channel: messages with conditions, which all hold, before those without; then by priority."""
     return [
-        message for message in policy.messages_by_channel[channel.name] if not message.conditions or all_hold(message.conditions, inputs)
+        message
+        for message in policy.messages_by_channel[channel.name]
+        if message.id not in policy.switched_off.messages and (not message.conditions or all_hold(message.conditions, inputs))
     ]
 
 

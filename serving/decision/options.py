@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
-from serving.decision.caps import cap_verdicts
+from serving.decision.caps import cap_verdicts, is_free, rate_verdicts
+from serving.decision.channels import rank
 from serving.decision.eligibility import own_verdicts, shared_verdicts
-from serving.decision.guardrails import has_rested, message_verdicts
+from serving.decision.guardrails import guardrail_verdicts, message_verdicts, price_verdict, suppression_verdict
 from serving.decision.local_time import zone_of
 from serving.decision.messages import Choice, choose, messages_for
 from serving.decision.moment import Moment, moment_for, quiet_verdict
-from serving.decision.policy import Channel, Policy, Trigger
+from serving.decision.policy import Channel, Message, MessageClass, Policy, Trigger
 from serving.decision.triggers import fired, trigger_verdict
 from serving.decision.values import Inputs, Verdict
 
-RULES = ("ledger", "features", "consent", "opt_in", "model", "evidence", "trigger", "quiet_hours", "message", "cooldown", "cap")
-"""Every rule, in the order in which they speak: "model" and "evidence" on outreach alone, each cap for itself as "cap:<name>"."""
+RULES = (
+    *("ledger", "features", "consent", "suppression_list", "holdout", "switched_off", "opt_in", "available", "model", "evidence"),
+    *("trigger", "guardrail", "quiet_hours", "message", "cooldown", "suppression", "price", "cap", "rate"),
+)
+"""Every rule, in the order in which they speak: "model" and "evidence" on outreach alone, each cap for itself as "cap:<name>".
 
-_ABOUT_THE_MESSAGE = ("message", "cooldown")
+The first three, "opt_in", "trigger", "quiet_hours", "message" and caps speak in every policy, the others where it has something of theirs.
+"""
+
+_ABOUT_THE_MESSAGE = ("message", "cooldown", "suppression", "price", "rate")
+_STEPS_TO_AN_OPENING = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +44,12 @@ class Option:
 
 
 def all_options(inputs: Inputs, policy: Policy) -> list[Option]:
-    """Every arm of the policy but "none": assist before outreach, within a class in the policy's order."""
+    """Every arm of the policy but "none": assist before outreach, within a class as `serving.decision.channels.rank` says."""
     shared, zone = shared_verdicts(inputs, policy), zone_of(inputs.profile, policy)
-    return [_judge(channel, inputs, policy, shared=shared, zone=zone) for channel in policy.channels_in_order]
+    options = [_judge(channel, inputs, policy, shared=shared, zone=zone) for channel in policy.channels_in_order]
+    if policy.orders_channels:
+        options.sort(key=lambda option: rank(option.channel, option.trigger, inputs, policy))
+    return options
 
 
 def closeness(option: Option) -> tuple[bool, int]:
@@ -52,22 +64,68 @@ def closeness(option: Option) -> tuple[bool, int]:
 
 def open_but_for_the_message(option: Option, inputs: Inputs, policy: Policy) -> bool:
     """Whether the arm is open if the right message is picked."""
-    if any(verdict.rule not in _ABOUT_THE_MESSAGE for verdict in option.refusals):
+    if any(not _is_about_the_message(verdict, policy) for verdict in option.refusals):
         return False
     messages = messages_for(option.channel, inputs, policy)
-    return any(has_rested(message, inputs.contacts or (), option.moment.at_us) for message in messages)
+    return any(is_free(option.channel, message, inputs, option.moment, policy) for message in messages)
+
+
+def opens_from_us(option: Option, inputs: Inputs, policy: Policy) -> int | None:
+    """The earliest instant from which a closed arm would be open, all else being equal; None where time alone does not open it."""
+    at_us = inputs.as_of_us
+    for _ in range(_STEPS_TO_AN_OPENING):  # past one limit another may hold
+        allowed = [verdict.allowed_from_us for verdict in option.refusals]
+        if not allowed:
+            return at_us
+        known = [from_us for from_us in allowed if from_us is not None]
+        if len(known) < len(allowed):
+            return None
+        at_us = max(known)
+        later = replace(inputs, as_of_us=at_us)
+        option = _judge(option.channel, later, policy, shared=shared_verdicts(later, policy), zone=option.moment.zone)
+    return None
+
+
+def is_deferred(option: Option) -> bool:
+    """Whether nothing but limits keeps the arm closed, which time lifts: what would be sent waits and is not dropped.
+
+    Help in the session is not deferred: later it no longer helps.
+    """
+    limits = all(verdict.rule.partition(":")[0] in ("cap", "rate") for verdict in option.refusals)
+    return limits and bool(option.refusals) and option.channel.message_class is MessageClass.OUTREACH
+
+
+def _is_about_the_message(verdict: Verdict, policy: Policy) -> bool:
+    rule, _, name = verdict.rule.partition(":")
+    return rule in _ABOUT_THE_MESSAGE or (rule == "cap" and any(cap.name == name and cap.message_id is not None for cap in policy.caps))
 
 
 def _judge(channel: Channel, inputs: Inputs, policy: Policy, *, shared: tuple[Verdict, ...], zone: ZoneInfo) -> Option:
     trigger = fired(channel.message_class, inputs, policy)
     moment = moment_for(channel, inputs.as_of_us, zone, policy)
     choice = choose(channel, trigger, inputs, policy)
+    message = None if choice is None else choice.message
     own = (
         *own_verdicts(channel, inputs, policy),
         trigger_verdict(channel, trigger, inputs, policy),
+        *guardrail_verdicts(channel, inputs, policy),
         quiet_verdict(channel, moment),
         *message_verdicts(channel, choice, contacts=inputs.contacts, moment=moment, policy=policy),
-        *cap_verdicts(channel, inputs.contacts, moment.at_us, zone=zone, policy=policy),
+        *_optional_verdicts(channel, message, inputs, moment, policy),
+        *cap_verdicts(channel, message, inputs.contacts, moment=moment, policy=policy),
+        *rate_verdicts(channel, message, inputs, moment, policy),
     )
     refusals = [verdict for verdict in (*shared, *own) if not verdict.passed]
     return Option(channel=channel, trigger=trigger, moment=moment, choice=choice, shared=shared, own=own, refusals=refusals)
+
+
+def _optional_verdicts(channel: Channel, message: Message | None, inputs: Inputs, moment: Moment, policy: Policy) -> Iterator[Verdict]:
+    """What speaks only where the policy has something of it."""
+    if message is None or inputs.contacts is None:
+        return
+    for verdict in (
+        suppression_verdict(channel, message, inputs.contacts, moment, policy),
+        price_verdict(channel, message, inputs, moment, policy),
+    ):
+        if verdict is not None:
+            yield verdict

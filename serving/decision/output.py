@@ -41,6 +41,8 @@ def output_object(decision: Decision, versions: Mapping[str, str | None]) -> dic
         "cause": _cause(decision),
         "message": _message(decision),
         "moment": _moment(decision),
+        "ask_again_at": _iso_or_null(decision.ask_again_at_us),
+        "experiments": dict(decision.assignments),
         "verdicts": [_verdict(verdict) for verdict in decision.verdicts],
         "arms": [_arm(arm) for arm in decision.arms],
         "degraded": [degradation.value for degradation in decision.degraded],
@@ -72,6 +74,8 @@ def _message(decision: Decision) -> dict[str, Any] | None:
         "id": decision.message_id,
         "class": decision.message_class.value,
         "channel": decision.channel,
+        "propensity": decision.message_propensity,
+        "matched": decision.matched,
         "title": decision.title,
         "body": decision.body,
     }
@@ -80,11 +84,21 @@ def _message(decision: Decision) -> dict[str, Any] | None:
 def _moment(decision: Decision) -> dict[str, Any] | None:
     if decision.send_at_us is None:
         return None
-    return {"send_at": iso(decision.send_at_us), "sentence": decision.moment_sentence}
+    return {
+        "send_at": iso(decision.send_at_us),
+        "expires_at": _iso_or_null(decision.expires_at_us),
+        "sentence": decision.moment_sentence,
+    }
 
 
 def _arm(arm: Arm) -> dict[str, Any]:
-    return {"name": arm.name, "open": arm.open, "blocked_by": arm.blocked_by, "propensity": arm.propensity}
+    return {
+        "name": arm.name,
+        "open": arm.open,
+        "blocked_by": arm.blocked_by,
+        "propensity": arm.propensity,
+        "allowed_from": _iso_or_null(arm.allowed_from_us),
+    }
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
@@ -94,5 +108,9 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "passed": verdict.passed,
         "code": verdict.code,
         "sentence": verdict.sentence,
-        "allowed_from": None if verdict.allowed_from_us is None else iso(verdict.allowed_from_us),
+        "allowed_from": _iso_or_null(verdict.allowed_from_us),
     }
+
+
+def _iso_or_null(at_us: int | None) -> str | None:
+    return None if at_us is None else iso(at_us)

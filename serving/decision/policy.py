@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,6 +19,13 @@ class MessageClass(StrEnum):
 
     ASSIST = "assist"  # in-session help within seconds of friction
     OUTREACH = "outreach"  # brings somebody back: e-mail, push, SMS
+
+
+class Mode(StrEnum):
+    """Whether decisions are acted on."""
+
+    LIVE = "live"
+    STAGING = "staging"  # decided and logged, never sent
 
 
 class Membership(StrEnum):
@@ -49,6 +57,42 @@ class Trigger:
     sentence: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guardrail:
+    """What keeps a class of message back while all its conditions hold, whatever else speaks for it."""
+
+    name: str
+    conditions: tuple[Condition | SegmentCondition, ...]
+    sentence: str
+    classes: tuple[MessageClass, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdout:
+    """A share of the users who are never contacted, so that the worth of contacting can be measured; the salt draws it anew."""
+
+    share: float  # in [0, 1)
+    salt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exploration:
+    """How often chance decides instead of the policy, so that other policies can be valued from its decisions."""
+
+    arm_share: float = 0.0  # in [0, 1]: an open arm, or none, is drawn with equal chances
+    message_share: float = 0.0  # in [0, 1]: a message of the chosen arm is drawn with equal chances, whatever the cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchedOff:
+    """What is stopped by hand, until it is taken out of the policy again."""
+
+    everything: bool = False
+    channels: tuple[str, ...] = ()
+    triggers: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Message:
     """One message type. ``{user_id}`` and ``{attribute|text when unset}`` of the profile may stand in title and body."""
@@ -61,11 +105,20 @@ class Message:
     causes: tuple[str, ...] = ()  # the cause groups it remedies; empty: the fallback of its class
     conditions: tuple[Condition | SegmentCondition, ...] = ()  # only users for whom all hold get it, and they before any message without
     cooldown: timedelta = timedelta(days=1)  # before the same message may come again
+    campaign: str | None = None  # whose rate limits it counts towards
+    priority: int = 0  # of messages that fit the same cause the highest is chosen
+    effect: float = 1.0  # in [0, 1]: share of the risk it is expected to take away; what a slot's price is held against
+    suppresses: timedelta | None = None  # for so long after it the user is told nothing else
 
     @cached_property
     def rest_us(self) -> int:
         """The cooldown in microseconds."""
         return self.cooldown // _MICROSECOND
+
+    @cached_property
+    def suppresses_us(self) -> int:
+        """How long it suppresses others, in microseconds; 0: it does not."""
+        return 0 if self.suppresses is None else self.suppresses // _MICROSECOND
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +128,15 @@ class Channel:
     name: str
     message_class: MessageClass
     opt_in: str | None = None  # boolean profile attribute; None: consent alone is enough
+    deliver_within: timedelta | None = None  # of the moment; then an unconfirmed reservation is let go. None: it is kept for good
+    available: str | None = None  # boolean profile attribute without which it reaches nobody ("app_installed"); None: always available
+    urgent: bool = False  # goes before other channels of its class for severities critical and high, and after them for lesser ones
+    slot_price: float = 0.0  # share of risk that a contact must be expected to take away for the last slot of the channel's caps
+
+    @cached_property
+    def deliver_within_us(self) -> int | None:
+        """The same in microseconds."""
+        return None if self.deliver_within is None else self.deliver_within // _MICROSECOND
 
     @cached_property
     def arm(self) -> str:
@@ -88,13 +150,46 @@ class Channel:
         return f"{self.message_class.value}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Cap:
-    """At most ``limit`` contacts per calendar day of the user's zone, on one channel or on all."""
+    """At most ``limit`` contacts a calendar day of the user's zone, or in any interval as long as ``window``; of those that it names."""
 
     name: str
     limit: int
     channel: str | None = None  # None: every channel together
+    message_class: MessageClass | None = None  # None: both
+    message_id: str | None = None  # None: every message
+    window: timedelta | None = None  # rolling; None: the local calendar day
+
+    @cached_property
+    def span_us(self) -> int:
+        """Length of the rolling interval in microseconds; 0 for a calendar day."""
+        return 0 if self.window is None else self.window // _MICROSECOND
+
+    def covers(self, message: Message) -> bool:
+        """Whether a contact with this message counts towards the cap."""
+        mine = (self.channel, self.message_class, self.message_id)
+        return all(named in (None, its) for named, its in zip(mine, (message.channel, message.message_class, message.id), strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateLimit:
+    """At most ``limit`` contacts of one campaign, or on one channel, of all users together in each window of ``per`` since the epoch."""
+
+    name: str
+    limit: int
+    per: timedelta
+    campaign: str | None = None  # None: every message
+    channel: str | None = None  # None: every channel
+
+    @cached_property
+    def per_us(self) -> int:
+        """Length of a window in microseconds."""
+        return self.per // _MICROSECOND
+
+    def covers(self, message: Message) -> bool:
+        """Whether a contact with this message counts towards the limit."""
+        return self.campaign in (None, message.campaign) and self.channel in (None, message.channel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +209,9 @@ class Policy:
     hash: str  # 16 hex digits over the whole content
     consent_attribute: str  # boolean profile attribute; not true means no contact at all
     timezone_attribute: str  # text profile attribute, an IANA name
+    mode: Mode = Mode.LIVE
+    suppression_attribute: str | None = None  # boolean profile attribute; true means no contact at all
+    preference_attribute: str | None = None  # text profile attribute that may name a channel, which then goes first in its class
     default_timezone: str  # when the attribute is missing or unknown
     min_events: int  # evidence below which outreach is not considered
     risk_threshold: float  # outreach when risk is at or above; segments may differ
@@ -123,14 +221,26 @@ class Policy:
     channels: tuple[Channel, ...] = ()
     messages: tuple[Message, ...] = ()
     caps: tuple[Cap, ...] = ()
+    rate_limits: tuple[RateLimit, ...] = ()
     quiet_hours: tuple[QuietHours, ...] = ()
+    guardrails: tuple[Guardrail, ...] = ()
+    holdout: Holdout | None = None
+    exploration: Exploration = Exploration()
+    switched_off: SwitchedOff = SwitchedOff()
+    fatigue_window: timedelta | None = None  # of channels that are alike otherwise, the one less used within it goes first
     actionable_causes: tuple[str, ...] = ()  # from the product; carried so that a decision needs the policy alone
     cause_sentences: Mapping[str, str] = field(default_factory=dict)
+    max_feature_age: timedelta | None = None  # since something new became known of a user; past it nothing is sent; None: any age
 
     @cached_property
     def channels_in_order(self) -> tuple[Channel, ...]:
         """Assist before outreach, within a class in the declared order."""
         return tuple(sorted(self.channels, key=lambda channel: channel.message_class is not MessageClass.ASSIST))
+
+    @cached_property
+    def orders_channels(self) -> bool:
+        """Whether the order of channels depends on the user, and not on the file alone."""
+        return self.preference_attribute is not None or self.fatigue_window is not None or any(channel.urgent for channel in self.channels)
 
     @cached_property
     def triggers_by_class(self) -> Mapping[MessageClass, tuple[Trigger, ...]]:
@@ -139,14 +249,62 @@ class Policy:
 
     @cached_property
     def messages_by_channel(self) -> Mapping[str, tuple[Message, ...]]:
-        """Messages of each channel: those with conditions before those without; else in the declared order."""
-        in_order = sorted(self.messages, key=lambda message: not message.conditions)
+        """Messages of each channel: those with conditions before those without; then by priority; else in the declared order."""
+        in_order = sorted(self.messages, key=lambda message: (not message.conditions, -message.priority))
         return {channel.name: tuple(m for m in in_order if m.channel == channel.name) for channel in self.channels}
 
     @cached_property
+    def message_by_id(self) -> Mapping[str, Message]:
+        """Every message by its id."""
+        return {message.id: message for message in self.messages}
+
+    @cached_property
+    def channel_by_name(self) -> Mapping[str, Channel]:
+        """Every channel by its name."""
+        return {channel.name: channel for channel in self.channels}
+
+    @cached_property
     def caps_by_channel(self) -> Mapping[str, tuple[Cap, ...]]:
-        """The caps that a contact on each channel counts towards."""
-        return {channel.name: tuple(cap for cap in self.caps if cap.channel in (None, channel.name)) for channel in self.channels}
+        """The caps that a contact on each channel counts towards, whatever its message."""
+        return {
+            channel.name: tuple(
+                cap
+                for cap in self.caps
+                if cap.message_id is None and cap.channel in (None, channel.name) and cap.message_class in (None, channel.message_class)
+            )
+            for channel in self.channels
+        }
+
+    @cached_property
+    def caps_by_message(self) -> Mapping[str, tuple[Cap, ...]]:
+        """All caps that a contact with each message counts towards: those of its channel, then its own."""
+        return {
+            message.id: (
+                *self.caps_by_channel[message.channel],
+                *(cap for cap in self.caps if cap.message_id is not None and cap.covers(message)),
+            )
+            for message in self.messages
+        }
+
+    @cached_property
+    def rates_by_message(self) -> Mapping[str, tuple[RateLimit, ...]]:
+        """The rate limits that a contact with each message counts towards."""
+        return {message.id: tuple(rate for rate in self.rate_limits if rate.covers(message)) for message in self.messages}
+
+    @cached_property
+    def guardrails_by_class(self) -> Mapping[MessageClass, tuple[Guardrail, ...]]:
+        """Guardrails of each class, in the declared order."""
+        return {class_: tuple(guardrail for guardrail in self.guardrails if class_ in guardrail.classes) for class_ in MessageClass}
+
+    @cached_property
+    def suppressing(self) -> tuple[Message, ...]:
+        """Messages after which others are held back."""
+        return tuple(message for message in self.messages if message.suppresses_us)
+
+    @cached_property
+    def fatigue_us(self) -> int:
+        """Length of the fatigue window in microseconds; 0: there is none."""
+        return 0 if self.fatigue_window is None else self.fatigue_window // _MICROSECOND
 
     @cached_property
     def quiet_by_class(self) -> Mapping[MessageClass, tuple[QuietHours, ...]]:
@@ -154,7 +312,15 @@ class Policy:
         return {class_: tuple(quiet for quiet in self.quiet_hours if class_ in quiet.classes) for class_ in MessageClass}
 
     @cached_property
+    def max_feature_age_us(self) -> float:
+        """The same in microseconds; infinite where any age will do."""
+        return math.inf if self.max_feature_age is None else self.max_feature_age // _MICROSECOND
+
+    @cached_property
     def lookback_us(self) -> int:
         """How far before as_of a contact may lie and still matter."""
-        longest = max((message.cooldown for message in self.messages), default=timedelta(0))
-        return max(longest, 2 * _DAY) // _MICROSECOND  # two days hold every local calendar day that has as_of in it
+        rests = (*(message.cooldown for message in self.messages), *(message.suppresses for message in self.messages))
+        spans = (*rests, *(cap.window for cap in self.caps), self.fatigue_window)
+        return (
+            max(2 * _DAY, *(span for span in spans if span is not None)) // _MICROSECOND
+        )  # two days hold every local calendar day that has as_of in it

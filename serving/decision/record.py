@@ -29,6 +29,7 @@ def inputs_to_json(inputs: Inputs) -> dict[str, Any]:
         "contacts": None if inputs.contacts is None else [_contact_json(contact) for contact in inputs.contacts],
         "degraded": [degradation.value for degradation in inputs.degraded],
         "refused_by": inputs.refused_by,
+        "exhausted": dict(inputs.exhausted),
     }
 
 
@@ -43,7 +44,7 @@ def inputs_from_json(recorded: Mapping[str, Any]) -> Inputs:
     contacts = recorded["contacts"]
     return Inputs(
         **{name: recorded[name] for name in _AS_THEY_ARE},
-        **{name: recorded.get(name, {}) for name in ("segments", "ages")},  # receipts older than these have none
+        **{name: recorded.get(name, {}) for name in ("segments", "ages", "exhausted")},  # receipts older than these have none
         features={name: math.nan if value is None else value for name, value in recorded["features"].items()},
         contacts=None if contacts is None else tuple(_contact(contact) for contact in contacts),
         degraded=tuple(Degradation(name) for name in recorded["degraded"]),
@@ -57,6 +58,7 @@ def _contact_json(contact: Contact) -> dict[str, Any]:
         "message_class": contact.message_class.value,
         "message_id": contact.message_id,
         "at_us": contact.at_us,
+        "expires_us": contact.expires_us,
     }
 
 

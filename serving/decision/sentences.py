@@ -10,9 +10,17 @@ REFUSED: Final = {
     "ledger_unavailable": "The record of past contacts cannot be read, so no cap could be guaranteed.",
     "cap_contended": "Other decisions for this user took the last slot of {window} each time this one tried.",
     "features_unavailable": "The user's behaviour cannot be read, so nothing is known that would justify a contact.",
+    "features_stale": "Nothing new became known of this user for longer than the policy allows{limit}: what is known may no longer hold.",
     "timeline_newer": "The timeline of user {user_id!r} was written by a newer version of Stillhere: upgrade this process.",
     "profile_unavailable": "The user's profile cannot be read, so consent cannot be shown.",
     "no_consent": "The user has not consented to being contacted ({attribute} is not true).",
+    "suppressed": "The user is on the suppression list ({attribute} is true).",
+    "holdout": "The user is one of the {share:.1%} who are never contacted, so that the worth of contacting can be measured.",
+    "switched_off": "{what} is switched off by the policy.",
+    "not_available": "{channel} does not reach the user ({attribute} is not true).",
+    "suppressed_after": "The message {message} is too close; after it the user is told nothing else for a while.",
+    "slot_price": "The contact is expected to take away {worth:.3f} of risk; one of the few that are left must take away {price:.3f}.",
+    "explored_none": "Chance chose to send nothing, to measure what contact is worth.",
     "no_opt_in": "The user has not opted in to {channel} ({attribute} is not true).",
     "model_missing": "There is no risk score, and this class of message needs one.",
     "too_little_evidence": "Only {n_events} events are known of this user; {min_events} are needed first.",
@@ -21,7 +29,8 @@ REFUSED: Final = {
     "quiet_hours": "It is {now} for the user, within quiet hours from {start} to {end}.",
     "no_message": "The policy has no message for {channel}.",
     "cooldown": "The message {message} was sent or is planned for {last}; it rests for {cooldown}.",
-    "cap_reached": "The cap {cap} is reached: {count} of {limit} contacts on {day}.",
+    "cap_reached": "The cap {cap} is reached: {count} of {limit} contacts {when}.",
+    "rate_limited": "The rate limit {rate} has no room: at most {limit} contacts of all users in {per}.",
 }
 """By reason code: why a rule did not pass."""
 
@@ -29,6 +38,13 @@ PASSED: Final = {
     "ledger": "Past contacts are known.",
     "features": "The user's behaviour is known.",
     "consent": "The user has consented.",
+    "suppression_list": "The user is not on the suppression list.",
+    "holdout": "The user is not in the holdout.",
+    "switched_off": "Nothing of it is switched off.",
+    "available": "{channel} reaches the user.",
+    "guardrail": "Nothing of what {name} looks for is the case.",
+    "suppression": "No message that would suppress others is close.",
+    "price": "The contact is expected to take away {worth:.3f} of risk; its slot costs {price:.3f}.",
     "opt_in": "The user can be reached by {channel}.",
     "model": "The risk is {risk:.3f}.",
     "evidence": "{n_events} events are known; {min_events} are enough.",
@@ -37,7 +53,7 @@ PASSED: Final = {
     "moved": "It is {now} for the user, within quiet hours; the moment moves to their end at {end}.",
     "message": "The message is {message}.",
     "cooldown": "The message {message} has rested.",
-    "cap": "{count} of {limit} contacts on {day}.",
+    "cap": "{count} of {limit} contacts {when}.",
 }
 """By rule: what is said when it passes."""
 

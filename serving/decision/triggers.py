@@ -16,7 +16,8 @@ def threshold(inputs: Inputs, policy: Policy) -> float:
 
 def fired(message_class: MessageClass, inputs: Inputs, policy: Policy) -> Trigger | None:
     """The first trigger of the class, in the policy's order, that fires."""
-    return next((trigger for trigger in policy.triggers_by_class[message_class] if _fires(trigger, inputs, policy)), None)
+    off = policy.switched_off.triggers
+    return next((t for t in policy.triggers_by_class[message_class] if t.name not in off and _fires(t, inputs, policy)), None)
 
 
 def trigger_verdict(channel: Channel, trigger: Trigger | None, inputs: Inputs, policy: Policy) -> Verdict:

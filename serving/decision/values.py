@@ -14,6 +14,8 @@ class Action(StrEnum):
     """What is done."""
 
     SEND = "send"
+    STAGE = "stage"  # it would be sent, but the policy is in staging: nothing is reserved, counted or handed over
+    DEFER = "defer"  # only a limit that time lifts is in the way: ask again at ``ask_again_at_us``
     NONE = "none"
 
 
@@ -23,6 +25,7 @@ class Degradation(StrEnum):
     MODEL_MISSING = "model_missing"
     FEATURES_UNAVAILABLE = "features_unavailable"
     TIMELINE_NEWER = "timeline_newer"  # why features are unavailable: a newer version wrote the timeline
+    FEATURES_STALE = "features_stale"  # nothing new became known for longer than the policy allows
     PROFILE_UNAVAILABLE = "profile_unavailable"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
     USER_ERASED = "user_erased"  # nothing is missing: nothing may be known
@@ -37,6 +40,11 @@ class Contact:
     message_class: MessageClass
     message_id: str
     at_us: int  # the moment it is (to be) sent: the instant that caps count
+    expires_us: int | None = None  # an unconfirmed reservation counts only before this instant; None: it counts for good
+
+    def counts_at(self, as_of_us: int) -> bool:
+        """Whether it takes a place under the caps: confirmed, or reserved and not yet expired."""
+        return self.expires_us is None or as_of_us < self.expires_us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +65,7 @@ class Inputs:
     segments: Mapping[str, str] = field(default_factory=dict)  # by segmentation: the product's named ones, and what the model learned
     ages: Mapping[str, float] = field(default_factory=dict)  # seconds since the profile's instants, at as_of
     refused_by: str | None = None  # the window by which the ledger refused each attempt; None in the ordinary case
+    exhausted: Mapping[str, int] = field(default_factory=dict)  # rate limits without room, and when their window ends (us)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +88,7 @@ class Arm:
     open: bool
     blocked_by: str | None  # the first blocking reason code
     propensity: float  # in [0, 1]; sums to 1 over arms
+    allowed_from_us: int | None = None  # of an arm that only time closes: from when it would be open, all else being equal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,15 +111,20 @@ class Decision:
     contribution: float | None = None  # of the cause, log-odds
     message_class: MessageClass | None = None
     message_id: str | None = None
+    message_propensity: float | None = None  # the chance of the message given its arm
+    matched: bool | None = None  # whether the message remedies the cause that would have picked it; None where no cause did
     title: str | None = None
     body: str | None = None
     channel: str | None = None
     send_at_us: int | None = None
     moment_sentence: str | None = None
+    expires_at_us: int | None = None  # not to be delivered from then on: its reservation is let go
+    ask_again_at_us: int | None = None  # the earliest instant from which some arm that only time closes would be open
     verdicts: tuple[Verdict, ...] = ()
     arms: tuple[Arm, ...] = ()
     degraded: tuple[Degradation, ...] = ()
     policy_hash: str = ""
+    assignments: Mapping[str, str] = field(default_factory=dict)  # group of the user in each experiment
     segments: Mapping[str, str] = field(default_factory=dict)
     contributions: Mapping[str, float] = field(default_factory=dict)  # all causes, log-odds; empty when not explained
 
@@ -118,7 +133,9 @@ class Decision:
 class CapWindow:
     """One cap (or cooldown) made concrete for one proposed contact: the contacts that match must stay fewer than ``limit``.
 
-    A contact matches when ``since_us <= at_us < until_us`` and its channel and message are those named (None: any).
+    A contact matches when ``since_us <= at_us < until_us`` and its channel, class and message are those named (None: any). With a span,
+    those together in any interval of that length that holds the proposed contact must stay fewer: ``(x - span_us, x]`` for each x from
+    the proposed moment, ``until_us - span_us``, on.
     """
 
     name: str  # "cap:email_per_day", "cooldown:come_back"
@@ -127,3 +144,15 @@ class CapWindow:
     until_us: int
     limit: int
     message_id: str | None = None
+    message_class: MessageClass | None = None
+    span_us: int = 0  # 0: the interval is fixed, as a calendar day is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """One place in one window of a rate limit, which all users share."""
+
+    name: str  # "rate:spring_offer"
+    since_us: int  # start of the window that the moment of contact lies in
+    until_us: int
+    limit: int

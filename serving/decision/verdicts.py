@@ -27,6 +27,18 @@ def passed(arm: str, rule: str, saying: str = "", **facts: Any) -> Verdict:
 
 
 @lru_cache(maxsize=_REMEMBERED, typed=True)
+def held(arm: str, rule: str, code: str, sentence: str) -> Verdict:
+    """A rule that the policy declares closes the arm, in the policy's own words.
+
+    Examples
+    --------
+    >>> held("outreach/email", "guardrail:open_ticket", "held_by_open_ticket", "A ticket is open.").passed
+    False
+    """
+    return Verdict(arm=arm, rule=rule, passed=False, code=code, sentence=sentence)
+
+
+@lru_cache(maxsize=_REMEMBERED, typed=True)
 def refused(arm: str, rule: str, code: str, *, allowed_from_us: int | None = None, **facts: Any) -> Verdict:
     """The rule closes the arm, for the reason ``code``.
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 
-from features.core.ages import age_name
-from features.core.condition import Condition
-from features.core.product import AttributeType, Product, Segment
-from features.core.segments import LEARNED
+from features.core.product import AttributeType, Product
 from features.declarations.faults import Fault, one_of, place, quote
 from serving.decision.messages import PLACEHOLDER
-from serving.decision.policy import MessageClass, SegmentCondition
+from serving.decision.policy import MessageClass
+from serving.policy_file.names import condition_faults, unless_known
+from serving.policy_file.safety_checks import safety_faults
 from serving.policy_file.schema import MessageSchema, PolicySchema, QuietHoursSchema, TriggerSchema
 
 _MINUTES_PER_DAY = 1440
-_LEARNED_ID = re.compile(r"s[1-9][0-9]*", re.ASCII)
 
 
 def policy_faults(schema: PolicySchema, product: Product) -> Iterator[Fault]:
@@ -23,28 +20,31 @@ def policy_faults(schema: PolicySchema, product: Product) -> Iterator[Fault]:
     yield from _attribute_faults(schema, product)
     segments = [segment.name for segment in product.segments]
     for name in schema.segment_thresholds:
-        yield from _unless_known(name, segments, place("segment_thresholds", name), "segments of product.yaml")
+        yield from unless_known(name, segments, place("segment_thresholds", name), "segments of product.yaml")
     for name, trigger in schema.triggers.items():
         yield from _trigger_faults(name, trigger, schema, product)
     for name, message in schema.messages.items():
         yield from _message_faults(name, message, schema, product)
     yield from _fallback_faults(schema)
     yield from _cap_faults(schema)
+    yield from _rate_faults(schema)
+    yield from safety_faults(schema, product)
     yield from _quiet_faults(schema)
-
-
-def _unless_known(found: str, names: Collection[str], path: str, section: str) -> Iterator[Fault]:
-    if found not in names:
-        yield Fault(path=path, found=quote(found), expected=one_of(list(names)), advice=f"declare it under {section} or correct the name")
 
 
 def _attribute_faults(schema: PolicySchema, product: Product) -> Iterator[Fault]:
     boolean, text = (AttributeType.BOOLEAN,), (AttributeType.TEXT, AttributeType.CATEGORY)
     yield from _attribute(schema.consent_attribute, boolean, "consent_attribute", product)
     yield from _attribute(schema.timezone_attribute, text, "timezone_attribute", product)
+    if schema.suppression_attribute is not None:
+        yield from _attribute(schema.suppression_attribute, boolean, "suppression_attribute", product)
+    if schema.preference_attribute is not None:
+        yield from _attribute(schema.preference_attribute, text, "preference_attribute", product)
     for name, channel in schema.channels.items():
         if channel.opt_in is not None:
             yield from _attribute(channel.opt_in, boolean, place("channels", name, "opt_in"), product)
+        if channel.available is not None:
+            yield from _attribute(channel.available, boolean, place("channels", name, "available"), product)
 
 
 def _attribute(name: str, types: tuple[AttributeType, ...], path: str, product: Product) -> Iterator[Fault]:
@@ -59,46 +59,28 @@ def _attribute(name: str, types: tuple[AttributeType, ...], path: str, product: 
 def _trigger_faults(name: str, trigger: TriggerSchema, schema: PolicySchema, product: Product) -> Iterator[Fault]:
     for index, condition in enumerate(trigger.conditions):
         path = place("triggers", name, "conditions", index)
-        yield from _condition_faults(condition, path, product)
+        yield from condition_faults(condition, path, product)
     if not trigger.conditions and not trigger.risk_above_threshold:
         expected, advice = "conditions, or risk_above_threshold: true", "add one, or every user is a candidate always"
         yield Fault(path=place("triggers", name), found="neither", expected=expected, advice=advice)
     if trigger.cause is not None:
-        yield from _unless_known(trigger.cause, _causes(product), place("triggers", name, "cause"), "causes of product.yaml")
+        yield from unless_known(trigger.cause, _causes(product), place("triggers", name, "cause"), "causes of product.yaml")
     classes = sorted({channel.message_class.value for channel in schema.channels.values()})
     if trigger.message_class not in classes:
         path, advice = place("triggers", name, "message_class"), "declare a channel of this class; without one it can never send"
         yield Fault(path=path, found=quote(trigger.message_class.value), expected=one_of(classes), advice=advice)
 
 
-def _condition_faults(condition: Condition | SegmentCondition, path: str, product: Product) -> Iterator[Fault]:
-    if isinstance(condition, Condition):
-        ages = [age_name(name) for name in product.instants]
-        yield from _unless_known(condition.feature, [*product.catalogue.feature_names, *ages], path, "features of product.yaml")
-    elif condition.segmentation == LEARNED:
-        if _LEARNED_ID.fullmatch(condition.segment) is None:  # which there are, only a trained model knows
-            advice = "take it from the table of segments in the training run"
-            yield Fault(path=path, found=quote(condition.segment), expected="the id of a learned segment such as s3", advice=advice)
-    else:
-        known: dict[str | None, Sequence[Segment]] = {None: product.segments, **{s.name: s.segments for s in product.segmentations}}
-        if condition.segmentation not in known:
-            names = [*(s.name for s in product.segmentations), LEARNED]
-            yield from _unless_known(condition.segmentation or "", names, path, "segmentations of product.yaml")
-        else:
-            names = [segment.name for segment in known[condition.segmentation]]
-            yield from _unless_known(condition.segment, names, path, "that segmentation in product.yaml")
-
-
 def _message_faults(name: str, message: MessageSchema, schema: PolicySchema, product: Product) -> Iterator[Fault]:
-    yield from _unless_known(message.channel, schema.channels, place("messages", name, "channel"), "channels")
+    yield from unless_known(message.channel, schema.channels, place("messages", name, "channel"), "channels")
     channel = schema.channels.get(message.channel)
     if channel is not None and channel.message_class is not message.message_class:
         path, advice = place("messages", name, "message_class"), f"the class of the channel {message.channel}; use another channel or class"
         yield Fault(path=path, found=quote(message.message_class.value), expected=channel.message_class.value, advice=advice)
     for index, cause in enumerate(message.causes):
-        yield from _unless_known(cause, _causes(product), place("messages", name, "causes", index), "causes of product.yaml")
+        yield from unless_known(cause, _causes(product), place("messages", name, "causes", index), "causes of product.yaml")
     for index, condition in enumerate(message.conditions):
-        yield from _condition_faults(condition, place("messages", name, "conditions", index), product)
+        yield from condition_faults(condition, place("messages", name, "conditions", index), product)
     yield from _text_faults(message.title, place("messages", name, "title"), product)
     yield from _text_faults(message.body, place("messages", name, "body"), product)
 
@@ -106,7 +88,7 @@ def _message_faults(name: str, message: MessageSchema, schema: PolicySchema, pro
 def _text_faults(text: str, path: str, product: Product) -> Iterator[Fault]:
     names = ["user_id", *(attribute.name for attribute in product.profile)]
     for match in PLACEHOLDER.finditer(text):
-        yield from _unless_known(match["name"], names, path, "profile of product.yaml")
+        yield from unless_known(match["name"], names, path, "profile of product.yaml")
         if match["unset"] is None and match["name"] != "user_id":
             expected, advice = "words for users who have not set it", f"write {{{match['name']}|...}}, for example {{first_name|there}}"
             yield Fault(path=path, found=match[0], expected=expected, advice=advice)
@@ -130,8 +112,10 @@ def _cap_faults(schema: PolicySchema) -> Iterator[Fault]:
     """Every channel has a cap, and all of them together: what was forgotten must not mean without end."""
     for name, cap in schema.caps.items():
         if cap.channel is not None:
-            yield from _unless_known(cap.channel, schema.channels, place("caps", name, "channel"), "channels")
-    capped = {cap.channel for cap in schema.caps.values()}
+            yield from unless_known(cap.channel, schema.channels, place("caps", name, "channel"), "channels")
+        if cap.message is not None:
+            yield from unless_known(cap.message, schema.messages, place("caps", name, "message"), "messages")
+    capped = {cap.channel for cap in schema.caps.values() if cap.message is None and cap.message_class is None}
     for channel in schema.channels:
         if channel not in capped:
             advice = f"add one, for example {channel}_per_day: {{channel: {channel}, limit: 1}}"
@@ -139,6 +123,15 @@ def _cap_faults(schema: PolicySchema) -> Iterator[Fault]:
     if None not in capped:
         found, advice = "no cap for all channels together", "add one, for example all_per_day: {limit: 2}"
         yield Fault(path="caps", found=found, expected="a cap without channel", advice=advice)
+
+
+def _rate_faults(schema: PolicySchema) -> Iterator[Fault]:
+    campaigns = sorted({message.campaign for message in schema.messages.values() if message.campaign is not None})
+    for name, rate in schema.rate_limits.items():
+        if rate.channel is not None:
+            yield from unless_known(rate.channel, schema.channels, place("rate_limits", name, "channel"), "channels")
+        if rate.campaign is not None:
+            yield from unless_known(rate.campaign, campaigns, place("rate_limits", name, "campaign"), "a message's campaign")
 
 
 def _quiet_faults(schema: PolicySchema) -> Iterator[Fault]:

@@ -6,7 +6,19 @@ from pathlib import Path
 
 from features.core.product import Product
 from features.declarations.yaml_file import DeclarationError, load_validated
-from serving.decision.policy import Cap, Channel, Message, Policy, QuietHours, Trigger
+from serving.decision.policy import (
+    Cap,
+    Channel,
+    Exploration,
+    Guardrail,
+    Holdout,
+    Message,
+    Policy,
+    QuietHours,
+    RateLimit,
+    SwitchedOff,
+    Trigger,
+)
 from serving.policy_file.checks import policy_faults
 from serving.policy_file.document import with_hash
 from serving.policy_file.schema import PolicySchema
@@ -47,12 +59,40 @@ def _policy(schema: PolicySchema, product: Product) -> Policy:
         segment_thresholds=dict(schema.segment_thresholds),
         min_contribution=schema.min_contribution,
         triggers=_triggers(schema),
-        channels=tuple(Channel(name=name, message_class=c.message_class, opt_in=c.opt_in) for name, c in schema.channels.items()),
+        mode=schema.mode,
+        suppression_attribute=schema.suppression_attribute,
+        preference_attribute=schema.preference_attribute,
+        fatigue_window=schema.fatigue_window,
+        guardrails=tuple(
+            Guardrail(name=name, conditions=tuple(g.conditions), sentence=g.sentence, classes=tuple(g.classes))
+            for name, g in schema.guardrails.items()
+        ),
+        holdout=None if schema.holdout is None else Holdout(**schema.holdout.model_dump()),
+        exploration=Exploration(**schema.exploration.model_dump()),
+        switched_off=_switched_off(schema),
+        channels=tuple(Channel(name=name, **channel.model_dump()) for name, channel in schema.channels.items()),
         messages=_messages(schema),
-        caps=tuple(Cap(name=name, limit=cap.limit, channel=cap.channel) for name, cap in schema.caps.items()),
+        caps=_caps(schema),
+        rate_limits=tuple(
+            RateLimit(name=name, limit=rate.limit, per=rate.per, campaign=rate.campaign, channel=rate.channel)
+            for name, rate in schema.rate_limits.items()
+        ),
         quiet_hours=tuple(QuietHours(start_minute=q.start, end_minute=q.end, classes=tuple(q.classes)) for q in schema.quiet_hours),
         actionable_causes=tuple(cause.name for cause in product.causes if cause.actionable),
+        max_feature_age=schema.max_feature_age,
         cause_sentences={cause.name: cause.sentence for cause in product.causes if cause.sentence},
+    )
+
+
+def _switched_off(schema: PolicySchema) -> SwitchedOff:
+    off = schema.switched_off
+    return SwitchedOff(everything=off.everything, channels=tuple(off.channels), triggers=tuple(off.triggers), messages=tuple(off.messages))
+
+
+def _caps(schema: PolicySchema) -> tuple[Cap, ...]:
+    return tuple(
+        Cap(name=name, limit=cap.limit, channel=cap.channel, message_class=cap.message_class, message_id=cap.message, window=cap.window)
+        for name, cap in schema.caps.items()
     )
 
 
@@ -82,6 +122,10 @@ def _messages(schema: PolicySchema) -> tuple[Message, ...]:
             causes=tuple(message.causes),
             conditions=tuple(message.conditions),
             cooldown=message.cooldown,
+            campaign=message.campaign,
+            priority=message.priority,
+            effect=message.effect,
+            suppresses=message.suppresses,
         )
         for id_, message in schema.messages.items()
     )

@@ -10,9 +10,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from features.core.condition import Condition
 from features.declarations.conditions import read_condition
-from features.declarations.fields import Duration, Name, Text, TimeZone, refuse
+from features.declarations.fields import Duration, Name, PositiveDuration, Text, TimeZone, refuse
 from features.declarations.yaml_file import Declared
-from serving.decision.policy import Membership, MessageClass, SegmentCondition
+from serving.decision.policy import Membership, MessageClass, Mode, SegmentCondition
 
 LONGEST_COOLDOWN = timedelta(days=90)
 """For as long the ledger keeps contacts (`keep_contacts` of serving.adapters.redis_ledger); a longer cooldown would be cut short."""
@@ -57,6 +57,10 @@ class ChannelSchema(Declared):
 
     message_class: Class
     opt_in: Name | None = None
+    deliver_within: Cooldown | None = None
+    available: Name | None = None
+    urgent: bool = False
+    slot_price: Probability = 0.0
 
 
 class TriggerSchema(Declared):
@@ -80,12 +84,29 @@ class MessageSchema(Declared):
     causes: list[Name] = Field(default_factory=list)
     conditions: list[ConditionText] = Field(default_factory=list)
     cooldown: Cooldown = timedelta(days=1)
+    campaign: Name | None = None
+    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    effect: Probability = 1.0
+    suppresses: Cooldown | None = None
+    element: Name | None = None
 
 
 class CapSchema(Declared):
-    """At most so many contacts a local calendar day."""
+    """At most so many contacts a local calendar day, or in any interval of a length."""
 
     limit: Annotated[int, Field(ge=0, le=10_000)]
+    channel: Name | None = None
+    message_class: Class | None = None
+    message: Name | None = None
+    window: Cooldown | None = None
+
+
+class RateLimitSchema(Declared):
+    """At most so many contacts of all users together in each window."""
+
+    limit: Annotated[int, Field(ge=0, le=10_000_000)]
+    per: Cooldown
+    campaign: Name | None = None
     channel: Name | None = None
 
 
@@ -97,6 +118,37 @@ class QuietHoursSchema(Declared):
     classes: Annotated[list[Class], Field(min_length=1)]
 
 
+class GuardrailSchema(Declared):
+    """What keeps a class of message back while all conditions hold."""
+
+    conditions: Annotated[list[ConditionText], Field(min_length=1)]
+    classes: Annotated[list[Class], Field(min_length=1)]
+    sentence: Text
+
+
+class HoldoutSchema(Declared):
+    """A share of the users who are never contacted."""
+
+    share: Annotated[float, Field(ge=0.0, lt=1.0)]
+    salt: Text
+
+
+class ExplorationSchema(Declared):
+    """How often chance decides."""
+
+    arm_share: Probability = 0.0
+    message_share: Probability = 0.0
+
+
+class SwitchedOffSchema(Declared):
+    """What is stopped by hand."""
+
+    everything: bool = False
+    channels: list[Name] = Field(default_factory=list)
+    triggers: list[Name] = Field(default_factory=list)
+    messages: list[Name] = Field(default_factory=list)
+
+
 class PolicySchema(Declared):
     """All of ``policy.yaml``."""
 
@@ -105,6 +157,12 @@ class PolicySchema(Declared):
     consent_attribute: Name
     timezone_attribute: Name
     default_timezone: TimeZone = "UTC"
+    mode: Annotated[Mode, Field(strict=False)] = Mode.LIVE
+    suppression_attribute: Name | None = None
+    preference_attribute: Name | None = None
+    fatigue_window: Cooldown | None = None
+    static_elements: list[Name] = Field(default_factory=list)
+    weak_signals: list[Name] = Field(default_factory=list)
     min_events: Annotated[int, Field(ge=0)]
     risk_threshold: Probability
     segment_thresholds: dict[Name, Probability] = Field(default_factory=dict)
@@ -113,4 +171,10 @@ class PolicySchema(Declared):
     triggers: dict[Name, TriggerSchema] = Field(default_factory=dict)
     messages: Annotated[dict[Name, MessageSchema], Field(min_length=1)]
     caps: dict[Name, CapSchema] = Field(default_factory=dict)
+    rate_limits: dict[Name, RateLimitSchema] = Field(default_factory=dict)
     quiet_hours: list[QuietHoursSchema] = Field(default_factory=list)
+    guardrails: dict[Name, GuardrailSchema] = Field(default_factory=dict)
+    holdout: HoldoutSchema | None = None
+    exploration: ExplorationSchema = ExplorationSchema()
+    switched_off: SwitchedOffSchema = SwitchedOffSchema()
+    max_feature_age: PositiveDuration | None = None

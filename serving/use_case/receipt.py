@@ -10,7 +10,7 @@ import orjson
 
 from serving.decision.output import iso
 from serving.decision.record import inputs_to_json
-from serving.decision.values import Decision, Inputs
+from serving.decision.values import Action, Decision, Inputs
 from serving.use_case.knowledge import Known
 
 SCHEMA_VERSION = 1
@@ -63,7 +63,7 @@ def timeline_hash(packed: bytes) -> str:
 
 def delivery_order(decision: Decision) -> bytes:
     """What a sender needs to deliver the message; b"" when there is none."""
-    if decision.send_at_us is None or decision.message_class is None:
+    if decision.action is not Action.SEND or decision.send_at_us is None or decision.message_class is None:
         return b""
     return canonical(
         {
@@ -75,5 +75,6 @@ def delivery_order(decision: Decision) -> bytes:
             "title": decision.title,
             "body": decision.body,
             "send_at": iso(decision.send_at_us),
+            "expires_at": None if decision.expires_at_us is None else iso(decision.expires_at_us),
         }
     )

@@ -11,7 +11,7 @@ from features.core.program import Program
 from serving.decision.ids import ENTROPY_BYTES, decision_id, tag_of, user_tag
 from serving.decision.policy import Policy
 from serving.policy_file import policy_document
-from serving.ports import Ledger, LedgerError, PersonStore, PolicyArchive, Scorer, StoredPerson
+from serving.ports import Ledger, LedgerError, PersonStore, PolicyArchive, Scorer, Seed, StoredPerson
 from serving.use_case.knowledge import Reader
 from serving.use_case.settle import DecisionAnswer, LedgerOfOneCall, Settlement, remembered_answer
 
@@ -20,8 +20,8 @@ from serving.use_case.settle import DecisionAnswer, LedgerOfOneCall, Settlement,
 class DecisionService:
     """Decides about users of one product, with one policy and one model.
 
-    Immutable: another policy or model is another service, so that every answer carries exactly one version of each. The policy goes into
-    the archive (when there is one) before it decides anything.
+    Immutable: another policy or model is another service (`following` swaps them), so that every answer carries exactly one version of
+    each. The policy goes into the archive (when there is one) before it decides anything.
     """
 
     product: Product
@@ -65,12 +65,33 @@ class DecisionService:
             raise ValueError(f"got the decision id {decision_id!r}, expected one made for this user; leave it out to have one made")
         return self._first_answer(decision_id)
 
-    def decide_many(self, user_ids: Sequence[str], *, now_us: int) -> list[DecisionAnswer]:
-        """Decide about several users, in the order given; the same user twice is decided twice, within the caps."""
+    def decide_many(self, user_ids: Sequence[str], *, now_us: int, seeds: Sequence[Seed | None] | None = None) -> list[DecisionAnswer]:
+        """Decide about several users, in the order given; the same user twice is decided twice, within the caps.
+
+        Where there is a seed the decision's id follows from it, and what was decided under that id before is the answer.
+        """
         if not user_ids:
             return []
         people = self._read(user_ids, now_us)
-        return self._settle(people, now_us, [self._new_id(person.user_id, now_us) for person in people])
+        seeded = [None] * len(people) if seeds is None else seeds
+        ids = [self._id(person.user_id, now_us, seed) for person, seed in zip(people, seeded, strict=True)]
+        earlier = [self._before_alias(asked, one.user_id, seed) for asked, one, seed in zip(user_ids, people, seeded, strict=True)]
+        fresh = [place for place, answer in enumerate(earlier) if answer is None]
+        answers = iter(self._settle([people[place] for place in fresh], now_us, [ids[place] for place in fresh]))
+        return [next(answers) if answer is None else answer for answer in earlier]
+
+    def _id(self, user_id: str, now_us: int, seed: Seed | None) -> str:
+        return self._new_id(user_id, now_us) if seed is None else decision_id(user_id, seed.now_us, seed.entropy)
+
+    def _before_alias(self, asked: str, user_id: str, seed: Seed | None) -> DecisionAnswer | None:
+        """What was decided under the seed when the id asked about still was a person of its own."""
+        if seed is None or asked == user_id:
+            return None
+        try:
+            receipt = self.ledger.receipt(self.product.name, decision_id(asked, seed.now_us, seed.entropy))
+        except LedgerError:
+            return None
+        return None if receipt is None else remembered_answer(receipt)
 
     def _read(self, user_ids: Sequence[str], now_us: int) -> list[StoredPerson]:
         return self.people.read(user_ids, since_us=now_us - self.policy.lookback_us)  # as_of is never before now

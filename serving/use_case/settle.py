@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import orjson
 
-from serving.decision.caps import cap_windows
+from serving.decision.caps import cap_windows, permits
 from serving.decision.decide import decide, draft
 from serving.decision.output import output_json
 from serving.decision.policy import Policy
-from serving.decision.values import Contact, Decision, Degradation, Inputs
+from serving.decision.values import Action, Contact, Decision, Degradation, Inputs
 from serving.ports import Commit, CommitResult, Ledger, LedgerError
 from serving.use_case.knowledge import Known, Reader
 from serving.use_case.receipt import delivery_order, output_of, receipt_json, timeline_hash
@@ -141,9 +141,15 @@ class Settlement:
             case.settled = case.answer if result.receipt == case.answer.receipt else remembered_answer(result.receipt)
         else:
             case.refusals += 1
-            if case.refusals == MAX_REFUSALS:
-                # Closes every arm, so that the next commit cannot be refused.
-                case.inputs = replace(case.inputs, refused_by=result.refused_by)
+            case.inputs = self._after_refusal(case, result.refused_by)
+
+    def _after_refusal(self, case: Case, refused_by: str | None) -> Inputs:
+        """Remember a rate limit that is exhausted; after too many refusals close every arm, so that the next commit cannot be refused."""
+        if case.refusals == MAX_REFUSALS:
+            return replace(case.inputs, refused_by=refused_by)
+        assert case.decision is not None  # it was proposed
+        ends = {permit.name: permit.until_us for permit in permits(case.decision, self.policy) if permit.name == refused_by}
+        return replace(case.inputs, exhausted={**case.inputs.exhausted, **ends}) if ends else case.inputs
 
     def _after_lost_reply(self, case: Case, answer: DecisionAnswer) -> DecisionAnswer:
         receipt = self.ledger.receipt_of_uncertain(case.inputs.decision_id)
@@ -155,7 +161,7 @@ class Settlement:
     def inputs(self, known: Known, decision_id: str) -> Inputs:
         """Everything that the decision about one user depends on, under this id."""
         segment, segments = self.reader.segments(known)
-        contacts, since_us = known.contacts, known.as_of_us - self.policy.lookback_us
+        contacts = known.contacts
         inputs = Inputs(
             decision_id=decision_id,
             user_id=known.user_id,
@@ -168,16 +174,25 @@ class Settlement:
             segment=segment,
             segments=segments,
             ages=known.ages,
-            contacts=None if contacts is None else tuple(contact for contact in contacts if contact.at_us >= since_us),
-            degraded=known.degraded,
+            contacts=None if contacts is None else self._counting(contacts, known.as_of_us),
+            degraded=(*known.degraded, Degradation.FEATURES_STALE) if self._is_stale(known) else known.degraded,
         )
         return inputs if contacts is not None else _without_ledger(inputs)
+
+    def _is_stale(self, known: Known) -> bool:
+        """Whether what is known is older than the policy allows; who was never heard of is not stale but unknown."""
+        return 0 < known.newest_known_us < known.as_of_us - self.policy.max_feature_age_us
 
     def _with_fresh_contacts(self, inputs: Inputs) -> Inputs:
         if inputs.contacts is None:
             return inputs
         contacts = self.ledger.contacts(inputs.user_id, since_us=inputs.as_of_us - self.policy.lookback_us)
-        return _without_ledger(inputs) if contacts is None else replace(inputs, contacts=contacts)
+        return _without_ledger(inputs) if contacts is None else replace(inputs, contacts=self._counting(contacts, inputs.as_of_us))
+
+    def _counting(self, contacts: Sequence[Contact], as_of_us: int) -> tuple[Contact, ...]:
+        """Those that may matter: recent or to come, and not reservations that have expired."""
+        since_us = as_of_us - self.policy.lookback_us
+        return tuple(contact for contact in contacts if contact.at_us >= since_us and contact.counts_at(as_of_us))
 
     def _unstored(self, known: Known, inputs: Inputs) -> DecisionAnswer:
         return self._answer(known, inputs, decide(inputs, self.policy), hash_=timeline_hash(known.packed), stored=False)
@@ -198,6 +213,8 @@ class Settlement:
             contact=_contact(decision),
             caps=cap_windows(decision, case.inputs, self.policy),
             outbox=delivery_order(decision),
+            as_of_us=case.inputs.as_of_us,
+            permits=permits(decision, self.policy) if self.policy.rate_limits else (),
         )
 
 
@@ -221,14 +238,19 @@ def _without_ledger(inputs: Inputs) -> Inputs:
 
 
 def _contact(decision: Decision) -> Contact | None:
-    if decision.send_at_us is None or decision.message_class is None or decision.channel is None or decision.message_id is None:
+    if decision.action is not Action.SEND:
         return None
+    assert decision.send_at_us is not None
+    assert decision.message_class is not None
+    assert decision.channel is not None
+    assert decision.message_id is not None
     return Contact(
         decision_id=decision.decision_id,
         channel=decision.channel,
         message_class=decision.message_class,
         message_id=decision.message_id,
         at_us=decision.send_at_us,
+        expires_us=decision.expires_at_us,
     )
 
 

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -19,10 +20,11 @@ from serving.adapters.memory_ledger import MemoryLedger
 from serving.adapters.redis_ledger import RedisLedger, connect
 from serving.decision.caps import first_refusal
 from serving.decision.ids import decision_id
-from serving.decision.values import CapWindow
-from serving.ports import Commit, LedgerError
+from serving.decision.policy import MessageClass
+from serving.decision.values import CapWindow, Permit
+from serving.ports import Commit, Delivery, LedgerError
 from tests.contract.cap_attempts import granted_by_one_process
-from tests.serving_world import DAY_US, NOON, contact
+from tests.serving_world import DAY_US, HOUR_US, NOON, contact
 
 AT_US = int(NOON.timestamp()) * 1_000_000
 _numbers = itertools.count(1)
@@ -38,7 +40,17 @@ def ledger(request, redis_url):
 
 
 def commit(
-    user_id="ada", *, at_us=AT_US, channel="email", message_id="checking_in", caps=(), sends=True, receipt=b'{"a":1}', timeline=b"t1"
+    user_id="ada",
+    *,
+    at_us=AT_US,
+    channel="email",
+    message_id="checking_in",
+    caps=(),
+    sends=True,
+    receipt=b'{"a":1}',
+    timeline=b"t1",
+    expires_us=None,
+    **more,
 ):
     id_ = decision_id(user_id, at_us, next(_numbers).to_bytes(10, "big"))
     return Commit(
@@ -47,14 +59,19 @@ def commit(
         receipt=receipt,
         timeline_hash=f"{hash(timeline) & 0xFFFF:016x}",
         timeline=timeline,
-        contact=contact(channel, message_id, at_us=at_us, decision_id=id_) if sends else None,
+        contact=replace(contact(channel, message_id, at_us=at_us, decision_id=id_), expires_us=expires_us) if sends else None,
         caps=tuple(caps),
         outbox=f"deliver {id_}".encode() if sends else b"",
+        **{"as_of_us": AT_US, **more},
     )
 
 
-def window(limit=1, *, channel=None, message_id=None, since_us=AT_US - DAY_US, until_us=AT_US + DAY_US, name="cap:daily"):
-    return CapWindow(name=name, channel=channel, since_us=since_us, until_us=until_us, limit=limit, message_id=message_id)
+def window(limit=1, *, channel=None, message_id=None, since_us=AT_US - DAY_US, until_us=AT_US + DAY_US, name="cap:daily", **more):
+    return CapWindow(name=name, channel=channel, since_us=since_us, until_us=until_us, limit=limit, message_id=message_id, **more)
+
+
+def rolling(limit, at_us, *, span_us=DAY_US):
+    return window(limit, since_us=at_us - span_us + 1, until_us=at_us + span_us, span_us=span_us, name="cap:rolling")
 
 
 def test_a_commit_is_found_again_whole(ledger):
@@ -115,6 +132,90 @@ def test_a_window_counts_its_channel_message_and_time_start_included_end_exclude
     assert ledger.commit("onboarding", commit(caps=[limits])).committed is allowed
 
 
+def test_a_rolling_window_sees_what_is_planned_after_it_too(ledger):
+    """Two a day: noon and ten at night leave no room at four in the afternoon, nor the next noon but one microsecond."""
+    for hours in (0, 10):
+        ledger.commit("onboarding", commit(at_us=AT_US + hours * HOUR_US))
+    for at_us, has_room in ((AT_US + 4 * HOUR_US, False), (AT_US - 1, False), (AT_US + DAY_US - 1, False), (AT_US + DAY_US, True)):
+        assert ledger.commit("onboarding", commit(at_us=at_us, caps=[rolling(2, at_us)])).committed is has_room
+
+
+def test_a_class_has_a_window_of_its_own(ledger):
+    ledger.commit("onboarding", commit())
+    assert not ledger.commit("onboarding", commit(caps=[window(message_class=MessageClass.OUTREACH)])).committed
+    assert ledger.commit("onboarding", commit(channel="in_app", caps=[window(message_class=MessageClass.ASSIST)])).committed
+
+
+def test_a_reservation_counts_until_it_expires_and_not_at_that_instant(ledger):
+    ledger.commit("onboarding", commit(expires_us=AT_US + 90))
+    assert not ledger.commit("onboarding", commit(caps=[window()], as_of_us=AT_US + 89)).committed
+    assert ledger.commit("onboarding", commit(caps=[window()], as_of_us=AT_US + 90)).committed
+
+
+def test_what_was_delivered_counts_for_good_from_the_moment_it_was(ledger):
+    made = commit(expires_us=AT_US + 90)
+    ledger.commit("onboarding", made)
+    assert ledger.confirm("onboarding", made.decision_id, delivered_us=AT_US + 7) is Delivery.CONFIRMED
+    assert ledger.confirm("onboarding", made.decision_id, delivered_us=AT_US + 8) is Delivery.KNOWN
+    assert ledger.release("onboarding", made.decision_id) is Delivery.KNOWN
+    (kept,) = ledger.contacts("onboarding", "ada", since_us=0)
+    assert (kept.at_us, kept.expires_us, kept.decision_id) == (AT_US + 7, None, made.decision_id)
+    assert not ledger.commit("onboarding", commit(caps=[window()], as_of_us=AT_US + 10**12)).committed
+
+
+def test_what_was_not_delivered_frees_its_place_and_a_late_receipt_takes_it_back(ledger):
+    made = commit(expires_us=AT_US + 90)
+    ledger.commit("onboarding", made)
+    assert ledger.release("onboarding", made.decision_id) is Delivery.RELEASED
+    assert ledger.release("onboarding", made.decision_id) is Delivery.KNOWN
+    assert ledger.contacts("onboarding", "ada", since_us=0) == ()
+    assert ledger.confirm("onboarding", made.decision_id, delivered_us=AT_US + 7) is Delivery.CONFIRMED
+    assert [one.at_us for one in ledger.contacts("onboarding", "ada", since_us=0)] == [AT_US + 7]
+
+
+@pytest.mark.parametrize("id_", ["", "nonsense", "dffffffffffffffff-00000000000000000000000000"])
+def test_news_of_an_unknown_contact_changes_nothing(ledger, id_):
+    ledger.commit("onboarding", made := commit())
+    assert ledger.confirm("onboarding", id_, delivered_us=AT_US) is Delivery.UNKNOWN
+    assert ledger.release("onboarding", id_) is Delivery.UNKNOWN
+    assert ledger.contacts("onboarding", "ada", since_us=0) == (made.contact,)
+
+
+def permit(limit=2, *, since_us=AT_US, name="rate:spring"):
+    return Permit(name=name, since_us=since_us, until_us=since_us + HOUR_US, limit=limit)
+
+
+def test_a_rate_limit_is_shared_by_all_users_and_opens_again_with_its_next_window(ledger):
+    for user_id in ("ada", "bob"):
+        assert ledger.commit("onboarding", commit(user_id, permits=(permit(),))).committed
+    late = commit("eve", permits=(permit(9, name="rate:roomy"), permit()))
+    result = ledger.commit("onboarding", late)
+    assert (result.committed, result.refused_by) == (False, "rate:spring")
+    assert ledger.receipt("onboarding", late.decision_id) is None
+    assert ledger.commit("onboarding", commit("eve", permits=(permit(since_us=AT_US + HOUR_US),))).committed
+    assert ledger.commit("mooc", commit("eve", permits=(permit(),))).committed
+
+
+def test_a_retry_and_a_refusal_by_the_users_own_cap_take_no_place_under_a_rate_limit(ledger):
+    first = commit(permits=(permit(1),))
+    for _ in range(2):
+        assert ledger.commit("onboarding", first).committed
+    other = [permit(1, name="rate:other")]
+    assert ledger.commit("onboarding", commit(caps=[window()], permits=tuple(other))).refused_by == "cap:daily"
+    assert ledger.commit("onboarding", commit("bob", permits=tuple(other))).committed
+
+
+def test_sixteen_threads_together_never_get_more_than_a_rate_limit(ledger):
+    barrier = threading.Barrier(16)
+
+    def attempts(number):
+        barrier.wait()
+        return sum(ledger.commit("onboarding", commit(f"user-{number}-{i}", permits=(permit(5),))).committed for i in range(10))
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(attempts, range(16))) == 5
+
+
 def test_users_and_products_are_apart(ledger):
     for product, user_id in (("onboarding", "ada"), ("onboarding", "bob"), ("mooc", "ada")):
         assert ledger.commit(product, commit(user_id, caps=[window()])).committed
@@ -153,9 +254,12 @@ ATTEMPTS = st.lists(
                 st.integers(-3, 3),
                 st.integers(0, 3),
                 st.integers(0, 2),
+                st.sampled_from([None, *MessageClass]),
+                st.sampled_from([0, 0, 1, 2]),  # days of a span
             ),
             max_size=3,
         ),
+        st.sampled_from([None, None, -1, 1]),  # days until the reservation expires
     ),
     max_size=12,
 )
@@ -168,15 +272,23 @@ def test_all_ledgers_and_the_pure_rule_agree_on_every_sequence(attempts, redis_s
     contacts = []
     with connect(redis_server.url, timeout_ms=5_000) as client:
         memory, in_redis = MemoryLedger(), RedisLedger(client=client)
-        for channel, message_id, day, windows in attempts:
+        for channel, message_id, day, windows, expires in attempts:
             caps = [
                 CapWindow(
-                    name=f"w{i}", channel=c, message_id=m, since_us=AT_US + s * DAY_US, until_us=AT_US + (s + d) * DAY_US, limit=limit
+                    name=f"w{i}",
+                    channel=c,
+                    message_id=m,
+                    since_us=AT_US + s * DAY_US,
+                    until_us=AT_US + (s + d) * DAY_US,
+                    limit=limit,
+                    message_class=class_,
+                    span_us=span * DAY_US,
                 )
-                for i, (c, m, s, d, limit) in enumerate(windows)
+                for i, (c, m, s, d, limit, class_, span) in enumerate(windows)
             ]
-            made = commit(channel=channel, message_id=message_id, at_us=AT_US + day * DAY_US, caps=caps)
-            refusal = first_refusal(contacts, caps)
+            expires_us = None if expires is None else AT_US + expires * DAY_US
+            made = commit(channel=channel, message_id=message_id, at_us=AT_US + day * DAY_US, caps=caps, expires_us=expires_us)
+            refusal = first_refusal([one for one in contacts if one.counts_at(AT_US)], caps)
             expected = (refusal is None, None if refusal is None else refusal.name)
             results = [ledger.commit(product, made) for ledger in (memory, in_redis)]
             assert [(result.committed, result.refused_by) for result in results] == [expected, expected]

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from features.core.event import to_us
 from features.ports import StoredTimeline
+from serving.adapters.idempotency import MemoryIdempotencyKeys
 from serving.adapters.memory_event_stream import MemoryEventStream
 from serving.api.app import build_app
 from serving.api.context import ApiContext
@@ -36,6 +37,8 @@ class Site:
             "product": product,
             "decider": self.world.service,
             "stream": self.stream,
+            "deliveries": self.world.ledger,
+            "idempotency_keys": MemoryIdempotencyKeys(),
             "receipt": lambda decision_id: self.world.ledger.receipt(product.name, decision_id),
             "metrics": Metrics(CollectorRegistry()),
             "now_us": lambda: to_us(self.world.now),

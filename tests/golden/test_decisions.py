@@ -35,13 +35,22 @@ def test_the_record_of_inputs_goes_there_and_back(file):
     assert inputs_to_json(inputs_from_json(recorded)) == recorded
 
 
+NAMED_BY_POLICIES = ("sent_by_", "staged_by_", "held_by_")
+
+
 def test_every_reason_code_has_its_case():
-    assert {_reason(file) for file in CASES if not _reason(file).startswith("sent_by_")} == set(REFUSED)
+    seen = {_reason(file) for file in CASES} | {arm["blocked_by"] for file in CASES for arm in _output(file)["arms"] if not arm["open"]}
+    assert {code for code in seen if not code.startswith(NAMED_BY_POLICIES)} == set(REFUSED)
 
 
 def test_every_trigger_of_the_small_policy_sends_in_some_case():
     sent = {_reason(file).removeprefix("sent_by_") for file in CASES if _reason(file).startswith("sent_by_")}
     assert sent == {trigger.name for trigger in POLICIES["small"].triggers}
+
+
+def test_every_guardrail_holds_back_in_some_case():
+    held = {_reason(file).removeprefix("held_by_") for file in CASES if _reason(file).startswith("held_by_")}
+    assert held == {guardrail.name for guardrail in POLICIES["full"].guardrails}
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -51,4 +60,8 @@ def test_a_policy_document_goes_there_and_back(name):
 
 
 def _reason(file):
-    return orjson.loads(file.read_bytes())["output"]["reason"]["code"]
+    return _output(file)["reason"]["code"]
+
+
+def _output(file):
+    return orjson.loads(file.read_bytes())["output"]

@@ -134,7 +134,7 @@ def test_s2_29_all_channels_together_are_capped(onboarding, shipped_policy):
         world.later(minutes=5)
         world.happens(user_id, "login_failed", times=3)
     output = outputs[-1]
-    assert [each["action"] for each in outputs] == ["send"] * limit + ["none"]
+    assert [each["action"] for each in outputs] == ["send"] * limit + ["defer"]
     assert output["reason"]["code"] == "cap_reached"
     assert {each["rule"] for each in output["verdicts"] if each["code"] == "cap_reached"} == {"cap:all_per_day"}
     assert len(world.ledger.contacts("onboarding", user_id, since_us=0)) == limit
@@ -149,7 +149,7 @@ def test_s3_22_an_email_follows_the_users_own_clock(world):
 def test_s4_09_three_failed_logins_in_two_minutes_bring_a_secure_reset_at_once(world):
     output = world.decide(in_trouble_signing_in(world))
     assert (output["message"]["id"], output["message"]["class"]) == ("secure_reset", "assist")
-    assert output["moment"] == {"send_at": "2026-03-02T12:00:00Z", "sentence": "Now."}
+    assert output["moment"] == {"send_at": "2026-03-02T12:00:00Z", "expires_at": None, "sentence": "Now."}
 
 
 @pytest.mark.parametrize("spread", [timedelta(minutes=3), timedelta(minutes=2)])

@@ -26,7 +26,7 @@ class Decider:
         self.gate.set()
         self.breaks_for = set(breaks_for)
 
-    def decide_many(self, user_ids, *, now_us):
+    def decide_many(self, user_ids, *, now_us, seeds=None):
         self.steps.append(list(user_ids))
         self.begun.set()
         assert self.gate.wait(timeout=30)

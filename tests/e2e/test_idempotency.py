@@ -1,0 +1,124 @@
+"""R4: the same key with the same body is one decision, however often and from however many at once; news of deliveries."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from serving.ports import LedgerError
+from tests.e2e.test_http import Site
+from tests.installed_world import InstalledWorld
+from tests.serving_world import FixedScorer
+
+
+@pytest.fixture
+def site(onboarding):
+    return Site(onboarding, scorer=FixedScorer(said_risk=0.9, said_contributions={"silence": 1.0}))
+
+
+@pytest.fixture
+def ada(site):
+    site.world.person("ada")
+    site.world.happens("ada", "login", times=12, ago=timedelta(days=10))
+    return "ada"
+
+
+def ask(site, body, key):
+    return site.http.post("/v1/decisions", body, headers={"Idempotency-Key": key})
+
+
+def test_the_same_key_and_body_give_the_same_bytes_and_one_effect(site, ada):
+    first = ask(site, {"user_id": ada}, "k1")
+    site.world.later(hours=23)
+    again = ask(site, {"user_id": ada}, "k1")
+    assert (first.status_code, first.content) == (again.status_code, again.content)
+    assert first.json()["action"] == "send"
+    assert len(site.world.ledger.outbox("onboarding")) == 1
+
+
+def test_another_key_is_another_decision(site, ada):
+    assert ask(site, {"user_id": ada}, "k1").json()["decision_id"] != ask(site, {"user_id": ada}, "k2").json()["decision_id"]
+
+
+def test_another_body_under_the_same_key_is_a_conflict_without_effect(site, ada):
+    ask(site, {"user_id": ada}, "k1")
+    answer = ask(site, {"user_id": "bob"}, "k1")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "idempotency_conflict")
+    assert site.world.ledger.contacts("onboarding", "bob", since_us=0) == ()
+
+
+def test_a_list_is_the_same_list_again_its_bad_items_included(site, ada):
+    body = [{"user_id": ada}, {"user": "nobody"}, {"user_id": ada}, {"user_id": "bob"}]
+    first, again = (ask(site, body, "k1") for _ in range(2))
+    assert first.content == again.content
+    assert len({one.get("decision_id") for one in first.json()}) == 4
+    assert len(site.world.ledger.outbox("onboarding")) == 1
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "two words", "tab\t"])
+def test_what_is_no_key_is_refused(site, key):
+    answer = ask(site, {"user_id": "ada"}, key)
+    assert (answer.status_code, answer.json()["error"]["field"]) == (422, "Idempotency-Key")
+
+
+def test_where_keys_cannot_be_looked_up_it_is_decided_all_the_same(onboarding):
+    class Away:
+        def claim(self, product, key, claim):
+            raise LedgerError("away")
+
+    site = Site(onboarding, idempotency_keys=Away())
+    assert ask(site, {"user_id": "ada"}, "k1").status_code == 200
+
+
+def test_what_was_decided_before_an_alias_stays_the_answer_after_it(tmp_path, redis_url):
+    world = InstalledWorld(tmp_path / "home", redis_url)
+    try:
+        world.send(world.identify("web-7"), *(world.event("web-7", "login") for _ in range(3)))
+        first = ask(world, {"user_id": "web-7"}, "k1")
+        world.send(world.alias("web-7", "ada"))
+        assert ask(world, {"user_id": "web-7"}, "k1").content == first.content
+        assert ask(world, {"user_id": "web-7"}, "k2").json()["user_id"] == "ada"
+    finally:
+        world.close()
+
+
+def test_r4_sixty_four_callers_with_few_keys_get_one_decision_a_key(site, ada):
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda n: ask(site, {"user_id": ada}, f"k{n % 4}"), range(64)))
+    by_key = [{answers[n].content for n in range(64) if n % 4 == key} for key in range(4)]
+    assert [len(bytes_) for bytes_ in by_key] == [1, 1, 1, 1]
+    assert len(site.world.ledger.outbox("onboarding")) == 1
+
+
+def tell(site, *items):
+    return site.http.post("/v1/deliveries", list(items))
+
+
+def test_a_delivery_is_confirmed_once_and_a_failure_gives_the_place_back(site, ada):
+    decision_id = ask(site, {"user_id": ada}, "k1").json()["decision_id"]
+    failed = {"decision_id": decision_id, "status": "failed"}
+    delivered = {"decision_id": decision_id, "status": "delivered", "at": "2026-03-02T12:00:01Z"}
+    told = [
+        one["result"] for one in tell(site, delivered, delivered, failed, {"decision_id": "nonsense", "status": "failed"}).json()["results"]
+    ]
+    assert told == ["known", "known", "known", "unknown"]  # in_app and email count for good unless a channel says otherwise
+
+
+@pytest.mark.parametrize(
+    ("item", "field"),
+    [({"status": "failed"}, "[0].decision_id"), ({"decision_id": "d", "status": "lost"}, "[0].status"), (3, "[0]")],
+)
+def test_an_item_that_is_no_news_is_named_and_nothing_is_taken(site, item, field):
+    answer = tell(site, item)
+    assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)
+
+
+def test_news_when_the_ledger_is_away_is_to_be_sent_again(onboarding):
+    class Away:
+        def confirm(self, product, decision_id, *, delivered_us):
+            raise LedgerError("away")
+
+    site = Site(onboarding, deliveries=Away())
+    assert tell(site, {"decision_id": "d", "status": "delivered"}).status_code == 503
