@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ FIELD_GROUPS = ("photo ID", "proof of address", "company details", "bank account
 STEPS = ("connect data", "invite team", "template", "alerts", "first report")
 TOOLS = ("report", "import", "dashboard", "share", "filter", "export", "schedule", "comment")
 
-_ACCESS, _PAPERWORK, _GUIDANCE, _FOCUS = range(len(HURDLES))
+ACCESS, _PAPERWORK, _GUIDANCE, _FOCUS = range(len(HURDLES))
 _MINUTE_MS = 60_000
 _SATURDAY = 5
 _SAYS_GOODBYE = 0.93  # share of visits whose end is noticed
@@ -64,6 +64,11 @@ def draw_visits(people: People, weekday_of_day: Ints, rng: np.random.Generator) 
     return Visits(person=person, day=at_day, number=number, length_ms=length_ms, motivation=motivation, hurdles=hurdles)
 
 
+def visits_at(visits: Visits, places: npt.NDArray[np.intp]) -> Visits:
+    """Those visits, in that order."""
+    return Visits(**{field.name: getattr(visits, field.name)[places] for field in fields(Visits)})
+
+
 def repeated(index: npt.NDArray[np.intp], times: Ints) -> Ints:
     """Each index as often as ``times`` says.
 
@@ -87,7 +92,7 @@ def draw_events(visits: Visits, rng: np.random.Generator) -> Seen:
 def _at_the_door(visits: Visits, rng: np.random.Generator) -> tuple[Seen, Ints]:
     """Draw sign-up, failed and successful sign-ins; and when each visit gets in (-1: it gives up)."""
     n_visits = len(visits.person)
-    tries = np.minimum(rng.poisson(0.008 + 0.24 * np.clip(visits.hurdles[:, _ACCESS] - 0.5, 0.0, 4.0)), 6)
+    tries = np.minimum(rng.poisson(0.008 + 0.24 * np.clip(visits.hurdles[:, ACCESS] - 0.5, 0.0, 4.0)), 6)
     gives_up = (tries > 1) & (rng.random(n_visits) < 0.15 * tries)
     gap_ms = rng.integers(9_000, 38_000, n_visits)
     failed_at = _burst(tries, first_ms=np.full(n_visits, 5_000), gap_ms=gap_ms)
