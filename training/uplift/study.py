@@ -42,7 +42,7 @@ class Study:
     best_arm: str  # on average, by train and valid
     choice_table: pd.DataFrame  # value of each candidate on valid
     chosen: str
-    values: tuple[Value, ...]  # on test, the chosen one first
+    worth: tuple[Value, ...]  # on test, the chosen one first
     rankings: Mapping[tuple[str, str], Ranking]  # by learner and treatment, on test
     budgets: pd.DataFrame  # `training.uplift.budget.budget_table` on test
     learners: Mapping[str, Learner]  # fitted on train and valid
@@ -50,7 +50,7 @@ class Study:
     @property
     def gain(self) -> Interval:
         """Value of the chosen policy minus that of treating all with the best arm: DR, paired."""
-        return self.values[0].gains["dr"]
+        return self.worth[0].gains["dr"]
 
 
 def parts_of(arm: IntArray, *, shares: tuple[float, float, float] = SHARES, seed: int = 0) -> tuple[IntArray, IntArray, IntArray]:
@@ -91,30 +91,33 @@ def study(
     say = report or (lambda _stage, _share: None)
     settings = settings or Settings(seed=seed)
     train, valid, test = (experiment.take(rows) for rows in parts_of(experiment.arm, seed=seed))
-    say("fitting on train", 0.0)
+    say("fitting and choosing", 0.0)
     first = {name: fit(train, settings) for name, fit in LEARNERS.items()}
-    say("choosing on valid", 0.0)
+    say("fitting and choosing", 0.5)
     table = _choice_table(first, train, valid, settings, n_draws)
     chosen = str(table["policy"].to_numpy()[table["value"].to_numpy().argmax()])
-    say("fitting on train and valid", 0.0)
+    say("fitting and choosing", 1.0)
+    say("reporting on test", 0.0)
     known = joined(train, valid)
     learners = {name: fit(known, settings) for name, fit in LEARNERS.items()}
-    say("reporting on test", 0.0)
+    say("reporting on test", 0.3)
     evaluator = _evaluator(known, test, settings, n_draws)
     best = best_arm(known)
-    values = _values(learners, test, evaluator, best, chosen)
-    say("ranking by budget", 0.0)
-    return Study(
+    worth = _values(learners, test, evaluator, best, chosen)
+    say("reporting on test", 0.6)
+    studied = Study(
         arms=experiment.arms,
         rows={"train": train.n_rows, "valid": valid.n_rows, "test": test.n_rows},
         best_arm=experiment.arms[best],
         choice_table=table,
         chosen=chosen,
-        values=values,
+        worth=worth,
         rankings=_rankings(learners, test, seed=seed),
         budgets=budget_table(choices_of(learners, test, best), test, evaluator),
         learners=learners,
     )
+    say("reporting on test", 1.0)
+    return studied
 
 
 def joined(first: Experiment, second: Experiment) -> Experiment:
