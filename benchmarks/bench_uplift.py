@@ -24,8 +24,8 @@ from features.declarations.product_file import load_product
 from training.ope.estimators import Evaluator
 from training.ope.log import DecisionLog
 from training.ope.rewards import cross_fitted_rewards
+from training.ope.trees import TreeParameters
 from training.planted import Effects
-from training.trees import TreeParameters
 from training.trial import Trial, draw_trial
 from training.uplift.experiment import experiment_of
 from training.uplift.matching import matching_gain, trial_evaluator, true_matching_gain
@@ -79,7 +79,8 @@ def of_study(studied: Study, outcome: str, notes: list[str]) -> Iterator[dict[st
     best = by_name[f"all {studied.best_arm}"]
     for estimator in ("dr", "ips"):
         value, reference = chosen.estimates[estimator].interval, best.estimates[estimator].interval
-        about = f"{outcome}: {studied.chosen} {value}; treat all {studied.best_arm} {reference}; nobody {by_name['nobody'].estimates[estimator].value:.4f}"
+        nobody = by_name["nobody"].estimates[estimator].value
+        about = f"{studied.chosen} {value}; treat all {studied.best_arm} {reference}; nobody {nobody:.4f}"
         yield row(f"hillstrom policy value {outcome} {estimator.upper()}", value.value, unit, reference=about)
         gain = chosen.gains[estimator]
         above = "above" if gain.low > 0 else "not shown to be above"
@@ -94,15 +95,15 @@ def of_study(studied: Study, outcome: str, notes: list[str]) -> Iterator[dict[st
     notes.extend(f"  {line}" for line in table.round(4).to_string().splitlines())
 
 
-def matching(notes: list[str]) -> Iterator[dict[str, Any]]:
-    yield from recovered("planted matching gain", lambda n_users, seed: simulated(n_users, seed), notes)
+def matching(_notes: list[str]) -> Iterator[dict[str, Any]]:
+    yield from recovered("planted matching gain", simulated)
 
 
 def simulated(n_users: int, seed: int) -> Trial:
     return draw_trial(load_product(ROOT / "products" / "onboarding"), n_users=n_users, seed=seed, effects=Effects())
 
 
-def recovered(figure: str, draw: Any, notes: list[str]) -> Iterator[dict[str, Any]]:
+def recovered(figure: str, draw: Any) -> Iterator[dict[str, Any]]:
     trial = draw(8000, 0)
     gain, truth = matching_gain(trial_evaluator(trial), trial.cause), true_matching_gain(trial, trial.cause)
     inside = "inside" if gain.low <= truth <= gain.high else "OUTSIDE"
@@ -125,7 +126,7 @@ def covers_truth(trial: Trial) -> bool:
     return gain.low <= true_matching_gain(trial, trial.cause) <= gain.high
 
 
-def coverage(notes: list[str]) -> Iterator[dict[str, Any]]:
+def coverage(_notes: list[str]) -> Iterator[dict[str, Any]]:
     covered = dict.fromkeys(("ips", "snips", "dr"), 0)
     for seed in range(N_SIMULATIONS):
         evaluator, policy, truth = simulated_log(1000, seed)

@@ -15,7 +15,7 @@ import pandas as pd
 from training.ope.estimators import Estimate, Evaluator
 from training.ope.log import DecisionLog
 from training.ope.rewards import cross_fitted_rewards
-from training.trees import TreeParameters
+from training.ope.trees import TreeParameters
 from training.uplift.columns import learn_columns
 
 FloatArray = npt.NDArray[np.float64]

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.ope.log import DecisionLog, OpeError
-from training.trees import TreeParameters, folds_of, grow_trees
+from training.ope.trees import TreeParameters, folds_of, grow_trees
 
 FloatArray = npt.NDArray[np.float64]
 

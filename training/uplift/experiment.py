@@ -11,7 +11,7 @@ import pandas as pd
 
 from training.errors import TrainingError
 from training.ope.log import DecisionLog
-from training.trees import is_binary
+from training.ope.trees import is_binary
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from training.trees import TreeParameters, Trees, folds_of, grow_trees
+from training.ope.trees import TreeParameters, Trees, folds_of, grow_trees
 from training.uplift.columns import Columns, learn_columns
 from training.uplift.experiment import Experiment
 

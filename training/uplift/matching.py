@@ -10,7 +10,7 @@ from training.frame import USER
 from training.ope.estimators import Evaluator
 from training.ope.log import DecisionLog
 from training.ope.rewards import cross_fitted_rewards
-from training.trees import TreeParameters
+from training.ope.trees import TreeParameters
 from training.trial import Trial
 from training.uplift.columns import learn_columns
 

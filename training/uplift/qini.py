@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from training.errors import TrainingError
 from training.evaluate import Interval
-from training.trees import is_binary
+from training.ope.trees import is_binary
 from training.uplift.experiment import Experiment
 
 FloatArray = npt.NDArray[np.float64]

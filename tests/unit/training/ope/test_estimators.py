@@ -8,7 +8,7 @@ import pytest
 from training.ope.estimators import Evaluator
 from training.ope.log import DecisionLog, OpeError
 from training.ope.rewards import cross_fitted_rewards
-from training.trees import TreeParameters
+from training.ope.trees import TreeParameters
 
 # Four decisions; the policy takes action 1 with 0.8. Weights: 0.2 / 0.5, 0.8 / 0.5, 0.8 / 0.25, 0.2 / 0.75.
 LOG = DecisionLog(

@@ -7,7 +7,7 @@ import pytest
 
 from training.ope.log import DecisionLog, OpeError
 from training.ope.rewards import cross_fitted_rewards
-from training.trees import TreeParameters
+from training.ope.trees import TreeParameters
 
 
 def log_of(reward: np.ndarray, groups: np.ndarray | None = None) -> DecisionLog:
