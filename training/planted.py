@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from training.errors import SimulationError
 from training.latent import HURDLES
 
 NONE = "none"
@@ -24,6 +25,7 @@ ACTIONS = (NONE, *CAUSES)
 """What can be sent: nothing, or the message that remedies one cause."""
 
 CHANNELS = ("in_app", "email")
+DEVICES = ("web", "ios", "android")
 DELAYS_S = (0, 300, 3_600, 21_600, 43_200, 86_400, 172_800)
 """Candidate delays in seconds: now, 5 minutes, 1 hour, 6, 12, 24 and 48 hours."""
 
@@ -44,15 +46,23 @@ class Timing(StrEnum):
 
     NONE = "none"  # not at all
     DECAY = "decay"  # help loses value with delay, each cause at its own pace; a word to the quiet gains by waiting
+    WITH_HABIT = "receptive hours of habit"  # as decay, and most messages work in the hours in which the person is usually active
     AGAINST_HABIT = "receptive hours against habit"  # as decay, and most messages work in hours in which the person is rarely active
 
 
-def _check(name: str, number: float, most: float) -> None:
-    if not 0.0 <= number <= most:
-        raise ValueError(f"{name}: got {number}, expected a number in [0, {most:g}]; see training/planted.py for its meaning")
+def _check(name: str, number: float, most: float, least: float = 0.0) -> None:
+    if not least <= number <= most:
+        raise SimulationError(f"{name}: got {number}, expected a number in [{least:g}, {most:g}]; see training/planted.py for its meaning")
 
 
-_SHARES = {
+def _check_names(name: str, numbers: Mapping[str, float], expected: tuple[str, ...]) -> None:
+    if set(numbers) != set(expected):
+        raise SimulationError(
+            f"{name}: got {', '.join(sorted(numbers))}, expected a number for each of {', '.join(expected)}; name them all"
+        )
+
+
+_MOST = {
     "unmatched_share": 1.0,
     "receptive_floor": 1.0,
     "channel_preference": 1.0,
@@ -69,7 +79,7 @@ class Design:
 
     Raises
     ------
-    ValueError
+    SimulationError
         If a number is out of its range.
     """
 
@@ -80,7 +90,7 @@ class Design:
 
     def __post_init__(self) -> None:
         if self.n_decisions < 1:
-            raise ValueError(f"Design.n_decisions: got {self.n_decisions}, expected at least 1; decide once about everyone")
+            raise SimulationError(f"Design.n_decisions: got {self.n_decisions}, expected at least 1; decide once about everyone")
         for name in ("control_share", "matched_share"):
             _check(f"Design.{name}", getattr(self, name), 1.0)
 
@@ -99,7 +109,7 @@ class Effects:
 
     Raises
     ------
-    ValueError
+    SimulationError
         If a number is out of its range, or a cause is missing.
 
     Examples
@@ -119,7 +129,8 @@ class Effects:
     lag_s: Mapping[str, float] = field(
         default_factory=lambda: dict(zip(CAUSES, (1 * _HOUR_S, 6 * _HOUR_S, 2 * _DAY_S, 2 * _DAY_S, 1 * _DAY_S), strict=True))
     )  # mean time from a message to what it brings about, by cause, seconds: effects come late, and after the horizon they do not count
-    receptive_hour: Mapping[str, float] = field(default_factory=lambda: {"web": 20.5, "ios": 7.5, "android": 7.5})  # local, by device
+    # by device, local hour of day at which messages work best; read where timing is against habit
+    receptive_hour: Mapping[str, float] = field(default_factory=lambda: {"web": 20.5, "ios": 7.5, "android": 7.5})
     receptive_floor: float = 0.2  # of the effect in the least receptive hour, in [0, 1]
     fatigue: float = 0.35  # each message of the last week multiplies the effect by exp(-fatigue); >= 0
     contacts_mean: float = 0.6  # messages that a person had in the week before the first decision, Poisson; >= 0
@@ -128,13 +139,14 @@ class Effects:
     annoyance: float = 0.25  # relative increase of their dropout by one message, >= 0; grows with the messages of the week
 
     def __post_init__(self) -> None:
-        for name, mapping in (("sizes", self.sizes), ("half_life_s", self.half_life_s), ("lag_s", self.lag_s)):
-            if set(mapping) != set(CAUSES):
-                raise ValueError(f"Effects.{name}: got {sorted(mapping)}, expected one number for each of {sorted(CAUSES)}; name them all")
-        for name, most in _SHARES.items():
+        for name, expected in (("sizes", CAUSES), ("half_life_s", CAUSES), ("lag_s", CAUSES), ("receptive_hour", DEVICES)):
+            _check_names(f"Effects.{name}", getattr(self, name), expected)
+        for name, most in _MOST.items():
             _check(f"Effects.{name}", getattr(self, name), most)
-        for cause, size in self.sizes.items():
-            _check(f"Effects.sizes[{cause!r}]", size, 0.6)
+        for cause in CAUSES:
+            _check(f"Effects.sizes[{cause!r}]", self.sizes[cause], 0.6)
+            for name in ("half_life_s", "lag_s"):
+                _check(f"Effects.{name}[{cause!r}]", getattr(self, name)[cause], 1e9, least=1.0)
 
     @classmethod
     def plain(cls, *, unmatched_share: float = 0.3, timing: Timing = Timing.NONE) -> Effects:

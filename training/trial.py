@@ -17,9 +17,10 @@ from features.core.product import Product
 from training.aftermath import went_on
 from training.dataset import frame_of
 from training.decided import Decided, decisions
+from training.errors import SimulationError
 from training.frame import AS_OF, OUTCOME, USER, TrainingFrame
 from training.planted import ACTIONS, CHANNELS, DELAYS_S, INDEPENDENT, Design, Effects
-from training.simulate import SimulationError, check_kinds
+from training.simulate import check_kinds
 from training.trial_features import Asked, features_at, profile_columns
 from training.trial_world import World, days_needed, draw_world, local_hour_of_week
 
@@ -63,6 +64,14 @@ class Trial:
     cause: IntArray  # (n_rows,) the dominant cause, index into actions, >= 1
     annoyed: BoolArray  # (n_rows,) any message drives this person away
 
+    @property
+    def arm_propensity(self) -> FloatArray:
+        """P(this action and delay, on whichever channel | eligible), shape (n_rows,).
+
+        What weights a policy that leaves the channel to chance, as ``dropout`` and `value_of` do: channels are equally likely.
+        """
+        return np.where(self.action > 0, self.propensity * len(self.channels), self.propensity)
+
 
 def draw_trial(
     product: Product, *, n_users: int, seed: int, effects: Effects, design: Design = INDEPENDENT, progress: Progress | None = None
@@ -102,13 +111,17 @@ def play_trial(
     effects, design = planted
     horizon = product.label.horizon
     rng = np.random.default_rng([seed, n_users, 1])
-    n_days = days_needed(-(-horizon * design.n_decisions // timedelta(days=1)))
-    before = draw_world(n_users, effects=effects, start=design.start, n_days=n_days, seed=seed, rng=rng)
+    before = draw_world(n_users, effects=effects, start=design.start, n_days=days_of(product, design), seed=seed, rng=rng)
     decided = decisions(before, planted, horizon=horizon, rng=rng)
     world = went_on(before, decided, rng)
     asked = Asked(person=decided.person, as_of_us=decided.as_of_us)
     vectors = features_at(world, product, asked, report=progress or (lambda _done, _total: None))
     return _trial(_frame(world, product, decided, vectors), world, decided), world
+
+
+def days_of(product: Product, design: Design) -> int:
+    """Days from ``design.start`` until every outcome is known."""
+    return days_needed(-(-product.label.horizon * design.n_decisions // timedelta(days=1)))
 
 
 def check_trial(product: Product, *, n_users: int) -> None:
@@ -203,3 +216,9 @@ def best_delay(trial: Trial, action: npt.ArrayLike) -> IntArray:
     """Index of the delay with the least true dropout, given what is sent to each row; the shortest of equally good ones."""
     rows = np.arange(len(trial.action))
     return np.asarray(trial.dropout[rows, np.asarray(action)].argmin(axis=1), dtype=np.int64)
+
+
+def matching_gain(trial: Trial, delay: npt.ArrayLike = 0) -> float:
+    """True gain in mean retention by sending everyone the remedy of their cause instead of any message at random."""
+    messages = range(1, len(trial.actions))
+    return value_of(trial, trial.cause, delay) - float(np.mean([value_of(trial, action, delay) for action in messages]))

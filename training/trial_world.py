@@ -13,7 +13,7 @@ from training.absence import Absences
 from training.clocked import DAY_US, draw_zones, visit_starts_us, zone_offsets_us
 from training.latent import Floats, Ints, People, draw_people
 from training.observed import Visits, draw_visits
-from training.planted import Effects
+from training.planted import DEVICES, Effects
 from training.truth import Now, Traits, draw_traits
 
 HOUR_US = 3_600_000_000
@@ -54,7 +54,7 @@ def draw_world(n_users: int, *, effects: Effects, start: datetime, n_days: int, 
     people = draw_people(n_users, n_days, rng, join_days=_JOIN_DAYS)
     visits = draw_visits(people, (np.arange(n_days) + start.weekday()) % 7, rng)
     zones = draw_zones(n_users, rng)
-    device = rng.choice(["web", "ios", "android"], size=n_users, p=[0.62, 0.22, 0.16])
+    device = rng.choice(DEVICES, size=n_users, p=[0.62, 0.22, 0.16])
     return World(
         people=people,
         visits=visits,
@@ -62,7 +62,7 @@ def draw_world(n_users: int, *, effects: Effects, start: datetime, n_days: int, 
         zones=zones,
         device=device,
         cohort=rng.choice(["search", "referral", "event", "partner"], size=n_users, p=[0.5, 0.25, 0.15, 0.1]),
-        traits=draw_traits(people.plan, device, effects, rng),
+        traits=draw_traits(people, device, effects, rng),
         seed=seed,
         start=start,
         n_days=n_days,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from training.errors import SimulationError
 from training.planted import CAUSES, SIGNS_IN_ALONE, SIGNS_IN_GUIDED, SIZES, Design, Effects, Timing
-from training.simulate import SimulationError
-from training.trial import Trial, best_delay, draw_trial, oracle_policy, oracle_value, value_of
+from training.trial import Trial, best_delay, draw_trial, matching_gain, oracle_policy, oracle_value, value_of
 
 Z = 2.576  # of a 99 % interval
 N_USERS = 6_000
@@ -179,6 +179,25 @@ def test_the_value_of_a_policy_is_what_a_trial_of_it_shows(usual):
     assert abs(drawn - (1.0 - usual.frame.outcomes.mean())) < Z * 0.5 / np.sqrt(N_USERS)
 
 
+def test_the_worth_of_matching_shows_in_the_trial(usual):
+    stays = 1.0 - usual.frame.outcomes
+    matched, sent = usual.action == usual.cause, usual.action > 0
+    gain = stays[matched].mean() - stays[sent].mean()
+    error = np.hypot(stays[matched].std() / np.sqrt(matched.sum()), stays[sent].std() / np.sqrt(sent.sum()))
+    assert 0.05 < matching_gain(usual) < 0.2
+    assert abs(gain - matching_gain(usual)) < Z * error
+
+
+def test_weighted_by_propensity_the_trial_shows_the_value_of_a_policy(usual):
+    action, _ = oracle_policy(usual)
+    # Timing is flat in this world, so that messages after any delay tell of the action.
+    weights = (usual.action == action) / np.where(action > 0, usual.arm_propensity * len(usual.delays_s), usual.arm_propensity)
+    stays = 1.0 - usual.frame.outcomes
+    value = (weights * stays).sum() / weights.sum()
+    error = np.sqrt((weights**2 * (stays - value) ** 2).sum()) / weights.sum()
+    assert abs(value - oracle_value(usual)) < Z * error
+
+
 def test_who_is_at_risk_is_not_who_can_be_helped(usual):
     rows = np.arange(N_USERS)
     risk, uplift = usual.dropout[:, 0, 0], usual.dropout[:, 0, 0] - usual.dropout[rows, usual.cause, 0]
@@ -242,6 +261,13 @@ def test_habit_and_effect_disagree_when_asked(against_habit):
         value_of(against_habit, against_habit.cause, delay) for delay in (0, by_habit, best_delay(against_habit, against_habit.cause))
     ]
     assert values[1] < values[0] < values[2] - 0.02
+
+
+def test_habit_and_effect_agree_when_asked(onboarding):
+    trial = draw_trial(onboarding, n_users=1_000, seed=3, effects=Effects(timing=Timing.WITH_HABIT))
+    usual_hour, best_hour = hours(trial)
+    waits = (trial.cause > 1) & ~trial.annoyed
+    assert apart(usual_hour, best_hour)[waits].mean() < 4.5  # nearer than chance would have it
 
 
 def test_habit_says_when_people_came_before(usual):
