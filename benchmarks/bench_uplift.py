@@ -21,6 +21,7 @@ import pandas as pd
 from benchmarks.open_bandit import CAMPAIGNS, evaluated
 from benchmarks.report import row, write
 from features.declarations.product_file import load_product
+from tests.second_generator import second_trial
 from training.ope.estimators import Evaluator
 from training.ope.log import DecisionLog
 from training.ope.rewards import cross_fitted_rewards
@@ -97,6 +98,7 @@ def of_study(studied: Study, outcome: str, notes: list[str]) -> Iterator[dict[st
 
 def matching(_notes: list[str]) -> Iterator[dict[str, Any]]:
     yield from recovered("planted matching gain", simulated)
+    yield from recovered("planted matching gain second generator", lambda n_users, seed: second_trial(n_users=n_users, seed=seed))
 
 
 def simulated(n_users: int, seed: int) -> Trial:

@@ -60,10 +60,11 @@ def matching_gain(evaluator: Evaluator, cause: IntArray, *, estimator: str = "dr
 
 
 def trial_log(trial: Trial) -> DecisionLog:
-    """A simulated trial as logged decisions about the message alone: channel and delay stay as they were drawn, independent of it.
+    """A simulated trial as logged decisions about the message alone, for policies that draw channel and delay uniformly.
 
-    The reward is 1 where the person stayed. A trial records P(action, channel and delay); channels and delays are equally likely, so
-    P(message) is that times their numbers.
+    Such a policy sends (message, channel, delay) with pi(message) / (n_channels n_delays); divided by the recorded P(message, channel,
+    delay) this is pi(message) over what is taken as propensity here. The logging policy need not have drawn them uniformly. The reward is
+    1 where the person stayed.
     """
     drawn = len(trial.channels) * len(trial.delays_s)
     return DecisionLog(
@@ -85,7 +86,7 @@ def trial_evaluator(trial: Trial, *, seed: int = 0, n_draws: int = 500) -> Evalu
 
 
 def true_matching_gain(trial: Trial, cause: IntArray) -> float:
-    """The planted gain on exactly these people, in points of retention: mean over channels and delays, as the trial drew them."""
+    """The planted gain in retention of exactly these people, channels and delays drawn uniformly: exact, no sampling."""
     rows = np.arange(len(cause))
     by_message = 1.0 - trial.dropout.mean(axis=2)
     return float((by_message[rows, cause] - by_message[:, 1:].mean(axis=1)).mean())
