@@ -39,12 +39,15 @@ class GroupDraws:
         self._blocks: list[npt.NDArray[np.uint16]] | None = None
 
     def ratios(self, numerators: FloatArray, denominators: FloatArray) -> list[FloatArray]:
-        """Sum of a column of numerators over the sum of its denominators: first the value on all rows, then one for each sample."""
+        """Sum of a column of numerators over the sum of its denominators: first the value on all rows, then one for each sample.
+
+        Shapes (n_rows, n_figures), and the same or (n_rows, 1) for denominators that are common to all.
+        """
         n_figures = numerators.shape[1]
         rows = np.concatenate([numerators, denominators], axis=1)
         sums = np.concatenate([rows.sum(axis=0, keepdims=True), self._sums(rows)])
-        below = sums[:, n_figures:]
-        return list(np.divide(sums[:, :n_figures], below, out=np.full_like(below, np.nan), where=below > 0).T)
+        below = np.broadcast_to(sums[:, n_figures:], (len(sums), n_figures))
+        return list(np.divide(sums[:, :n_figures], below, out=np.full(below.shape, np.nan), where=below > 0).T)
 
     def _sums(self, rows: FloatArray) -> FloatArray:
         """Sums of the columns in each sample, shape (n_draws, n_columns)."""

@@ -156,9 +156,10 @@ class Evaluator:
         OpeError
             As for `estimate`.
         """
-        parts = [self._parts(policy, estimator, self.weights(policy)) for pair in pairs for policy in pair]
-        values = self._draws.ratios(*_columns(parts))
-        return [interval_of(policy - reference) for policy, reference in zip(values[::2], values[1::2], strict=True)]
+        policies = {id(policy): policy for pair in pairs for policy in pair}  # a reference that many are compared with is drawn once
+        parts = [self._parts(policy, estimator, self.weights(policy)) for policy in policies.values()]
+        values = dict(zip(policies, self._draws.ratios(*_columns(parts)), strict=True))
+        return [interval_of(values[id(policy)] - values[id(reference)]) for policy, reference in pairs]
 
     def weights(self, policy: npt.ArrayLike) -> Weights:
         """Weights of the logged actions, once the policy is known to be supported."""
@@ -193,4 +194,5 @@ class Evaluator:
 
 
 def _columns(parts: Sequence[tuple[FloatArray, FloatArray]]) -> tuple[FloatArray, FloatArray]:
-    return np.column_stack([above for above, _ in parts]), np.column_stack([below for _, below in parts])
+    above, below = np.column_stack([above for above, _ in parts]), np.column_stack([below for _, below in parts])
+    return above, below[:, :1] if (below == 1).all() else below

@@ -382,3 +382,17 @@ def test_caps_hold_over_a_month_of_asking_every_hour(onboarding, shipped_policy)
     assert max(per_day.values()) == 2
     assert max(emails.values(), default=0) <= 1
     assert all(not (local(c.at_us, zone).hour >= 21 or local(c.at_us, zone).hour < 8) for c in contacts if c.channel == "email")
+
+
+def test_a_cause_that_the_model_calls_unstable_brings_the_default_message_and_replays(world):
+    quiet_for_ten_days(world)
+    contributions = {"silence": 0.5, "skipped_setup": 0.4}
+    sure, unsure = (
+        world.service_with(
+            world.service.policy, scorer=FixedScorer(said_risk=0.9, said_contributions=contributions, min_cause_lead=lead)
+        ).decide_one(user, now_us=to_us(NOON))
+        for user, lead in (("ada", 0.05), ("ada", 0.2))
+    )
+    assert orjson.loads(sure.output)["cause"]["group"] == "silence"
+    assert receipt_of(sure)["inputs"]["min_cause_lead"] == 0.05
+    assert receipt_of(unsure)["inputs"].get("min_cause_lead", 0.2) == 0.2
