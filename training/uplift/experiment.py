@@ -17,6 +17,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 MIN_ROWS_PER_ARM = 100
+_MOST_ERRORS, _ROUNDING = 5, 0.02
 
 
 class ExperimentError(TrainingError):
@@ -95,7 +96,7 @@ def experiment_of(
     ------
     ExperimentError
         If a column is missing, there is one arm only or no control, an outcome is no finite number, a propensity is missing or not in
-        (0, 1], or an arm has fewer than 100 rows.
+        (0, 1], an arm has fewer than 100 rows, or the propensities contradict how often the arms were drawn.
 
     Examples
     --------
@@ -109,13 +110,15 @@ def experiment_of(
     arms = _arms(frame[arm], control)
     _check_sizes(frame[arm].astype(str), arms)
     codes = {name: code for code, name in enumerate(arms)}
-    return Experiment(
+    found = Experiment(
         covariates=frame[names].reset_index(drop=True),
         arms=arms,
         arm=np.array([codes[str(value)] for value in frame[arm]], dtype=np.int64),
         outcome=_numbers(frame[outcome], "outcome", "0, 1 or another finite number; leave out rows whose outcome is not known yet"),
         propensity=_propensities(frame[propensity]),
     )
+    _check_design(found, propensity)
+    return found
 
 
 def _check_columns(frame: pd.DataFrame, roles: Sequence[str], covariates: Sequence[str]) -> None:
@@ -164,6 +167,19 @@ def _propensities(column: pd.Series) -> FloatArray:
             f" {values[wrong[:5]].tolist()}; expected P(the row's own arm), as it was when the arm was drawn"
         )
     return values
+
+
+def _check_design(experiment: Experiment, column: str) -> None:
+    """Rows of an arm, weighted by 1 / propensity, stand for all rows: what is far from that was not drawn so."""
+    for code, arm in enumerate(experiment.arms):
+        weights = 1 / experiment.propensity[experiment.arm == code]
+        stands_for = float(weights.sum()) / experiment.n_rows
+        error = float(np.sqrt((weights * (weights - 1)).sum())) / experiment.n_rows
+        if abs(stands_for - 1) > _MOST_ERRORS * error + _ROUNDING:
+            raise ExperimentError(
+                f"propensity column {column!r}: rows of arm {arm!r}, weighted by 1 / propensity, stand for {stands_for:.2f} times the rows"
+                f" there are, expected 1 within {_MOST_ERRORS * error + _ROUNDING:.2f}; give P(the row's own arm), for controls too"
+            )
 
 
 def _numbers(column: pd.Series, role: str, expected: str) -> FloatArray:

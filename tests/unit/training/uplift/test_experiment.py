@@ -45,6 +45,7 @@ def test_the_control_comes_first() -> None:
         (lambda t: t.assign(stayed=t.stayed.where(t.index != 5)), r"outcome column 'stayed'.*rows \(first \[5\]\)"),
         (lambda t: t.head(200), r"too few rows in arms .*at least 100"),
         (lambda t: t[["sent", "p", "stayed"]], "no covariates"),
+        (lambda t: t.assign(p=0.2), r"arm 'nothing', weighted by 1 / propensity, stand for 1.67 times"),
     ],
 )
 def test_bad_tables_are_refused(change, message: str) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import yaml
@@ -9,7 +13,8 @@ import yaml
 from tests.unit.training.uplift.planted_experiment import planted
 from training.ope.estimators import Evaluator
 from training.uplift.budget import Choice, at_budget, best_where_positive, contacted_share
-from training.uplift.experiment import Experiment
+from training.uplift.experiment import Experiment, ExperimentError
+from training.uplift.record import read_table
 from training.uplift.study import parts_of, study
 
 
@@ -69,27 +74,48 @@ def test_nobody_gets_what_is_expected_to_hurt() -> None:
     assert best_where_positive(np.array([[-0.1, -0.2], [0.0, 0.1]])).argmax(axis=1).tolist() == [0, 2]
 
 
-def test_the_command_leaves_a_run_with_tables_and_plots(tmp_path, monkeypatch, capsys) -> None:
+def test_the_command_leaves_a_run_with_tables_and_plots(tmp_path, request) -> None:
     import mlflow
 
-    from training.commands.app import run
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    store = f"sqlite:///{tmp_path}/mlflow.db"
     world = planted(1500, seed=3, binary=True).experiment
     frame = world.covariates.assign(sent=np.take(world.arms, world.arm), p=world.propensity, stayed=world.outcome)
     frame.to_parquet(tmp_path / "trial.parquet")
-    roles = ["--outcome", "stayed", "--arm", "sent", "--propensity", "p", "--draws", "20"]
-    assert run(["uplift", str(tmp_path / "trial.parquet"), "--control", "none", *roles]) == 0
-    assert "Chosen on valid" in capsys.readouterr().out
-    client = mlflow.MlflowClient()
-    (found,) = client.search_runs([client.get_experiment_by_name("stillhere-uplift").experiment_id])
+
+    def uplift(control: str) -> subprocess.CompletedProcess[str]:
+        roles = ["--outcome", "stayed", "--arm", "sent", "--control", control, "--propensity", "p", "--draws", "20"]
+        environment = {**os.environ, "PYTHONPATH": str(request.config.rootpath), "MLFLOW_TRACKING_URI": store}
+        command = [sys.executable, "-m", "training", "uplift", "trial.parquet", *roles]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    done, refused = uplift("none"), uplift("letter")
+    assert done.returncode == 0, done.stderr
+    assert "Chosen on valid" in done.stdout
+    assert refused.returncode == 1
+    assert "no row has the control 'letter'" in refused.stderr
+    client = mlflow.MlflowClient(tracking_uri=store, registry_uri=store)
+    runs = client.search_runs([client.get_experiment_by_name("stillhere-uplift").experiment_id])
+    assert sorted(run.info.status for run in runs) == ["FAILED", "FINISHED"]
+    (found,) = [run for run in runs if run.info.status == "FINISHED"]
     logged = {each.path for folder in ("plots", "tables") for each in client.list_artifacts(found.info.run_id, folder)}
     assert {"plots/qini.png", "plots/equal_budget.png", "tables/policy_value.json", "tables/equal_budget.json"} <= logged
     assert "qini.DR.mail" in found.data.metrics
-    assert run(["uplift", str(tmp_path / "trial.parquet"), "--control", "letter", *roles]) == 1
-    assert "no row has the control 'letter'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.csv", None, "is not a file"),
+        ("empty.csv", b"a,b\n", "has no rows"),
+        ("blank.csv", b"", "cannot be read"),
+        ("t.parquet", b"no", "cannot be read"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(tmp_path, name, content, message) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ExperimentError, match=message):
+        read_table(tmp_path / name)
 
 
 def test_mlproject_and_the_command_line_agree(request) -> None:
