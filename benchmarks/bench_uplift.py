@@ -84,7 +84,7 @@ def of_study(studied: Study, outcome: str, notes: list[str]) -> Iterator[dict[st
         about = f"{studied.chosen} {value}; treat all {studied.best_arm} {reference}; nobody {nobody:.4f}"
         yield row(f"hillstrom policy value {outcome} {estimator.upper()}", value.value, unit, reference=about)
         gain = chosen.gains[estimator]
-        above = "above" if gain.low > 0 else "not shown to be above"
+        above = "above" if gain.low > 0 else ("the same policy" if chosen is best else "not shown to be above")
         yield row(
             f"hillstrom gain over treat-all-best {outcome} {estimator.upper()}", gain.value, unit, reference=f"{gain}, paired: {above}"
         )

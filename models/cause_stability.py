@@ -17,7 +17,7 @@ class CauseStability:
     """Part of a bundle; bundles without one name the top cause of everyone. Measured in ``training.cause_stability``."""
 
     min_lead: float  # log-odds by which the top actionable cause must exceed the next, or 0; `NEVER`: no cause is ever named
-    least_agreement: float  # what min_lead was solved for, share of refits
+    least_agreement: float  # what min_lead was solved for, share of refits, with 95 % confidence
     agreement: float  # of refits with the top cause, over all rows that have one
     agreement_of_stable: float  # the same over the rows that lead by min_lead, on users that it was not solved on; NaN without any
     stable_share: float  # of rows with a cause, that lead by min_lead

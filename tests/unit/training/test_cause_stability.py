@@ -28,7 +28,7 @@ def test_the_bundle_says_how_far_a_cause_must_lead(trained: TrainedModel, tmp_pa
     stability = trained.content.cause_stability
     assert stability is not None
     assert 0 < stability.agreement <= 1
-    assert stability.agreement_of_stable >= stability.agreement - 0.02
+    assert stability.min_lead == NEVER or stability.agreement_of_stable > 0.7
     assert set(stability.agreement_by_cause) <= {"friction", "silence"}
     bundle = load_bundle(write_bundle(tmp_path / "bundle", trained.content), synthetic.product())
     assert bundle.min_cause_lead == stability.min_lead
@@ -56,7 +56,7 @@ def test_planted_noise_is_told_from_planted_leads() -> None:
     found = stability_of(own, refits, ["a", "b", "c"], users=np.arange(4000))
     assert found.agreement < 0.8
     assert 0 < found.min_lead < 1
-    assert found.agreement_of_stable == pytest.approx(0.8, abs=0.03)
+    assert 0.79 < found.agreement_of_stable < 0.85
     assert 0 < found.stable_share < 1
 
 
@@ -68,8 +68,12 @@ def test_where_refits_never_agree_no_cause_is_named() -> None:
     assert CauseStability.from_json(found.to_json()).min_lead == NEVER
 
 
+def test_a_handful_of_rows_proves_nothing() -> None:
+    assert least_lead(np.arange(10.0), np.ones(10), 0.8) == NEVER
+
+
 def test_equal_leads_stand_or_fall_together() -> None:
-    assert least_lead(np.array([1.0, 1.0, 1.0]), np.array([1.0, 1.0, 0.0]), 0.8) == NEVER
+    assert least_lead(np.repeat(1.0, 90), np.repeat([1.0, 0.0], [60, 30]), 0.8) == NEVER
     assert least_lead(np.array([]), np.array([]), 0.8) == NEVER
 
 
