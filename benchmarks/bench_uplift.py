@@ -82,7 +82,8 @@ def of_study(studied: Study, outcome: str, notes: list[str]) -> Iterator[dict[st
         value, reference = chosen.estimates[estimator].interval, best.estimates[estimator].interval
         nobody = by_name["nobody"].estimates[estimator].value
         about = f"{studied.chosen} {value}; treat all {studied.best_arm} {reference}; nobody {nobody:.4f}"
-        yield row(f"hillstrom policy value {outcome} {estimator.upper()}", value.value, unit, reference=about)
+        which = "" if (outcome, estimator) == ("visit", "dr") else f" {outcome} {estimator.upper()}"
+        yield row(f"hillstrom policy value{which}", value.value, unit, reference=about)
         gain = chosen.gains[estimator]
         above = "above" if gain.low > 0 else ("the same policy" if chosen is best else "not shown to be above")
         yield row(
