@@ -10,7 +10,7 @@ export FEAST_USAGE := False
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help setup setup-spark lock demo up test test-faults test-spark check fmt lint type imports bench-features bench-features-large bench-mooc bench-decide bench-spark clean
+.PHONY: help setup setup-spark lock demo up test test-faults test-spark check fmt lint type imports bench-features bench-features-large bench-mooc bench-decide bench-spark bench-uplift setup-uplift-reference test-uplift-reference clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -79,6 +79,16 @@ bench-decide: $(STAMP) ## Decisions per second beside an empty route and a naive
 
 bench-spark: $(STAMP) ## The Spark executor beside batch: equal, and what it costs (after make setup-spark)
 	@$(BIN)/python -m benchmarks.bench_spark
+
+bench-uplift: $(STAMP) ## Uplift, policy values and planted gains (data in STILLHERE_DATA; under 4 minutes)
+	@$(BIN)/python -m benchmarks.bench_uplift
+
+setup-uplift-reference: $(STAMP) ## Make .venv-reference with EconML and causalml, whose pins are not ours
+	@$(or $(UV),$(BIN)/python -m uv) venv --quiet --python $(BIN)/python .venv-reference
+	@$(or $(UV),$(BIN)/python -m uv) pip install --quiet --python .venv-reference/bin/python econml==0.17.0 causalml==0.18.0 "lightgbm>=4.6,<5"
+
+test-uplift-reference: $(STAMP) ## Compare the learners with EconML's and causalml's (after make setup-uplift-reference)
+	@$(BIN)/python -m pytest -q -rs tests/reference
 
 clean: ## Remove generated state (not .venv)
 	rm -rf .stillhere mlflow.db* mlruns mlartifacts feature_repo/data benchmarks/out

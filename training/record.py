@@ -81,7 +81,7 @@ def metrics(trained: TrainedModel) -> dict[str, float]:
     for name, summary in trained.content.about["slices"].items():
         logged |= {f"slice.{name}.{figure}": float(summary[figure]) for figure in ("rows", "users", "dropout_rate")}
     logged |= {f"calibration.{name}_log_loss": loss for name, loss in trained.calibration.log_loss.items()}
-    logged |= _segment_metrics(trained)
+    logged |= _segment_metrics(trained) | _stability_metrics(trained)
     return {name: value for name, value in logged.items() if not math.isnan(value)}
 
 
@@ -94,6 +94,15 @@ def _segment_metrics(trained: TrainedModel) -> dict[str, float]:
         prefix = f"segment.{figures.segmentation}.{figures.segment}"
         logged |= {f"{prefix}.{name}": float(getattr(figures, name)) for name in _SEGMENT_FIGURES}
     return logged
+
+
+def _stability_metrics(trained: TrainedModel) -> dict[str, float]:
+    stability = trained.content.cause_stability
+    if stability is None:
+        return {}
+    logged = {name: float(getattr(stability, name)) for name in ("agreement", "agreement_of_stable", "stable_share", "min_lead")}
+    logged |= {f"{cause}_agreement": share for cause, share in stability.agreement_by_cause.items()}
+    return {f"cause_stability.{name}": value for name, value in logged.items()}
 
 
 def _with_bounds(name: str, interval: Interval) -> dict[str, float]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from features.core.product import Product
 from features.home import Home
+from training.cause_stability import with_cause_stability
 from training.dataset import build_frame
 from training.errors import TrainingError
 from training.fit import FitParameters
@@ -69,7 +70,7 @@ def train_product(
         frame = build_frame(product, home, labels=options.labels, report=report)
         previous = champion_segments(product.name)
         trained = train_model(frame, parameters=options.fit, seed=seed, report=report, previous=previous)
-        trained = with_about(trained, run_id=run_id)
+        trained = with_about(_with_stability(trained, product, product_dir, seed=seed, report=report), run_id=run_id)
         report("recording the run", 0.0)
         facts = _facts(product, trained, seed=seed, product_dir=product_dir)
         model_uri = record(trained, facts, source=home.raw_dir(product.name))
@@ -106,6 +107,16 @@ def _facts(product: Product, trained: TrainedModel, *, seed: int, product_dir: P
     }
     policy_hash = _policy_hash(product, product_dir)
     return facts if policy_hash is None else facts | {"policy_hash": policy_hash}
+
+
+def _with_stability(trained: TrainedModel, product: Product, product_dir: Path | None, *, seed: int, report: Report) -> TrainedModel:
+    """Measure how stable the causes are that the policy's messages remedy; without a policy none is named, so none is measured."""
+    if product_dir is None or not (product_dir / "policy.yaml").is_file():
+        return trained
+    from serving.policy_file import load_policy
+
+    actionable = load_policy(product_dir / "policy.yaml", product).actionable_causes
+    return with_cause_stability(trained, actionable, seed=seed, report=report) if actionable else trained
 
 
 def _policy_hash(product: Product, product_dir: Path | None) -> str | None:

@@ -11,11 +11,13 @@ from features.declarations.yaml_file import DeclarationError
 from features.ports import StoreError
 from training.commands.simulate import simulate
 from training.commands.train import train
+from training.commands.uplift import uplift
 from training.errors import TrainingError
 
 app = cyclopts.App(name="python -m training", help="Simulate, train and register models. `mlflow run . -e train` calls the same commands.")
 app.command(simulate)
 app.command(train)
+app.command(uplift)
 
 _EXPECTED = (TrainingError, DeclarationError, StoreError)
 
