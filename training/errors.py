@@ -29,3 +29,19 @@ class UnknownLabelsError(TrainingError):
 
 class LeakError(TrainingError):
     """A row knows something that was not known at its as_of."""
+
+
+class RegistryError(TrainingError):
+    """MLflow or its store could not be reached, or refused; what was registered before still is."""
+
+
+class UnknownVersionError(TrainingError):
+    """The registry has no such version, alias or run."""
+
+
+class NotComparableError(TrainingError):
+    """Two models cannot be compared fairly: there are no rows that neither has learned from."""
+
+
+class PromotionRefusedError(TrainingError):
+    """The gate did not pass, or what was judged is no longer what is registered; the champion stays."""

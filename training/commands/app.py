@@ -9,13 +9,18 @@ from rich.console import Console
 
 from features.declarations.yaml_file import DeclarationError
 from features.ports import StoreError
+from models.errors import ModelError
+from training.commands.evaluate import evaluate
+from training.commands.promote import promote
 from training.commands.train import train
 from training.errors import TrainingError
 
 app = cyclopts.App(name="python -m training", help="Train and register models. `mlflow run . -e train` calls the same commands.")
 app.command(train)
+app.command(evaluate)
+app.command(promote)
 
-_EXPECTED = (TrainingError, DeclarationError, StoreError)
+_EXPECTED = (TrainingError, DeclarationError, StoreError, ModelError)
 
 
 def run(arguments: Sequence[str]) -> int:
