@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -30,7 +30,7 @@ class Gate:
 
     metric: str = "log_loss"  # or "auc", "brier"
     confidence: float = 0.95  # of the two-sided interval whose lower end must be above 0
-    margin: float = 0.01  # most that the metric may be worse in a segment; in nats for log_loss, in AUC for auc
+    margin: float = 0.01  # most that a segment may be worse, where it surely is; in nats for log_loss, in AUC for auc
     min_rows: int = MIN_ROWS  # a segment with fewer rows, or fewer users, is shown and not judged: its figures mean nothing
     min_users: int = 30
 
@@ -54,6 +54,8 @@ class Verdict:
     passed: bool
     gate: Gate
     gain: Interval  # of the challenger over the champion, above 0 is better
+    rows: int
+    users: int
     segments: Sequence[SegmentGain]
     reasons: Sequence[str]  # sentences; one for each thing that stands against it, or the one that speaks for it
 
@@ -67,7 +69,8 @@ def judge(challenger: Scored, champion: Scored, *, test: TrainingFrame, segments
     """Judge two scorers on the same rows.
 
     The challenger passes if the lower end of the interval of its gain is above 0, users drawn with replacement and both scored on the same
-    samples, and if in no segment with enough rows and users its gain is below minus the margin.
+    samples, and if no segment with enough rows and users is worse beyond the margin: its gain is below minus the margin, and the upper end
+    of its interval below 0. Of many small segments some always look worse by chance.
 
     Parameters
     ----------
@@ -75,16 +78,12 @@ def judge(challenger: Scored, champion: Scored, *, test: TrainingFrame, segments
         The rows that both scored, none of which either has learned from (`unlearned`).
     """
     outcomes, users = test.outcomes, test.rows[USER].to_numpy()
-    overall = gain(gate.metric, challenger, champion, outcomes=outcomes, draws=_draws(users, gate))
+    draws = _draws(users, gate)
+    overall = gain(gate.metric, challenger, champion, outcomes=outcomes, draws=draws)
     by_segment = [_in_segment(challenger, champion, segment, outcomes=outcomes, users=users, gate=gate) for segment in segments]
     against = [*_not_better(overall, gate), *_worse_segments(by_segment, gate)]
-    return Verdict(
-        passed=not against,
-        gate=gate,
-        gain=overall,
-        segments=by_segment,
-        reasons=against or [f"{_measured(overall, gate)}, so it is better"],
-    )
+    found = Verdict(passed=not against, gate=gate, gain=overall, rows=len(users), users=draws.n_users, segments=by_segment, reasons=against)
+    return found if against else replace(found, reasons=[f"{_measured(overall, gate)}, so it is better"])
 
 
 def unlearned(test: TrainingFrame, bundles: Mapping[str, Bundle]) -> BoolArray:
@@ -146,10 +145,15 @@ def _measured(overall: Interval, gate: Gate) -> str:
 def _worse_segments(segments: Sequence[SegmentGain], gate: Gate) -> list[str]:
     return [
         f"in segment {each.segmentation}/{each.segment} ({each.rows} rows) it is worse by {-each.gain.value:.4f} {gate.metric},"
-        f" more than the margin of {gate.margin}"
+        f" more than the margin of {gate.margin}, and surely worse"
         for each in segments
-        if is_judged(each, gate) and each.gain.value < -gate.margin
+        if not holds(each, gate)
     ]
+
+
+def holds(segment: SegmentGain, gate: Gate) -> bool:
+    """Whether nothing in the segment stands against a promotion: it is not judged, within the margin, or not surely worse."""
+    return not is_judged(segment, gate) or segment.gain.value >= -gate.margin or segment.gain.high >= 0
 
 
 def is_judged(segment: SegmentGain, gate: Gate) -> bool:

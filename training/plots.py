@@ -20,7 +20,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 _LEAST_SHARE = 0.01  # lift of the first few rows is noise
 _BINS, _WIDTH = 60, 0.4  # of a beeswarm: its columns, and how far points go up and down
-_NUDGE = 0.2  # between intervals of one row of a forest plot
+_NUDGE = 0.25  # between intervals of one row of a forest plot
 
 
 COLOURS = {"model": "#0b5fa5", "champion": "#d1495b", "logistic": "#7a5195", "recency alone": "#e59500", "base rate": "#8a8a8a"}
@@ -109,22 +109,28 @@ def cause_plot(names: Sequence[str], sums: FloatArray) -> Figure:
 
 
 def gain_plot(gains: Mapping[str, Mapping[str, Interval]], segments: Sequence[SegmentGain]) -> Figure:
-    """Forest plot of paired gains in log loss and AUC, over all rows and by segment; right of the line the model is better."""
-    figure, panels = _panels("Gain in log loss", "Gain in AUC", height=1.6 + 0.3 * (len(segments) / 2 + len(gains)))
+    """Forest plot of paired gains in log loss and AUC, over all rows and by segment; right of the line the model is better.
+
+    Over the first two of the other scorers: the champion, where there is one, and logistic regression.
+    """
+    shown = list(gains)[:2]
+    wheres = ["all rows", *dict.fromkeys(f"{each.segmentation}/{each.segment}" for each in segments)]
+    figure, panels = _panels("Gain in log loss", "Gain in AUC", height=1.5 + 0.34 * len(wheres))
     for panel, metric in zip(panels, ("log_loss", "auc"), strict=True):
-        shown = [each for each in segments if each.metric == metric]
-        places: dict[str, int] = {}
-        for over in gains:
-            rows = [("all rows", gains[over][metric]), *((f"{s.segmentation}/{s.segment}", s.gain) for s in shown if s.over == over)]
-            for where, gain in rows if over != "base rate" else ():
-                place = places.setdefault(where, len(places)) + _NUDGE * (list(gains).index(over) - 1)
+        for nudge, over in enumerate(shown):
+            found = {"all rows": gains[over][metric]}
+            found |= {f"{each.segmentation}/{each.segment}": each.gain for each in segments if (each.metric, each.over) == (metric, over)}
+            for where, gain in found.items():
+                place = wheres.index(where) + _NUDGE * nudge
                 panel.plot([gain.low, gain.high], [place, place], **_style(over))
-                panel.plot(gain.value, place, marker="o", markersize=4, label=over if where == "all rows" else None, **_style(over))
-        panel.set_yticks(list(places.values()), list(places))
+                panel.plot(
+                    gain.value, place, marker="o", markersize=5, label=f"over {over}" if where == "all rows" else None, **_style(over)
+                )
+        panel.set_yticks(range(len(wheres)), wheres)
         panel.invert_yaxis()
         panel.axvline(0, color="grey", linestyle=":")
-        panel.set(xlabel="gain of the model over ... (95 %, paired by user)")
-    _legend(panels[0])
+        panel.set(xlabel="gain of the model, 95 %, paired by user (right: better)")
+    panels[0].legend(fontsize="small")
     return figure
 
 

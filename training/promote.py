@@ -65,7 +65,7 @@ def promote_version(
     if champion is not None and champion.version.version == version.version:
         tidy(version.name)  # an earlier promotion may have been interrupted right after it took effect
         raise PromotionRefusedError(f"version {version.version} of {version.name} is champion already")
-    with run_of(product.name, f"promote {product.name}: version {version.version}") as run_id:
+    with run_of(product.name, f"promote v{version.version}") as run_id:
         found, (promoted, because) = _judged(
             product, home, replace(asked, model=version.version), champion=champion, run_id=run_id, report=report
         )
@@ -75,7 +75,7 @@ def promote_version(
         if promoted:
             make_champion(version.name, version.version, replacing=replaces, because=because)
         _say(promoted=promoted, because=because)
-        name_run(f"promote {product.name}: version {version.version}, {'champion now' if promoted else 'refused'}")
+        name_run(f"promote v{version.version} {'done' if promoted else 'refused'}")
     return Promotion(version=version, replaces=replaces, promoted=promoted, because=because, found=found, run_id=run_id, tracking_uri=uri)
 
 

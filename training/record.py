@@ -50,8 +50,8 @@ def record(
 
     mlflow.set_tags({f"stillhere.{name}": value for name, value in facts.items()})
     mlflow.log_params(parameters(trained))
-    mlflow.log_metrics(metrics(trained))
     record_review(trained.review, trained.slices.test, horizons)
+    mlflow.log_metrics(metrics(trained))
     _log_segments(trained)
     if standing.verdict is not None:
         record_verdict(standing.verdict)

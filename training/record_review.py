@@ -14,7 +14,7 @@ from training.plots import cause_plot, gain_plot, lift_and_gain, reliability_plo
 from training.register import Registration
 from training.registry import registry_errors
 from training.review import CHAMPION, MODEL, RECENCY, Review
-from training.tables import horizon_table, scorer_table, segment_table, threshold_table, verdict_table
+from training.tables import horizon_table, scorer_rows, segment_gain_rows, segment_rows_table, threshold_table, verdict_table
 
 NOTE_TAG = "mlflow.note.content"
 """What MLflow shows as the description of a run."""
@@ -30,8 +30,9 @@ def record_review(review: Review, test: TrainingFrame, horizons: Sequence[Horizo
     import mlflow
 
     mlflow.log_metrics(review_metrics(review) | horizon_metrics(horizons))
-    mlflow.log_table(scorer_table(review), "tables/scorers.json")
-    mlflow.log_table(segment_table(review), "tables/segments.json")
+    mlflow.log_table(scorer_rows(review), "tables/scorers.json")
+    mlflow.log_table(segment_rows_table(review), "tables/segments.json")
+    mlflow.log_table(segment_gain_rows(review), "tables/segment_gains.json")
     mlflow.log_table(threshold_table(review.model.probabilities, test.outcomes), "tables/thresholds.json")
     if horizons:
         mlflow.log_table(horizon_table(horizons), "tables/horizons.json")
@@ -50,16 +51,18 @@ def record_verdict(verdict: Verdict) -> None:
 def review_metrics(review: Review) -> dict[str, float]:
     """Figures to log, by stable names, so that two runs stand side by side in MLflow's comparison.
 
-    ``<scorer>.<figure>`` with ``_low`` and ``_high``; ``gain_over_<scorer>.<metric>``, above 0 where the model is better;
+    First, since MLflow shows the first ones first, ``gain_over_<scorer>.<metric>``, above 0 where the model is better; then
+    ``<scorer>.<figure>``, each with ``_low`` and ``_high``; then
     ``segment.<segmentation>.<segment>.<figure>`` and ``segment.<segmentation>.<segment>.gain_over_<scorer>.<metric>``.
     """
-    logged: dict[str, float] = {"contrib.one_row_ms": review.causes.one_row_ms}
-    for scorer, evaluation in review.evaluations.items():
-        for name, interval in evaluation.figures.items():
-            logged |= _with_bounds(f"{spelled(scorer)}.{name}", interval)
+    logged: dict[str, float] = {}
     for over, gains in review.gains.items():
         for metric, gain in gains.items():
             logged |= _with_bounds(f"gain_over_{_short(over)}.{metric}", gain)
+    for scorer, evaluation in review.evaluations.items():
+        for name, interval in evaluation.figures.items():
+            logged |= _with_bounds(f"{spelled(scorer)}.{name}", interval)
+    logged["contrib.one_row_ms"] = review.causes.one_row_ms
     for figures in review.segment_figures:
         prefix = f"segment.{figures.segmentation}.{figures.segment}"
         logged |= {f"{prefix}.{name}": float(getattr(figures, name)) for name in _SEGMENT_FIGURES}

@@ -73,7 +73,7 @@ def train_product(
     report("preparing MLflow", 0.0)
     tracking_uri = prepare_tracking()
     report("preparing MLflow", 1.0)
-    with run_of(product.name, f"train {product.name}") as run_id:
+    with run_of(product.name, "train") as run_id:
         with mlflow_stage("dataset") as note:
             champion = champion_of(product)
             frame = build_frame(product, home, labels=options.labels, report=report)
@@ -90,7 +90,7 @@ def train_product(
         with mlflow_stage("register"):
             registration = _deliver(trained, standing, model_uri=model_uri, run_id=run_id, tags=facts, horizons=horizons)
         report("registering", 1.0)
-        name_run(f"train {product.name}: version {registration.version}, {standing.alias}")
+        name_run(f"train v{registration.version} {standing.alias}")
     return Outcome(registration=registration, standing=standing, run_id=run_id, tracking_uri=tracking_uri, trained=trained)
 
 

@@ -100,7 +100,7 @@ def evaluate_model(product: Product, home: Home, asked: Asked | None = None, *, 
     """
     asked = asked or Asked()
     uri = prepare_tracking()
-    with run_of(product.name, f"evaluate {product.name}: {asked.model}") as run_id:
+    with run_of(product.name, f"evaluate {asked.model}") as run_id:
         found = assess(product, home, asked, run_id=run_id, report=report)
     return Assessment(found=found, run_id=run_id, tracking_uri=uri)
 
@@ -181,7 +181,7 @@ def _facts(found: SideBySide) -> dict[str, str]:
 def assessment_note(found: SideBySide, horizons: list[HorizonFigures]) -> str:
     """What the run's page says, in Markdown."""
     champion = found.champion
-    title = f"**{found.model.label.capitalize()}** on the present log."
+    title = f"{found.model.label.capitalize()} on the present log."
     if champion is not None and champion.bundle is None:
         title += f" Champion version {champion.version.version} could not be compared: {champion.unusable}."
     if found.verdict is not None:

@@ -36,7 +36,7 @@ def no_stage(name: str) -> Iterator[Note]:  # noqa: ARG001 - the shape of Stage
 
 @contextmanager
 def mlflow_stage(name: str) -> Iterator[Note]:
-    """Nest a run in the active one; on it and on its parent, ``stage.<name>.seconds``. A stage that raises ends as FAILED.
+    """Nest a run in the active one, with its duration as ``stage.seconds``. A stage that raises ends as FAILED, and its parent names it.
 
     Examples
     --------
@@ -54,10 +54,7 @@ def mlflow_stage(name: str) -> Iterator[Note]:
                 with suppress(RegistryError), registry_errors("saying where the run stopped"):
                     mlflow.MlflowClient().set_tag(parent.info.run_id, STOPPED_IN, name)
             raise
-        took = {f"stage.{name}.seconds": round(time.perf_counter() - started, 3)}
-        mlflow.log_metrics(took)
-    if parent is not None:
-        mlflow.log_metrics(took, run_id=parent.info.run_id)
+        mlflow.log_metric("stage.seconds", round(time.perf_counter() - started, 3))
 
 
 def _ignore(figures: Mapping[str, float]) -> None:

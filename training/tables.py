@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from training.evaluate import Interval
-from training.gate import Verdict, is_judged
+from training.gate import Verdict, holds, is_judged
 from training.horizons import HorizonFigures
 from training.review import BASE_RATE, Review
 
@@ -33,19 +33,45 @@ def scorer_table(review: Review) -> pd.DataFrame:
     return pd.DataFrame(rows).fillna("")
 
 
-def segment_table(review: Review) -> pd.DataFrame:
-    """One row per segment: figures of the model, and its paired gains over each other scorer."""
+def scorer_rows(review: Review) -> pd.DataFrame:
+    """One row per scorer and figure, in numbers that MLflow can sort: value, interval, and what the model gains over that scorer."""
+    rows = []
+    for name, evaluation in review.evaluations.items():
+        for figure, interval in evaluation.figures.items():
+            row = {"scorer": name, "figure": figure, **_numbers("", interval)}
+            gain = review.gains.get(name, {}).get(figure)
+            rows.append(row if gain is None else row | _numbers("gain_of_model_", gain) | {"model_is": in_words(gain)})
+    return pd.DataFrame(rows)
+
+
+def segment_rows_table(review: Review) -> pd.DataFrame:
+    """One row per segment, with the model's figures."""
+    return pd.DataFrame([asdict(figures) for figures in review.segment_figures]).round(4)
+
+
+def segment_gain_rows(review: Review) -> pd.DataFrame:
+    """One row per segment, other scorer and metric: the model's gain, its interval, and what it shows."""
     return pd.DataFrame(
         [
-            asdict(figures)
-            | {
-                f"{each.metric} gain over {each.over}": _text(each.gain, sign=True)
-                for each in review.segment_gains
-                if (each.segmentation, each.segment) == (figures.segmentation, figures.segment)
-            }
-            for figures in review.segment_figures
+            {"segmentation": each.segmentation, "segment": each.segment, "over": each.over, "metric": each.metric}
+            | _numbers("gain_", each.gain)
+            | {"model_is": in_words(each.gain), "rows": each.rows, "users": each.users}
+            for each in review.segment_gains
         ]
     )
+
+
+def in_words(gain: Interval) -> str:
+    """Say what an interval of a gain shows.
+
+    Examples
+    --------
+    >>> in_words(Interval(value=0.02, low=0.01, high=0.03)), in_words(Interval(value=0.02, low=-0.01, high=0.05))
+    ('better', 'unclear')
+    """
+    if gain.low > 0:
+        return "better"
+    return "worse" if gain.high < 0 else "unclear"
 
 
 def horizon_table(horizons: Sequence[HorizonFigures]) -> pd.DataFrame:
@@ -106,7 +132,14 @@ def threshold_table(probabilities: FloatArray, outcomes: BoolArray, bounds: Iter
 
 def verdict_table(verdict: Verdict) -> pd.DataFrame:
     """What the gate looked at: all rows, then each segment."""
-    everything = {"where": "all rows", "gain": _text(verdict.gain, sign=True), "judged": True, "holds": verdict.gain.low > 0}
+    everything = {
+        "where": "all rows",
+        "rows": verdict.rows,
+        "users": verdict.users,
+        "gain": _text(verdict.gain, sign=True),
+        "judged": True,
+        "holds": verdict.gain.low > 0,
+    }
     return pd.DataFrame(
         [
             everything,
@@ -117,7 +150,7 @@ def verdict_table(verdict: Verdict) -> pd.DataFrame:
                     "users": each.users,
                     "gain": _text(each.gain, sign=True),
                     "judged": is_judged(each, verdict.gate),
-                    "holds": not is_judged(each, verdict.gate) or each.gain.value >= -verdict.gate.margin,
+                    "holds": holds(each, verdict.gate),
                 }
                 for each in verdict.segments
             ),
@@ -137,6 +170,11 @@ def as_markdown(table: pd.DataFrame) -> str:
     """
     header = [f"| {' | '.join(str(column) for column in table.columns)} |", "|---" * len(table.columns) + "|"]
     return "\n".join([*header, *(f"| {' | '.join(_cell(value) for value in row)} |" for row in table.itertuples(index=False))])
+
+
+def _numbers(prefix: str, interval: Interval) -> dict[str, float]:
+    numbers = {"value": interval.value, "low": interval.low, "high": interval.high}
+    return {f"{prefix}{name}".replace("gain_value", "gain"): round(number, 4) for name, number in numbers.items()}
 
 
 def _cell(value: object) -> str:

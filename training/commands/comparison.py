@@ -7,9 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from training.gate import Verdict
-from training.note import in_words
 from training.review import BASE_RATE, Review
-from training.tables import scorer_table, verdict_table
+from training.tables import in_words, scorer_table, verdict_table
 
 _FIGURES = ("scorer", "auc", "log_loss", "brier", "ece")
 

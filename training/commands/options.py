@@ -32,7 +32,9 @@ class Demand:
 
     metric: Annotated[str, Parameter(help="What better is measured in: log_loss, auc or brier.")] = "log_loss"
     confidence: Annotated[float, Parameter(help="Of the interval of the paired gain, whose lower end must be above 0.")] = 0.95
-    margin: Annotated[float, Parameter(help="Most that a segment of at least 100 rows and 30 users may be worse, in the metric.")] = 0.01
+    margin: Annotated[float, Parameter(help="Most that a segment of at least 100 rows and 30 users may be worse, where it surely is.")] = (
+        0.01
+    )
 
 
 DEFAULT_DEMAND = Demand()
