@@ -173,8 +173,8 @@ def as_markdown(table: pd.DataFrame) -> str:
 
 
 def _numbers(prefix: str, interval: Interval) -> dict[str, float]:
-    numbers = {"value": interval.value, "low": interval.low, "high": interval.high}
-    return {f"{prefix}{name}".replace("gain_value", "gain"): round(number, 4) for name, number in numbers.items()}
+    numbers = {prefix.rstrip("_") or "value": interval.value, f"{prefix}low": interval.low, f"{prefix}high": interval.high}
+    return {name: round(number, 4) for name, number in numbers.items()}
 
 
 def _cell(value: object) -> str:

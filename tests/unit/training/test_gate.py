@@ -39,6 +39,13 @@ def test_a_model_that_knows_more_passes_and_the_reverse_is_refused(trained: Trai
     assert "not shown to be better" in refused.because
 
 
+def test_the_same_model_again_is_not_better(trained: TrainedModel) -> None:
+    model = trained.review.model
+    verdict = judge(model, model, test=trained.slices.test, segments=trained.review.segments, gate=Gate(metric="auc", confidence=0.8))
+    assert not verdict.passed
+    assert verdict.gain.value == verdict.gain.high == 0
+
+
 def test_better_on_the_whole_does_not_excuse_a_segment_that_is_surely_worse(trained: TrainedModel) -> None:
     test = trained.slices.test
     few = np.arange(len(test.rows)) % 5 == 0
