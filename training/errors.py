@@ -29,3 +29,7 @@ class UnknownLabelsError(TrainingError):
 
 class LeakError(TrainingError):
     """A row knows something that was not known at its as_of."""
+
+
+class BadInputError(TrainingError):
+    """A number that a model cannot be grown from, or parameters that it cannot be grown with."""
