@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from models.calibration import NO_CALIBRATION, Calibration, CalibrationMethod, sigmoid
+
+if TYPE_CHECKING:
+    from training.cohorts import CorrectionChoice
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -26,6 +30,7 @@ class CalibrationChoice:
 
     calibration: Calibration
     log_loss: dict[str, float]
+    correction: CorrectionChoice | None = None  # of the base rate between cohorts, where it was looked at
 
 
 def choose_calibration(

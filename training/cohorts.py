@@ -245,14 +245,19 @@ def _logit(p: float) -> float:
     return float(np.log(p) - np.log1p(-p))
 
 
-def by_first_week(first_us: IntArray) -> npt.NDArray[np.str_]:
-    """Cohorts of those who began in the same week, named by its Monday, for instants in microseconds, shape (n_rows,).
+def by_first_week(users: npt.ArrayLike, as_of_us: IntArray) -> npt.NDArray[np.str_]:
+    """Cohorts of users whose first row is of the same week, named by its Monday; instants in microseconds, shape (n_rows,).
 
     Examples
     --------
-    >>> by_first_week(np.array([0, 4 * 86_400_000_000])).tolist()  # Thursday and Monday
-    ['1969-12-29', '1970-01-05']
+    >>> day_us = 86_400_000_000  # 1970-01-01 was a Thursday
+    >>> by_first_week(["ann", "bob", "ann"], np.array([0, 4 * day_us, 5 * day_us])).tolist()
+    ['1969-12-29', '1970-01-05', '1969-12-29']
     """
+    user = np.unique(np.asarray(users), return_inverse=True)[1]
+    first_us = np.full(user.max(initial=-1) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first_us, user, as_of_us)
     days = first_us // 86_400_000_000
     monday = days - (days + 3) % 7
-    return monday.astype("datetime64[D]").astype(str)
+    names: npt.NDArray[np.str_] = monday.astype("datetime64[D]").astype(str)[user]
+    return names

@@ -50,6 +50,7 @@ class FitParameters:
     max_rounds: int = 300
     early_stopping_rounds: int = 30
     n_seeds: int = 1  # models that are grown from different samples of rows and inputs and averaged, each of as many trees
+    leak_auc: float = 0.99  # rows of which one input alone orders the outcomes better are refused; 1 refuses none
     num_threads: int = 1  # data of this size gains nothing from more, and contended threads wait for each other
 
     @property
@@ -114,12 +115,12 @@ def fit(
 
     options = parameters.for_lightgbm(seed=seed, monotone=monotone_constraints(train.product.catalogue, signature))
     weight = _positive_weight([train], parameters)
-    fitted_on = _dataset(lightgbm, [train], signature, weight=weight)
+    fitted_on = dataset([train], signature, weight=weight)
     first = lightgbm.train(
         options,
         fitted_on,
         num_boost_round=parameters.max_rounds,
-        valid_sets=[_dataset(lightgbm, [stop], signature, weight=weight, reference=fitted_on)],
+        valid_sets=[dataset([stop], signature, weight=weight, reference=fitted_on)],
         valid_names=["stop"],
         callbacks=[lightgbm.early_stopping(parameters.early_stopping_rounds, verbose=False), *_reporting(progress, parameters.max_rounds)],
     )
@@ -137,7 +138,7 @@ def grow(frames: Sequence[TrainingFrame], signature: Signature, *, parameters: F
 
     monotone = monotone_constraints(frames[0].product.catalogue, signature)
     weight = _positive_weight(frames, parameters)
-    data = _dataset(lightgbm, frames, signature, weight=weight)
+    data = dataset(frames, signature, weight=weight)
     texts = [
         lightgbm.train(parameters.for_lightgbm(seed=each, monotone=monotone), data, num_boost_round=rounds).model_to_string()
         for each in (seed + _SEED_STRIDE * k for k in range(parameters.n_seeds))
@@ -152,7 +153,17 @@ def _positive_weight(frames: Sequence[TrainingFrame], parameters: FitParameters)
     return float((~outcomes).sum() / outcomes.sum())
 
 
-def _dataset(lightgbm: Any, frames: Sequence[TrainingFrame], signature: Signature, *, weight: float = 1.0, reference: Any = None) -> Any:
+def dataset(
+    frames: Sequence[TrainingFrame],
+    signature: Signature,
+    *,
+    weight: float = 1.0,
+    reference: Any = None,
+    params: dict[str, Any] | None = None,
+) -> Any:
+    """Rows of all frames as a ``lightgbm.Dataset``; each dropout counts ``weight`` times, bins are those of ``reference``."""
+    import lightgbm
+
     outcomes = np.concatenate([frame.outcomes for frame in frames])
     return lightgbm.Dataset(
         np.concatenate([_inputs(frame, signature) for frame in frames]),
@@ -161,6 +172,7 @@ def _dataset(lightgbm: Any, frames: Sequence[TrainingFrame], signature: Signatur
         feature_name=[f"f{i}" for i in range(len(signature.input_names))],  # LightGBM refuses some characters; the signature has the names
         categorical_feature=list(signature.categorical_inputs),
         reference=reference,
+        params=params,
     )
 
 
