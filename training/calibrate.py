@@ -65,6 +65,31 @@ def choose_calibration(
     return CalibrationChoice(calibration=fit_calibration(best.method, raw, outcomes), log_loss=losses)
 
 
+def choose_across(raw: FloatArray, outcomes: BoolArray, cohorts: npt.ArrayLike) -> CalibrationChoice:
+    """Choose between none, Platt, beta and isotonic by leaving out one cohort at a time; refit the winner on all rows.
+
+    For where base rates differ by cohort more than by time: a map must serve a cohort that it was not fitted on. The gain must
+    exceed one standard error over cohorts.
+
+    Parameters
+    ----------
+    raw, outcomes, cohorts
+        Raw scores by models that have not seen the row's cohort, outcomes and cohorts, shape (n_rows,).
+    """
+    code = np.unique(np.asarray(cohorts), return_inverse=True)[1]
+    best, best_losses = CalibrationMethod.NONE, log_losses(sigmoid(raw), outcomes)
+    losses = {best.value: float(best_losses.mean())}
+    for method in _CANDIDATES if _has_both(outcomes) else ():
+        candidate = np.empty_like(raw)
+        for left_out in np.unique(code):
+            seen, unseen = code != left_out, code == left_out
+            candidate[unseen] = log_losses(fit_calibration(method, raw[seen], outcomes[seen]).apply(raw[unseen]), outcomes[unseen])
+        losses[method.value] = float(candidate.mean())
+        if is_gain(best_losses - candidate, code):
+            best, best_losses = method, candidate
+    return CalibrationChoice(calibration=fit_calibration(best, raw, outcomes), log_loss=losses)
+
+
 def is_gain(gains: FloatArray, units: IntArray) -> bool:
     """Whether gains of rows, shape (n_rows,), sum to more than one standard error, rows of one unit (0, 1, ...) moving together.
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.core.catalogue import Catalogue, Direction
+from features.core.catalogue import Direction
 from features.core.families import CODES
+from features.core.product import AttributeType, Product
 from models.signature import Signature
 from training.errors import BadInputError
 from training.frame import TrainingFrame
@@ -113,7 +114,7 @@ def fit(
     """
     import lightgbm  # imported here: seconds of start-up that --help need not wait for
 
-    options = parameters.for_lightgbm(seed=seed, monotone=monotone_constraints(train.product.catalogue, signature))
+    options = parameters.for_lightgbm(seed=seed, monotone=monotone_constraints(train.product, signature))
     weight = _positive_weight([train], parameters)
     fitted_on = dataset([train], signature, weight=weight)
     first = lightgbm.train(
@@ -136,7 +137,7 @@ def grow(frames: Sequence[TrainingFrame], signature: Signature, *, parameters: F
     """Fit exactly ``rounds`` trees for each seed on the rows of all frames; their mean in LightGBM's text format."""
     import lightgbm
 
-    monotone = monotone_constraints(frames[0].product.catalogue, signature)
+    monotone = monotone_constraints(frames[0].product, signature)
     weight = _positive_weight(frames, parameters)
     data = dataset(frames, signature, weight=weight)
     texts = [
@@ -188,10 +189,11 @@ def _inputs(frame: TrainingFrame, signature: Signature) -> FloatArray:
     return rows
 
 
-def monotone_constraints(catalogue: Catalogue, signature: Signature) -> list[int]:
-    """One of 1, 0, -1 per model input, as the catalogue declares; attributes and codes are free."""
-    declared = {feature.name: _CONSTRAINT[feature.direction] for feature in catalogue.features if feature.aggregation not in CODES}
-    return [declared.get(name, 0) for name in signature.input_names]
+def monotone_constraints(product: Product, signature: Signature) -> list[int]:
+    """One of 1, 0, -1 per model input, as features and attributes declare; codes and categories are free."""
+    declared = {feature.name: feature.direction for feature in product.catalogue.features if feature.aggregation not in CODES}
+    declared |= {a.name: a.direction for a in product.model_attributes if a.type is not AttributeType.CATEGORY}
+    return [_CONSTRAINT[declared.get(name, Direction.NONE)] for name in signature.input_names]
 
 
 def _reporting(progress: Callable[[int, int], None] | None, max_rounds: int) -> list[Callable[[Any], None]]:

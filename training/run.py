@@ -14,10 +14,13 @@ from features.home import Home
 from training.dataset import build_frame
 from training.errors import TrainingError
 from training.fit import FitParameters
+from training.frame import TrainingFrame
 from training.pipeline import Report, TrainedModel, say_nothing, train_model, with_about
 from training.record import record
 from training.register import Registration, champion_segments, register_champion
 from training.tracking import experiment_name, prepare_tracking
+from training.tune import Search
+from training.tuning_run import tune_frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,8 @@ class Options:
 
     fit: FitParameters = field(default_factory=FitParameters)
     labels: str | None = None  # as for `training.dataset.build_frame`
+    tune_trials: int = 0  # trials to search parameters with first, beginning from `fit`; 0: none
+    tune_timeout_s: float = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +73,9 @@ def train_product(
     with _mlflow_run(product) as run_id:
         frame = build_frame(product, home, labels=options.labels, report=report)
         previous = champion_segments(product.name)
-        trained = train_model(frame, parameters=options.fit, seed=seed, report=report, previous=previous)
+        trained = train_model(
+            frame, parameters=_parameters(frame, options, seed=seed, report=report), seed=seed, report=report, previous=previous
+        )
         trained = with_about(trained, run_id=run_id)
         report("recording the run", 0.0)
         facts = _facts(product, trained, seed=seed, product_dir=product_dir)
@@ -78,6 +85,13 @@ def train_product(
         registration = register_champion(product.name, model_uri, run_id=run_id, tags=facts)
         report("registering", 1.0)
     return Outcome(registration=registration, run_id=run_id, tracking_uri=tracking_uri, trained=trained)
+
+
+def _parameters(frame: TrainingFrame, options: Options, *, seed: int, report: Report) -> FitParameters:
+    if options.tune_trials == 0:
+        return options.fit
+    search = Search(base=options.fit, n_trials=options.tune_trials, timeout_s=options.tune_timeout_s, seed=seed, report=report)
+    return tune_frame(frame, search).parameters
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def fold_data(fold: Fold, signature: Signature) -> FoldData:
         encoded=signature.encode(fold.judge.vectors, fold.judge.profiles()),
         outcomes=fold.judge.outcomes,
         users=fold.judge.rows[USER].to_numpy(),
-        monotone=monotone_constraints(fold.learn.product.catalogue, signature),
+        monotone=monotone_constraints(fold.learn.product, signature),
     )
 
 

@@ -58,13 +58,14 @@ class Tuned:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row per trial, best first: number, state, log_loss, rounds, seconds and every parameter."""
+        """One row per trial, complete ones first, best first: number, state, log_loss, rounds, seconds and every parameter."""
         rows = [
             {"number": t.number, "state": t.state, "log_loss": t.log_loss, "rounds": t.rounds, "seconds": t.seconds}
             | {name: getattr(t.parameters, name) for name in t.parameters.__slots__}
             for t in self.trials
         ]
-        return pd.DataFrame(rows).sort_values("log_loss", ignore_index=True)
+        table = pd.DataFrame(rows)
+        return table.iloc[np.lexsort((table["log_loss"], table["state"] != "complete"))].reset_index(drop=True)
 
 
 def say_nothing_of(trial: Trial) -> None:
@@ -163,6 +164,7 @@ class _State:
                 losses.append(fold_loss(fold, parameters, seed=self._search.seed, deadline_s=self._deadline_s))
             except Stopped:
                 ended = "stopped"
+                trial.study.stop()
                 break
             trial.report(_mean(losses), step)
             if trial.should_prune() and step + 1 < len(self._folds):

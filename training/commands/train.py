@@ -11,11 +11,12 @@ from features.declarations.product_file import load_product
 from features.home import Home
 from training.commands.progress import progress_report
 from training.fit import FitParameters
+from training.parameters_file import read_parameters
 from training.review import MODEL, RECENCY
 from training.run import Options, Outcome, train_product
 
 
-def train(
+def train(  # noqa: PLR0913 - one for each option of the command
     *,
     product: Path = Path("products/onboarding"),
     home: Path = Path(".stillhere"),
@@ -23,6 +24,8 @@ def train(
     max_rounds: int = 300,
     max_depth: int = 5,
     labels: str = "",
+    parameters: str = "",
+    tune_trials: int = 0,
 ) -> None:
     """Train a model from an imported log, register it in MLflow and make it champion.
 
@@ -40,9 +43,14 @@ def train(
         Deepest tree; deeper trees make explanations slower.
     labels
         Name of a labels log of the product, or "implied": outcomes that the log itself implies. Empty: the first labels log, else implied.
+    parameters
+        A file of LightGBM's parameters, as tune writes it; max_rounds and max_depth then come from there.
+    tune_trials
+        Search parameters first, with so many trials and at most ten minutes; 0: do not.
     """
     declared: Product = load_product(product)
-    options = Options(fit=FitParameters(max_rounds=max_rounds, max_depth=max_depth), labels=labels or None)
+    fit = read_parameters(Path(parameters)) if parameters else FitParameters(max_rounds=max_rounds, max_depth=max_depth)
+    options = Options(fit=fit, labels=labels or None, tune_trials=tune_trials)
     with progress_report() as report:
         outcome = train_product(declared, Home(home), product_dir=product, seed=seed, options=options, report=report)
     _print_outcome(outcome)

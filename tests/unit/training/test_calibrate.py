@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from models.calibration import Calibration, CalibrationMethod, sigmoid
-from training.calibrate import choose_calibration, fit_calibration, fit_logistic, log_losses
+from training.calibrate import choose_across, choose_calibration, fit_calibration, fit_logistic, log_losses
 from training.evaluate import ece
 
 N = 8000
@@ -83,6 +83,19 @@ def test_a_slice_shorter_than_two_horizons_leaves_the_score_alone() -> None:
     chosen = choose_calibration(*shared_outcomes(2, n_early=0), horizon_us=20)
     assert chosen.calibration.method is CalibrationMethod.NONE
     assert set(chosen.log_loss) == {"none"}
+
+
+def test_across_cohorts_a_common_fault_is_corrected() -> None:
+    raw, outcomes, _, _ = slice_of(lambda raw: sigmoid(0.6 * raw + 1.0))
+    chosen = choose_across(raw, outcomes, np.arange(N) % 8)
+    assert chosen.calibration.method is CalibrationMethod.PLATT
+    assert set(chosen.log_loss) == {"none", "platt", "beta", "isotonic"}
+
+
+def test_across_cohorts_a_fault_of_one_alone_is_not() -> None:
+    cohort = np.arange(N) % 8
+    raw, outcomes, _, _ = slice_of(lambda raw: sigmoid(raw + np.where(cohort == 7, 2.0, 0.0)))
+    assert choose_across(raw, outcomes, cohort).calibration.method is CalibrationMethod.NONE
 
 
 def test_the_logistic_fit_equals_scikit_learn() -> None:

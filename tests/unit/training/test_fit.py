@@ -48,13 +48,21 @@ def test_a_declared_direction_is_kept(frame: TrainingFrame, trained: TrainedMode
     product = replace(frame.product, catalogue=Catalogue(kinds=catalogue.kinds, features=tuple(falling)))
     train, stop = (replace(part, product=product) for part in (trained.slices.train, trained.slices.stop))
     signature = learn_signature(train)
-    assert monotone_constraints(product.catalogue, signature)[position] == -1
+    assert monotone_constraints(product, signature)[position] == -1
     fitted = fit(train, stop, signature, parameters=FitParameters(), seed=0)
     model = RiskModel(fitted.model_text, len(signature.input_names))
     rows = np.repeat(encode(trained.slices.test, signature)[:20], 8, axis=0)
     rows[:, position] = np.tile(np.arange(8.0) * 5, 20)
     scores = model.raw_scores(rows).reshape(20, 8)
     assert (np.diff(scores, axis=1) <= 1e-12).all()
+
+
+def test_an_attribute_keeps_its_direction_too(frame: TrainingFrame) -> None:
+    profile = tuple(replace(a, direction=Direction.DOWN) if a.name == "invited" else a for a in frame.product.profile)
+    signature = learn_signature(frame)
+    constraints = dict(zip(signature.input_names, monotone_constraints(replace(frame.product, profile=profile), signature), strict=True))
+    assert constraints["invited"] == -1
+    assert constraints["plan"] == 0
 
 
 def test_averaged_seeds_are_the_mean_of_their_models(trained: TrainedModel) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from training.__main__ import NEEDED, missing_packages
@@ -33,11 +34,21 @@ def test_mlproject_declares_no_parameter_that_is_logged_again() -> None:
     assert not any("." in name for name in declared)  # every logged parameter has a dot: test_pipeline
 
 
-def test_mlproject_and_the_command_line_agree() -> None:
+_LOG = {"product": "products/onboarding", "home": "h", "seed": 1, "labels": ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("train", {"max_rounds": 10, "max_depth": 3, "parameters": "", "tune_trials": 0}),
+        ("tune", {"trials": 3, "timeout_s": 60.0}),
+    ],
+)
+def test_mlproject_and_the_command_line_agree(name: str, own: dict[str, object]) -> None:
     from training.commands.app import app
 
-    entry = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]["train"]
-    values = {"product": "products/onboarding", "home": "h", "seed": 1, "max_rounds": 10, "max_depth": 3, "labels": ""}
+    entry = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"][name]
+    values = _LOG | own
     assert set(values) == set(entry["parameters"])
     arguments = entry["command"].format(**values).split()[3:]
     _, bound, _ = app.parse_args(arguments)

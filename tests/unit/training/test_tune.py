@@ -62,7 +62,9 @@ def test_the_first_trial_is_where_the_search_begins(tuned: Tuned) -> None:
     assert tuned.trials[0].log_loss == tuned.base_log_loss
     assert tuned.log_loss <= tuned.base_log_loss
     assert set(tuned.table["state"]) <= {"complete", "pruned"}
-    assert list(tuned.table["log_loss"]) == sorted(tuned.table["log_loss"])
+    complete = tuned.table[tuned.table["state"] == "complete"]
+    assert list(complete.index) == list(range(len(complete)))
+    assert list(complete["log_loss"]) == sorted(complete["log_loss"])
 
 
 def test_what_cannot_be_told_apart_stays_as_it_was(slices: Slices) -> None:
