@@ -31,6 +31,10 @@ class LeakError(TrainingError):
     """A row knows something that was not known at its as_of."""
 
 
+class BadInputError(TrainingError):
+    """A number that a model cannot be grown from, or parameters that it cannot be grown with."""
+
+
 class RegistryError(TrainingError):
     """MLflow or its store could not be reached, or refused; what was registered before still is."""
 

@@ -14,11 +14,13 @@ from models.bundle import BundleContent
 from models.risk import RiskModel
 from models.signature import Signature
 from training.calibrate import CalibrationChoice, choose_calibration
+from training.cohorts import by_first_week, choose_correction
 from training.compare import Scored
 from training.errors import NotComparableError
 from training.fit import FitParameters, Fitted, fit
 from training.frame import USER, TrainingFrame, causes_of, learn_signature
 from training.gate import unlearned
+from training.leaks import require_no_tell_tale
 from training.registry import Champion
 from training.review import CHAMPION, Review, baselines, bundle_scored, explain_sample, review, slice_summary
 from training.segment_report import segment_rows
@@ -89,6 +91,7 @@ def train_slices(
     beside = beside or Beside()
     product, stage = slices.train.product, beside.stage
     signature = learn_signature(slices.train)
+    require_no_tell_tale(slices.fitted, signature, max_auc=parameters.leak_auc)
     with stage("fit") as note:
         fitted = fit(
             slices.train,
@@ -181,10 +184,12 @@ def with_about(trained: TrainedModel, **facts: Any) -> TrainedModel:
 
 
 def _calibrate(model: RiskModel, signature: Signature, calibration: TrainingFrame) -> CalibrationChoice:
-    raw = model.raw_scores(encode(calibration, signature))
-    return choose_calibration(
-        raw, calibration.outcomes, calibration.as_of_us, calibration.rows[USER].to_numpy(), horizon_us=calibration.horizon // _US
-    )
+    """Choose the map, then how to correct the base rate between those who came in different weeks."""
+    raw, users = model.raw_scores(encode(calibration, signature)), calibration.rows[USER].to_numpy()
+    choice = choose_calibration(raw, calibration.outcomes, calibration.as_of_us, users, horizon_us=calibration.horizon // _US)
+    cohorts = by_first_week(users, calibration.as_of_us)
+    correction = choose_correction(choice.calibration.apply(raw), calibration.outcomes, cohorts)
+    return replace(choice, calibration=replace(choice.calibration, prior_shift=correction.shift), correction=correction)
 
 
 def _about(slices: Slices) -> dict[str, Any]:

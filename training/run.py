@@ -10,6 +10,7 @@ from features.core.product import Product
 from features.home import Home
 from training.dataset import build_frame, label_source
 from training.fit import FitParameters
+from training.frame import TrainingFrame
 from training.gate import Gate, Verdict, judge
 from training.horizons import HorizonFigures, horizon_figures
 from training.note import training_note
@@ -22,6 +23,8 @@ from training.review import CHAMPION
 from training.stages import mlflow_stage
 from training.standing import Promotion, Standing, standing_of, take_place
 from training.tracking import name_run, prepare_tracking, run_of
+from training.tune import Search
+from training.tuning_run import tune_frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,8 @@ class Options:
 
     fit: FitParameters = field(default_factory=FitParameters)
     labels: str | None = None  # as for `training.dataset.build_frame`
+    tune_trials: int = 0  # trials to search parameters with first, beginning from `fit`; 0: none
+    tune_timeout_s: float = 600.0
     promote: Promotion = "auto"
     gate: Gate = field(default_factory=Gate)
 
@@ -78,7 +83,8 @@ def train_product(
             champion = champion_of(product)
             frame = build_frame(product, home, labels=options.labels, report=report)
             note({"rows": len(frame.rows), "dropout_rate": float(frame.outcomes.mean())})
-        trained = train_model(frame, parameters=options.fit, seed=seed, report=report, champion=champion, stage=mlflow_stage)
+        parameters = _parameters(frame, options, seed=seed, report=report)
+        trained = train_model(frame, parameters=parameters, seed=seed, report=report, champion=champion, stage=mlflow_stage)
         trained = with_about(trained, run_id=run_id)
         horizons = _horizons(product, home, trained, options.labels)
         facts = _facts(product, trained, seed=seed, product_dir=product_dir)
@@ -92,6 +98,13 @@ def train_product(
         report("registering", 1.0)
         name_run(f"train v{registration.version} {standing.alias}")
     return Outcome(registration=registration, standing=standing, run_id=run_id, tracking_uri=tracking_uri, trained=trained)
+
+
+def _parameters(frame: TrainingFrame, options: Options, *, seed: int, report: Report) -> FitParameters:
+    if options.tune_trials == 0:
+        return options.fit
+    search = Search(base=options.fit, n_trials=options.tune_trials, timeout_s=options.tune_timeout_s, seed=seed, report=report)
+    return tune_frame(frame, search).parameters  # nests a run for each trial
 
 
 def judge_trained(trained: TrainedModel, gate: Gate) -> Verdict | None:

@@ -13,12 +13,14 @@ from models.errors import ModelError
 from training.commands.evaluate import evaluate
 from training.commands.promote import promote
 from training.commands.train import train
+from training.commands.tune import tune
 from training.errors import TrainingError
 
 app = cyclopts.App(name="python -m training", help="Train and register models. `mlflow run . -e train` calls the same commands.")
 app.command(train)
 app.command(evaluate)
 app.command(promote)
+app.command(tune)
 
 _EXPECTED = (TrainingError, DeclarationError, StoreError, ModelError)
 

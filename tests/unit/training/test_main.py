@@ -38,7 +38,8 @@ def test_mlproject_declares_no_parameter_that_is_logged_again() -> None:
 
 LOG = {"product": "products/onboarding", "home": "h", "labels": "", "seed": 1}
 ENTRY_POINTS = {
-    "train": LOG | {"max_rounds": 10, "max_depth": 3, "promote": "never"},
+    "train": LOG | {"max_rounds": 10, "max_depth": 3, "promote": "never", "parameters": "", "tune_trials": 0},
+    "tune": LOG | {"trials": 3, "timeout_s": 60.0},
     "evaluate": LOG | {"model": "models:/stillhere-onboarding/3"},
     "promote": LOG
     | {"version": 3, "metric": "auc", "confidence": 0.9, "margin": 0.02, "force": "a reason", "rollback": "true", "shadow": "none"},
