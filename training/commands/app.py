@@ -9,8 +9,12 @@ from rich.console import Console
 
 from features.declarations.yaml_file import DeclarationError
 from features.ports import StoreError
+from models.errors import ModelError
+from training.commands.evaluate import evaluate
+from training.commands.promote import promote
 from training.commands.simulate import simulate
 from training.commands.train import train
+from training.commands.tune import tune
 from training.commands.uplift import uplift
 from training.errors import TrainingError
 
@@ -18,8 +22,11 @@ app = cyclopts.App(name="python -m training", help="Simulate, train and register
 app.command(simulate)
 app.command(train)
 app.command(uplift)
+app.command(evaluate)
+app.command(promote)
+app.command(tune)
 
-_EXPECTED = (TrainingError, DeclarationError, StoreError)
+_EXPECTED = (TrainingError, DeclarationError, StoreError, ModelError)
 
 
 def run(arguments: Sequence[str]) -> int:
