@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 import numpy.typing as npt
 
-from training.frame import TrainingFrame
+from training.frame import USER, TrainingFrame
 from training.split import MIN_ROWS, Slices
 
 _US = timedelta(microseconds=1)
@@ -20,6 +20,7 @@ class Fold:
 
     learn: TrainingFrame
     judge: TrainingFrame
+    units: npt.NDArray[np.object_]  # what the judged rows are independent by, shape (n_judged,): users, or whole cohorts
 
 
 def walk_forward(slices: Slices, *, n_folds: int = 3) -> list[Fold]:
@@ -33,7 +34,7 @@ def walk_forward(slices: Slices, *, n_folds: int = 3) -> list[Fold]:
     list of Fold
         From the earliest to the latest; at most ``n_folds``.
     """
-    folds = [Fold(learn=slices.train, judge=slices.stop)]
+    folds = [_by_user(slices.train, slices.stop)]
     horizon_us, share = slices.train.horizon // _US, len(slices.stop.rows)
     while len(folds) < n_folds:
         past = folds[0].learn
@@ -43,7 +44,7 @@ def walk_forward(slices: Slices, *, n_folds: int = 3) -> list[Fold]:
         judge = past.at(np.flatnonzero(as_of_us >= from_us))
         if not (_can_be_used(learn) and _can_be_used(judge)):
             break
-        folds.insert(0, Fold(learn=learn, judge=judge))
+        folds.insert(0, _by_user(learn, judge))
     return folds
 
 
@@ -56,10 +57,15 @@ def by_cohort(frame: TrainingFrame, cohorts: npt.ArrayLike, *, n_folds: int = 5)
         Cohort of each row, shape (n_rows,); sorted by name they are dealt out like cards, so that every fold has early and late ones
         if names sort in time.
     """
-    code = np.unique(np.asarray(cohorts), return_inverse=True)[1]
+    names = np.asarray(cohorts, dtype=object)
+    code = np.unique(names, return_inverse=True)[1]
     parts = [(np.flatnonzero(code % n_folds != k), np.flatnonzero(code % n_folds == k)) for k in range(n_folds)]
-    folds = [Fold(learn=frame.at(learn), judge=frame.at(judge)) for learn, judge in parts]
+    folds = [Fold(learn=frame.at(learn), judge=frame.at(judge), units=names[judge]) for learn, judge in parts]
     return [fold for fold in folds if _can_be_used(fold.learn) and _can_be_used(fold.judge)]
+
+
+def _by_user(learn: TrainingFrame, judge: TrainingFrame) -> Fold:
+    return Fold(learn=learn, judge=judge, units=judge.rows[USER].to_numpy(dtype=object))
 
 
 def _can_be_used(frame: TrainingFrame) -> bool:

@@ -184,8 +184,8 @@ class _State:
             )
         base_loss, (best_loss, best, losses) = _mean(self._base), self._best
         gains = np.concatenate([b.rows - x.rows for b, x in zip(self._base, losses, strict=True)])
-        users = np.unique(np.concatenate([fold.users for fold in self._folds]), return_inverse=True)[1]
-        found = best if is_gain(gains, users) else base
+        units = np.unique(np.concatenate([fold.units for fold in self._folds]), return_inverse=True)[1]
+        found = best if is_gain(gains, units) else base
         return Tuned(
             parameters=found, log_loss=best_loss if found is best else base_loss, base_log_loss=base_loss, trials=tuple(self._trials)
         )

@@ -14,7 +14,6 @@ from models.signature import Signature
 from training.calibrate import FloatArray, log_losses
 from training.fit import FitParameters, dataset, monotone_constraints
 from training.folds import Fold
-from training.frame import USER
 
 _BINNED = {"feature_pre_filter": False, "verbosity": -1}  # columns are kept whatever min_data_in_leaf a later trial has
 
@@ -31,7 +30,7 @@ class FoldData:
     judge: Any
     encoded: FloatArray  # inputs of the judged rows, (n_rows, n_inputs)
     outcomes: npt.NDArray[np.bool_]
-    users: npt.NDArray[np.object_]
+    units: npt.NDArray[np.object_]
     monotone: list[int]
 
 
@@ -56,7 +55,7 @@ def fold_data(fold: Fold, signature: Signature) -> FoldData:
         judge=dataset([fold.judge], signature, params=_BINNED, reference=learn),
         encoded=signature.encode(fold.judge.vectors, fold.judge.profiles()),
         outcomes=fold.judge.outcomes,
-        users=fold.judge.rows[USER].to_numpy(),
+        units=fold.units,
         monotone=monotone_constraints(fold.learn.product, signature),
     )
 

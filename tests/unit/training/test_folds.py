@@ -42,5 +42,6 @@ def test_a_cohort_is_never_on_both_sides(frame: TrainingFrame) -> None:
     assert len(folds) == 3
     for fold in folds:
         assert not set(fold.learn.rows[USER]) & set(fold.judge.rows[USER])
+        assert list(fold.units) == list(fold.judge.rows[USER])
     judged = np.concatenate([fold.judge.rows.index.to_numpy() for fold in folds])
     assert sorted(judged) == list(range(len(frame.rows)))
