@@ -9,11 +9,14 @@ from rich.console import Console
 
 from features.declarations.yaml_file import DeclarationError
 from features.ports import StoreError
+from training.commands.thresholds import monitor, thresholds
 from training.commands.train import train
 from training.errors import TrainingError
 
 app = cyclopts.App(name="python -m training", help="Train and register models. `mlflow run . -e train` calls the same commands.")
 app.command(train)
+app.command(thresholds)
+app.command(monitor)
 
 _EXPECTED = (TrainingError, DeclarationError, StoreError)
 

@@ -1,0 +1,51 @@
+"""One MLflow run for whatever looks at a product without registering anything: thresholds, monitor, drift, backtest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from training.errors import TrainingError
+from training.tracking import experiment_name, prepare_tracking
+
+KIND = "stillhere.kind"
+"""Tag that says what a run did."""
+
+
+@contextmanager
+def tracked_run(product: str, kind: str) -> Iterator[str]:
+    """Join the run that ``mlflow run`` started, or start one in the product's experiment; yields the run id.
+
+    A `TrainingError` inside becomes the tag ``stillhere.stopped_because`` of a failed run.
+    """
+    prepare_tracking()
+    import mlflow
+
+    if "MLFLOW_RUN_ID" not in os.environ:
+        mlflow.set_experiment(experiment_name(product))
+    with mlflow.start_run(run_name=None if "MLFLOW_RUN_ID" in os.environ else kind) as run:
+        mlflow.set_tags({KIND: kind, "stillhere.product": product})
+        run_id: str = run.info.run_id
+        try:
+            yield run_id
+        except TrainingError as exc:
+            mlflow.set_tag("stillhere.stopped_because", str(exc))
+            raise
+
+
+def latest_run(product: str, kind: str) -> Any | None:
+    """The newest finished run of that kind in the product's experiment; None without one."""
+    import mlflow
+
+    experiment = mlflow.get_experiment_by_name(experiment_name(product))
+    if experiment is None:
+        return None
+    runs = mlflow.MlflowClient().search_runs(
+        [experiment.experiment_id],
+        filter_string=f"tags.`{KIND}` = '{kind}' and tags.`stillhere.product` = '{product}' and attributes.status = 'FINISHED'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    return runs[0] if runs else None
