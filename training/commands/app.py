@@ -9,6 +9,7 @@ from rich.console import Console
 
 from features.declarations.yaml_file import DeclarationError
 from features.ports import StoreError
+from training.commands.drift import drift
 from training.commands.thresholds import monitor, thresholds
 from training.commands.train import train
 from training.errors import TrainingError
@@ -17,6 +18,7 @@ app = cyclopts.App(name="python -m training", help="Train and register models. `
 app.command(train)
 app.command(thresholds)
 app.command(monitor)
+app.command(drift)
 
 _EXPECTED = (TrainingError, DeclarationError, StoreError)
 

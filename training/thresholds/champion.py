@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ class Champion:
     bundle: Bundle
     version: str  # "3"
     run_id: str
+    created_at: datetime  # when the version was registered
     unseen_from: datetime  # rows from here on were in none of the slices that it was fitted, stopped or calibrated on
 
 
@@ -51,7 +52,13 @@ def load_champion(product: Product) -> Champion:
             f"product {product.name} has no champion in MLflow ({str(exc).splitlines()[0]}), expected the alias {CHAMPION} of {name};"
             " train one first: mlflow run . -e train"
         ) from exc
-    return Champion(bundle=bundle, version=str(found.version), run_id=str(found.run_id or ""), unseen_from=_unseen_from(bundle, name))
+    return Champion(
+        bundle=bundle,
+        version=str(found.version),
+        run_id=str(found.run_id or ""),
+        created_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
+        unseen_from=_unseen_from(bundle, name),
+    )
 
 
 def unseen(frame: TrainingFrame, champion: Champion) -> TrainingFrame:

@@ -114,10 +114,10 @@ def require_fresh(raw_dir: Path, product: Product, *, now: datetime, stale_after
         If its newest event became known more than ``stale_after`` before ``now``.
     """
     with open_raw_log(raw_dir) as connection:
-        newest = connection.sql("SELECT epoch_us(max(known_at)) FROM known_events").fetchone()
-    if newest is None or newest[0] is None:
+        newest = connection.sql("SELECT epoch_us(max(known_at)) FROM known_events").fetchall()
+    if newest[0][0] is None:
         raise EmptyLogError(f"the raw log of product {product.name} in {raw_dir} has no events, expected some; import a log first")
-    end_us = int(newest[0])
+    end_us = int(newest[0][0])
     if stale_after is not None and to_us(now) - end_us > stale_after // _US:
         raise StaleLogError(
             f"the log of product {product.name} ends at {from_us(end_us).isoformat(timespec='minutes')},"

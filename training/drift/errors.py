@@ -1,0 +1,13 @@
+"""What can stop drift from being measured; each says what was got, what was expected and what to do."""
+
+from __future__ import annotations
+
+from training.errors import TrainingError
+
+
+class TooFewLiveRowsError(TrainingError):
+    """Too few live users to compare."""
+
+
+class UnknownAdjustmentError(TrainingError):
+    """No such way to account for the number of tests."""
