@@ -9,6 +9,7 @@ from rich.console import Console
 
 from features.declarations.yaml_file import DeclarationError
 from features.ports import StoreError
+from training.commands.backtest import backtest
 from training.commands.drift import drift
 from training.commands.thresholds import monitor, thresholds
 from training.commands.train import train
@@ -19,6 +20,7 @@ app.command(train)
 app.command(thresholds)
 app.command(monitor)
 app.command(drift)
+app.command(backtest)
 
 _EXPECTED = (TrainingError, DeclarationError, StoreError)
 

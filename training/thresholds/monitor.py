@@ -82,7 +82,7 @@ def monitor(decisions: pd.DataFrame, segments: Sequence[str], contract: Contract
 
 def alarm_at(decisions: pd.DataFrame, contract: Contract, *, horizon: pd.Timedelta, alpha: float) -> int | None:
     """How many users it takes until the alarm for everybody; None: none is raised."""
-    hits, rows = _by_user(decisions, contract.error, horizon)
+    hits, rows = by_user(decisions, contract.error, horizon)
     crossed = np.flatnonzero(log_capital(hits, rows, bound=contract.bound, most_rows=MOST_ROWS) >= np.log(1 / alpha))
     return int(crossed[0]) + 1 if len(crossed) else None
 
@@ -100,12 +100,12 @@ def since_change(decisions: pd.DataFrame, contract: Contract) -> pd.DataFrame:
 
 
 def _watched(name: str, part: pd.DataFrame, contract: Contract, *, alpha: float, horizon: pd.Timedelta) -> Watched:
-    hits, rows = _by_user(part, contract.error, horizon)
+    hits, rows = by_user(part, contract.error, horizon)
     seen = watch(hits, rows, bound=contract.bound, alpha=alpha, most_rows=MOST_ROWS)
     return Watched(name=name, watch=seen, users=len(rows), broken=seen.broken_at is not None)
 
 
-def _by_user(decisions: pd.DataFrame, error: AlertError, horizon: pd.Timedelta) -> tuple[FloatArray, FloatArray]:
+def by_user(decisions: pd.DataFrame, error: AlertError, horizon: pd.Timedelta) -> tuple[FloatArray, FloatArray]:
     """Hits and rows of each user, in the order in which the last outcome that counts became known."""
     if len(decisions) == 0:
         return np.empty(0), np.empty(0)
