@@ -39,7 +39,7 @@ from training.thresholds.solve import Basis, Contract, Thresholds, alerted_by, s
 
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCT_DIR = ROOT / "products" / "onboarding"
-TRAIN_PEOPLE, PEOPLE, COHORT = 3_000, 20_000, 400
+TRAIN_PEOPLE, PEOPLE, COHORT = 3_000, 24_000, 400
 RUNS = 400  # of the monitor
 BEFORE_DRIFT = 300  # users whose outcomes are known when the drift begins
 DRIFT = 0.8  # added to the log-odds of everybody's risk: the model has come to see trouble where there is none

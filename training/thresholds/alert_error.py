@@ -72,7 +72,7 @@ def evidence(hit: BoolArray, user: IntArray) -> Evidence:
     Parameters
     ----------
     hit, user
-        Of each row, shape (n_rows,).
+        Of each row, shape (n_rows,); users as codes, small integers from 0 on.
 
     References
     ----------
@@ -89,10 +89,9 @@ def evidence(hit: BoolArray, user: IntArray) -> Evidence:
     rows = len(hit)
     if rows == 0:
         return Evidence(hits=0.0, n=0.0, rows=0, users=0)
-    code = np.unique(user, return_inverse=True)[1]
-    users = int(code.max()) + 1
+    users = int(np.count_nonzero(np.bincount(user)))
     share = float(hit.mean())
-    n = _effective(share, np.bincount(code, hit - share).astype(np.float64), rows=rows, users=users)
+    n = _effective(share, np.bincount(user, hit - share).astype(np.float64), rows=rows, users=users)
     return Evidence(hits=share * n, n=n, rows=rows, users=users)
 
 

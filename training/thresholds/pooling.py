@@ -8,13 +8,13 @@ import numpy as np
 
 from training.thresholds.alert_error import Evidence
 
-_WEAKEST, _STRONGEST = 2.0, 100.0  # users that the others may count for
+_WEAKEST, _STRONGEST = 2.0, 50.0  # users that the others may count for
 _FEWEST_SEGMENTS = 3  # below that nothing is known of how segments differ
 _FEWEST_USERS = 5.0
 
 
 def prior_strength(segments: Sequence[Evidence]) -> float:
-    """How many users of its own the others count for in a segment: k = m (1 - m) / tau^2 - 1, between 2 and 100.
+    """How many users of its own the others count for in a segment: k = m (1 - m) / tau^2 - 1, between 2 and 50.
 
     m is the common share and tau^2 the variance between segments beyond what chance explains, by moments. Segments alike: the others count
     for much; segments apart, or fewer than three of them: for little.
@@ -28,7 +28,7 @@ def prior_strength(segments: Sequence[Evidence]) -> float:
     >>> alike = [Evidence(hits=10.0, n=100.0, rows=100, users=100)] * 4
     >>> apart = [Evidence(hits=float(hits), n=100.0, rows=100, users=100) for hits in (2, 5, 20, 40)]
     >>> prior_strength(alike), round(prior_strength(apart), 1)
-    (100.0, 3.8)
+    (50.0, 3.8)
     """
     known = [seen for seen in segments if seen.n >= _FEWEST_USERS]
     if len(known) < _FEWEST_SEGMENTS:
@@ -45,18 +45,16 @@ def prior_strength(segments: Sequence[Evidence]) -> float:
     return _STRONGEST if between == 0 else float(np.clip(spread / between - 1, _WEAKEST, _STRONGEST))
 
 
-def pooled(own: Evidence, others: Evidence, strength: float) -> Evidence:
-    """Own rows, and ``strength`` more that are as the others'.
+def pooled(own: Evidence, others: float, strength: float) -> Evidence:
+    """Own rows, and ``strength`` more of whom the share ``others`` are hits, as of the other segments'.
 
     The pooled share is w own + (1 - w) others with w = n / (n + strength): its inverse in the threshold is the quantile of a mixture of
     the two score distributions with these weights.
 
     Examples
     --------
-    >>> own, others = Evidence(hits=4.0, n=20.0, rows=90, users=25), Evidence(hits=40.0, n=400.0, rows=2000, users=500)
-    >>> both = pooled(own, others, 20.0)
+    >>> both = pooled(Evidence(hits=4.0, n=20.0, rows=90, users=25), 0.1, 20.0)
     >>> both.hits / both.n
     0.15
     """
-    share = others.hits / others.n if others.n else 1.0
-    return Evidence(hits=own.hits + strength * share, n=own.n + strength, rows=own.rows, users=own.users)
+    return Evidence(hits=own.hits + strength * others, n=own.n + strength, rows=own.rows, users=own.users)

@@ -186,6 +186,13 @@ def _seen(rows: AlertRows, threshold: float, error: AlertError) -> Evidence:
     return evidence(stayed[alerted], rows.user[alerted])
 
 
+def _error(rows: AlertRows, threshold: float, error: AlertError) -> float:
+    """The plain share; 1 where it is a share of nothing."""
+    alerted, stayed = rows.risk >= threshold, ~rows.dropped_out
+    of = stayed if error is AlertError.OF_STAYERS else alerted
+    return float((alerted & stayed).sum() / of.sum()) if of.any() else 1.0
+
+
 def _descend(candidates: FloatArray, upper: Callable[[float], float], contract: Contract) -> tuple[float, float] | None:
     """The last candidate whose upper bound keeps within the bound, and that upper bound."""
     best = None
@@ -207,7 +214,7 @@ def _segment(rows: AlertRows, name: str, contract: Contract, *, miss: float, str
 
     def upper(threshold: float) -> float:
         seen = _seen(own, threshold, contract.error)
-        at_most = upper_bound(pooled(seen, _seen(others, threshold, contract.error), strength), miss=miss)
+        at_most = upper_bound(pooled(seen, _error(others, threshold, contract.error), strength), miss=miss)
         return max(at_most, upper_bound(seen, miss=miss)) if stayers >= contract.own_from_users else at_most
 
     found = _descend(_candidates(contract), upper, contract)
