@@ -61,9 +61,8 @@ def decide(place: Place, *, threshold: float, features: str = PRODUCT.catalogue.
     risk = champion.bundle.risk(frame.vectors, frame.profiles())
     numbers = [dict(zip(PRODUCT.catalogue.feature_names, row, strict=True)) for row in frame.vectors.tolist()]
     told = zip(frame.rows[USER], frame.rows[AS_OF], risk.tolist(), numbers, strict=True)
-    rows = [
-        receipt(u, at.to_pydatetime(), risk=r, features=features, numbers=n, threshold=threshold, segment="others") for u, at, r, n in told
-    ]
+    usual = {"features": features, "threshold": threshold, "segment": "others"}
+    rows = [receipt(user, at.to_pydatetime(), risk=each, numbers=vector, **usual) for user, at, each, vector in told]
     export(place.home.receipts_dir(PRODUCT.name), rows)
 
 
@@ -110,9 +109,8 @@ def test_a_high_threshold_raises_none_and_a_young_model_without_drift_stays(plac
     decide(place, threshold=0.97)
     assert monitor_product(PRODUCT, place.home, LOOK, Contract()).monitored.alarms == ()
     options = DriftOptions(tolerance=Tolerance(least_users=20, psi_from=1.0), retrain_every=timedelta(days=10))
-    assert {
-        each.why for each in drift_product(PRODUCT, place.home, Look(now=datetime.now(UTC), stale_after=None), options).reasons
-    } == set()
+    ran = drift_product(PRODUCT, place.home, Look(now=datetime.now(UTC), stale_after=None), options)
+    assert [each.sentence for each in ran.reasons] == []
 
 
 def test_receipts_of_other_features_are_refused(place: Place) -> None:
@@ -134,9 +132,8 @@ def test_a_backtest_is_one_run_with_a_nested_one_a_step(place: Place) -> None:
 
 
 @pytest.mark.parametrize("command", ["thresholds", "monitor", "drift", "backtest"])
-def test_a_command_without_data_ends_with_one_sentence(
-    command: str, tmp_path: Path, place: Place, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("place")
+def test_a_command_without_data_ends_with_one_sentence(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     product = Path(__file__).resolve().parents[2] / "products" / "onboarding"
     assert run([command, "--product", str(product), "--home", str(tmp_path)]) == 1
     assert "training stopped:" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from features.declarations.yaml_file import DeclarationError
 from features.ports import StoreError
 from training.commands.backtest import backtest
 from training.commands.drift import drift
+from training.commands.signals import signals
 from training.commands.thresholds import monitor, thresholds
 from training.commands.train import train
 from training.errors import TrainingError
@@ -21,6 +22,7 @@ app.command(thresholds)
 app.command(monitor)
 app.command(drift)
 app.command(backtest)
+app.command(signals)
 
 _EXPECTED = (TrainingError, DeclarationError, StoreError)
 

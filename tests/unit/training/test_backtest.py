@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def test_no_outcome_that_was_learned_from_was_unknown_at_the_step(frame: Trainin
 def test_steps_follow_one_another_and_learn_from_more_each_time(steps: list[Step]) -> None:
     assert len(steps) == 3
     assert [step.trained_at for step in steps] == sorted(step.trained_at for step in steps)
-    assert all(earlier.tested_until < later.trained_at for earlier, later in zip(steps, steps[1:], strict=False))
+    assert all(earlier.tested_until < later.trained_at for earlier, later in pairwise(steps))
     assert np.all(np.diff([step.train_rows for step in steps]) > 0)
 
 
@@ -54,7 +55,7 @@ def test_each_step_is_told_as_soon_as_it_is_made(frame: TrainingFrame) -> None:
 
 
 def test_a_log_too_short_for_any_step_is_refused_with_the_reasons(frame: TrainingFrame) -> None:
-    with pytest.raises(BacktestError, match=r"none of 2 steps could be made.*slice train has \d+ rows, expected at least 100000"):
+    with pytest.raises(BacktestError, match=r"none of 2 steps could be made.*slice test has \d+ rows, expected at least 100000"):
         backtest(frame, BacktestOptions(steps=2, min_rows=100_000))
     with pytest.raises(BacktestError, match="steps is 0"):
         backtest(frame, BacktestOptions(steps=0))
