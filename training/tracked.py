@@ -36,14 +36,12 @@ def tracked_run(product: str, kind: str) -> Iterator[str]:
 
 
 def latest_run(product: str, kind: str) -> Any | None:
-    """The newest finished run of that kind in the product's experiment; None without one."""
+    """The newest finished run of that kind, in whichever experiment `mlflow run` put it; None without one."""
     import mlflow
 
-    experiment = mlflow.get_experiment_by_name(experiment_name(product))
-    if experiment is None:
-        return None
-    runs = mlflow.MlflowClient().search_runs(
-        [experiment.experiment_id],
+    client = mlflow.MlflowClient()
+    runs = client.search_runs(
+        [experiment.experiment_id for experiment in client.search_experiments()],
         filter_string=f"tags.`{KIND}` = '{kind}' and tags.`stillhere.product` = '{product}' and attributes.status = 'FINISHED'",
         order_by=["attributes.start_time DESC"],
         max_results=1,

@@ -108,7 +108,7 @@ def test_a_threshold_far_too_low_raises_the_alarm_which_is_a_reason_to_train_aga
 def test_a_high_threshold_raises_none_and_a_young_model_without_drift_stays(place: Place) -> None:
     decide(place, threshold=0.97)
     assert monitor_product(PRODUCT, place.home, LOOK, Contract()).monitored.alarms == ()
-    options = DriftOptions(tolerance=Tolerance(least_users=20, psi_from=1.0), retrain_every=timedelta(days=10))
+    options = DriftOptions(tolerance=Tolerance(least_users=20, psi_from=5.0), retrain_every=timedelta(days=10))
     ran = drift_product(PRODUCT, place.home, Look(now=datetime.now(UTC), stale_after=None), options)
     assert [each.sentence for each in ran.reasons] == []
 

@@ -14,7 +14,7 @@ from features.backfill.columns import read_columns
 from features.core.event import to_us
 from features.core.product import Product
 from features.home import Home
-from training.dataset import build_frame
+from training.dataset import build_frame, label_source
 from training.drift.compare import RISK, Drift, Pair, Tolerance, compare
 from training.drift.live import live_rows, span
 from training.drift.report import drift_metrics, drift_page, drift_plot, drift_table
@@ -101,7 +101,9 @@ def _pairs(product: Product, home: Home, frame: TrainingFrame, champion: Champio
     pairs = [Pair(reference=fitted.rows, current=now, columns=seen), Pair(reference=unseen, current=now, columns=(RISK,))]
     notes = [f"fitted on: {span(fitted.rows)}", f"measured on: {span(unseen)}", f"now: {span(now)}"] if len(now) else []
     notes += [f"left out: {count} {why}" for why, count in left_out.items() if count]
-    if known[USER].nunique() >= options.tolerance.least_users:
+    if options.source is Source.RECEIPTS and label_source(product, options.labels) is not None:
+        notes.append("labels come from a log of their own: outcomes of decisions are not compared with them")
+    elif known[USER].nunique() >= options.tolerance.least_users:
         pairs.append(Pair(reference=unseen, current=known, columns=(OUTCOME,)))
         notes.append(f"outcomes known of {known[USER].nunique()} users: {known[OUTCOME].mean():.1%} of their rows dropped out")
     else:

@@ -12,6 +12,7 @@ import numpy as np
 from features.core.event import to_us
 from features.core.product import Product
 from models.bundle import Bundle, load_bundle
+from models.errors import ModelError
 from training.frame import TrainingFrame
 from training.register import CHAMPION, registered_name
 from training.thresholds.errors import NoChampionError, TooFewRowsError
@@ -34,9 +35,7 @@ def load_champion(product: Product) -> Champion:
     Raises
     ------
     NoChampionError
-        If there is none, or it does not say what it was trained on.
-    ModelError
-        If its bundle is broken or its features mean something else now.
+        If there is none, its bundle is broken, its features mean something else now, or it does not say what it was trained on.
     """
     import mlflow
     from mlflow.exceptions import MlflowException
@@ -47,6 +46,8 @@ def load_champion(product: Product) -> Champion:
         with tempfile.TemporaryDirectory() as folder:
             path = mlflow.artifacts.download_artifacts(f"models:/{name}/{found.version}/artifacts/bundle", dst_path=folder)
             bundle = load_bundle(Path(path), product)
+    except ModelError as exc:
+        raise NoChampionError(f"the champion of {name}, version {found.version}, cannot be used: {exc}") from exc
     except MlflowException as exc:
         raise NoChampionError(
             f"product {product.name} has no champion in MLflow ({str(exc).splitlines()[0]}), expected the alias {CHAMPION} of {name};"

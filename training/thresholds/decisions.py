@@ -58,9 +58,7 @@ def read_decisions(receipts_dir: Path, product: Product, *, since: datetime | No
     if since is not None:
         rows = rows[rows[AS_OF] >= since]
     if len(rows) == 0:
-        raise NoReceiptsError(
-            f"no receipts in {receipts_dir}, expected some; export them while the service runs: it does so by itself every few minutes"
-        )
+        raise NoReceiptsError(f"no receipts in {receipts_dir}, expected some; the worker exports them every few seconds while it runs")
     known = rows[rows["features"] == product.catalogue.fingerprint]
     if len(known) == 0:
         raise ForeignReceiptsError(

@@ -75,6 +75,7 @@ def write_thresholds(file: Path, product: Product, risk_threshold: float, segmen
     from serving.policy_file import load_policy
 
     load_policy(file, product)  # a file that is wrong already is not ours to touch
+    file = file.resolve()  # of a link: what it leads to
     text = file.read_bytes().decode("utf-8")
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     temporary = Path(name)

@@ -64,9 +64,13 @@ def test_what_would_be_no_policy_leaves_the_file_as_it_was(policy_file: Path) ->
     assert list(policy_file.parent.iterdir()) == [policy_file]
 
 
-def test_windows_line_ends_and_a_missing_last_one_survive(policy_file: Path) -> None:
+def test_a_missing_last_line_end_stays_missing_and_a_link_stays_a_link(policy_file: Path) -> None:
     policy_file.write_bytes(policy_file.read_bytes().rstrip(b"\n"))
-    write_thresholds(policy_file, PRODUCT, 0.52, SOLVED)
+    link = policy_file.with_name("link.yaml")
+    link.symlink_to(policy_file)
+    write_thresholds(link, PRODUCT, 0.52, SOLVED)
+    assert link.is_symlink()
+    assert "risk_threshold: 0.52" in policy_file.read_text()
     assert not policy_file.read_text().endswith("\n")
 
 
