@@ -10,6 +10,8 @@ from typing import Any
 from training.errors import TrainingError
 from training.tracking import experiment_name, prepare_tracking
 
+_LOOKED_AT = 50
+
 KIND = "stillhere.kind"
 """Tag that says what a run did."""
 
@@ -35,15 +37,18 @@ def tracked_run(product: str, kind: str) -> Iterator[str]:
             raise
 
 
-def latest_run(product: str, kind: str) -> Any | None:
-    """The newest finished run of that kind, in whichever experiment `mlflow run` put it; None without one."""
+def latest_run(product: str, kind: str, *, with_tag: str) -> Any | None:
+    """The newest run of that kind that came as far as setting the tag, in whichever experiment `mlflow run` put it; None without one.
+
+    Its status says nothing: `mlflow run` calls a run failed whose command ends with anything but 0, as an alarm does.
+    """
     import mlflow
 
     client = mlflow.MlflowClient()
     runs = client.search_runs(
         [experiment.experiment_id for experiment in client.search_experiments()],
-        filter_string=f"tags.`{KIND}` = '{kind}' and tags.`stillhere.product` = '{product}' and attributes.status = 'FINISHED'",
+        filter_string=f"tags.`{KIND}` = '{kind}' and tags.`stillhere.product` = '{product}'",
         order_by=["attributes.start_time DESC"],
-        max_results=1,
+        max_results=_LOOKED_AT,
     )
-    return runs[0] if runs else None
+    return next((run for run in runs if with_tag in run.data.tags), None)

@@ -7,7 +7,3 @@ from training.errors import TrainingError
 
 class TooFewLiveRowsError(TrainingError):
     """Too few live users to compare."""
-
-
-class UnknownAdjustmentError(TrainingError):
-    """No such way to account for the number of tests."""

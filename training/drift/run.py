@@ -128,7 +128,7 @@ def _risk(frame: TrainingFrame, champion: Champion) -> Any:
 
 def _alarm(product: Product, *, since: datetime) -> str:
     """The alarm of the newest monitor run, if it is newer than the model."""
-    run = latest_run(product.name, "monitor")
+    run = latest_run(product.name, "monitor", with_tag=ALARM)
     if run is None or run.info.start_time < since.timestamp() * 1000:
         return ""
     return str(run.data.tags.get(ALARM, ""))

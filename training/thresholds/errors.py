@@ -29,10 +29,6 @@ class PolicyTextError(TrainingError):
     """The thresholds cannot be written into policy.yaml without touching anything else."""
 
 
-class SignalsError(TrainingError):
-    """A signal asks for what the product does not have, or in another unit."""
-
-
 class NoChampionError(TrainingError):
     """The registry has no champion whose thresholds could be solved."""
 
