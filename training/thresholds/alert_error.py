@@ -98,11 +98,11 @@ def evidence(hit: BoolArray, user: IntArray) -> Evidence:
 def _effective(share: float, residuals: FloatArray, *, rows: int, users: int) -> float:
     if users < 2 or share in {0.0, 1.0}:  # noqa: PLR2004 - a variance needs two
         return float(users)
-    from scipy.stats import t
+    from scipy.special import stdtrit  # Student's t quantile
 
     variance = users / (users - 1) * float(residuals @ residuals) / rows**2
     independent = min(float(rows), share * (1 - share) / variance) if variance > 0 else float(rows)
-    corrected = independent * (t.ppf(0.975, max(rows - 1, 1)) / t.ppf(0.975, users - 1)) ** 2
+    corrected = independent * (stdtrit(max(rows - 1, 1), 0.975) / stdtrit(users - 1, 0.975)) ** 2
     return float(min(rows, max(corrected, 1.0)))
 
 
