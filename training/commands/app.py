@@ -10,9 +10,13 @@ from rich.console import Console
 from features.declarations.yaml_file import DeclarationError
 from features.ports import StoreError
 from models.errors import ModelError
+from training.commands.backtest import backtest
+from training.commands.drift import drift
 from training.commands.evaluate import evaluate
 from training.commands.promote import promote
+from training.commands.signals import signals
 from training.commands.simulate import simulate
+from training.commands.thresholds import monitor, thresholds
 from training.commands.train import train
 from training.commands.tune import tune
 from training.commands.uplift import uplift
@@ -25,6 +29,11 @@ app.command(uplift)
 app.command(evaluate)
 app.command(promote)
 app.command(tune)
+app.command(thresholds)
+app.command(monitor)
+app.command(drift)
+app.command(backtest)
+app.command(signals)
 
 _EXPECTED = (TrainingError, DeclarationError, StoreError, ModelError)
 
