@@ -10,7 +10,7 @@ import pytest
 
 from features.home import Home
 from tests.model.place import Fresh
-from training.register import registered_name
+from training.registry import registered_name
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "training.md"
 

@@ -14,7 +14,7 @@ from features.core.product import Product
 from models.bundle import Bundle, load_bundle
 from models.errors import ModelError
 from training.frame import TrainingFrame
-from training.register import CHAMPION, registered_name
+from training.registry import CHAMPION, registered_name
 from training.thresholds.errors import NoChampionError, TooFewRowsError
 
 
