@@ -19,6 +19,7 @@ from models.errors import CorruptBundleError, ModelError
 from models.risk import RiskModel
 from models.segments import SegmentModel
 from models.signature import Signature
+from models.timing.part import TimingModel
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -29,6 +30,8 @@ REGISTRATION = "registration.json"
 _FILES = ("model.txt", "calibration.json", "signature.json", "causes.json")
 _SEGMENTS = "segments.json"
 """Only where training learned segments; bundles older than these have none."""
+_TIMING = "timing.json"
+"""Only where timing was learned; see ``models.timing``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,7 @@ class BundleContent:
     calibration: Calibration
     causes: Mapping[str, str]  # cause of every model input, features and attributes alike
     segments: SegmentModel | None = None
+    timing: TimingModel | None = None
     about: Mapping[str, Any] = field(default_factory=dict)  # for people: horizon, spans, run id
 
 
@@ -55,6 +59,7 @@ class Bundle:
     model: RiskModel
     about: Mapping[str, Any]
     segment_model: SegmentModel | None = None
+    timing: TimingModel | None = None
     columns: tuple[int, ...] | None = None  # of the model's features in the vectors it is given; None: all, in the model's order
 
     @property
@@ -105,6 +110,8 @@ def write_bundle(folder: Path, content: BundleContent) -> Path:
     }
     if content.segments is not None:
         files[_SEGMENTS] = _json(content.segments.to_json())
+    if content.timing is not None:
+        files[_TIMING] = _json(content.timing.to_json())
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     hashes = {name: _sha256(folder / name) for name in files}
@@ -164,6 +171,7 @@ def load_bundle(folder: Path, product: Product | None = None) -> Bundle:
         model=RiskModel((folder / "model.txt").read_text(encoding="utf-8"), len(signature.input_names)),
         about=manifest["about"],
         segment_model=_segment_model(folder, manifest, signature),
+        timing=_timing_model(folder, manifest, signature),
         columns=columns,
     )
 
@@ -186,6 +194,12 @@ def _segment_model(folder: Path, manifest: Mapping[str, Any], signature: Signatu
     if _SEGMENTS not in manifest["files"]:
         return None
     return SegmentModel.from_json(_read_json(folder / _SEGMENTS), signature.feature_names)
+
+
+def _timing_model(folder: Path, manifest: Mapping[str, Any], signature: Signature) -> TimingModel | None:
+    if _TIMING not in manifest["files"]:
+        return None
+    return TimingModel.from_json(_read_json(folder / _TIMING), len(signature.input_names))
 
 
 def _version(folder: Path, manifest: Mapping[str, Any]) -> str:
