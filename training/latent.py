@@ -35,10 +35,16 @@ class People:
     hurdles: Floats  # (n_people, n_days, len(HURDLES)), >= 0
 
 
-def draw_people(n_people: int, n_days: int, rng: np.random.Generator) -> People:
-    """Draw everyone's traits and walk their states through all days; deterministic for a given generator state."""
+def draw_people(n_people: int, n_days: int, rng: np.random.Generator, *, join_days: int | None = None) -> People:
+    """Draw everyone's traits and walk their states through all days; deterministic for a given generator state.
+
+    Parameters
+    ----------
+    join_days
+        People join on one of the first so many days; default: on any.
+    """
     plan = rng.choice(list(_STANDING), size=n_people, p=[0.5, 0.38, 0.12])
-    joined_day = np.sort(rng.integers(0, n_days, size=n_people))
+    joined_day = np.sort(rng.integers(0, join_days or n_days, size=n_people))
     traits = rng.gamma(0.55, 1.0, size=(n_people, len(HURDLES)))
     start = np.array([_STANDING[name] for name in plan]) + rng.normal(0.35, 0.9, n_people)
     stamina = rng.gamma(3.0, 0.35, n_people)

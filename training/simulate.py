@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +20,9 @@ import orjson
 
 from features.core.event import from_us, to_us
 from features.core.product import Product
-from training.latent import Floats, Ints, People, draw_people
-from training.observed import NO_SUBJECT, NO_VALUE, Seen, Visits, draw_events, draw_visits
+from training.clocked import LOCALES, Sent, draw_zones, send, visit_starts_us
+from training.latent import Ints, People, draw_people
+from training.observed import NO_SUBJECT, NO_VALUE, Visits, draw_events, draw_visits
 
 Progress = Callable[[int, int], None]
 """``progress(done, total)``: parts of the work; done never decreases and ends at total."""
@@ -31,13 +31,7 @@ EVENTS_FILE = "events.jsonl.gz"
 PROFILES_FILE = "profiles.csv"
 
 _STAGES = 10
-_DAY_US = 86_400_000_000
-_ZONES = ("UTC", "Europe/Berlin", "Europe/London", "America/New_York", "America/Los_Angeles", "Asia/Tokyo", "Asia/Kolkata", "Africa/Cairo")
-_LOCALES = dict(zip(_ZONES, ("en", "de", "en", "en", "en", "ja", "en", "ar"), strict=True))
 _NAMES = ("Ada", "Ben", "Chi", "Dana", "Eli", "Fay", "Gus", "Hana", "Ivo", "Jun", "Kim", "Leo", "Mia", "Noa", "Ole", "Pia", "Quy", "Rui")
-_DOUBLED = 0.008  # shares of events
-_LAPTOP_CLOSED, _IN_A_TUNNEL = 0.008, 0.04  # the second includes the first
-_CLOCK_AHEAD = 0.003
 _ZONE_UNTOLD, _UNSUBSCRIBE = 0.03, 0.02  # shares of people
 
 _KINDS = frozenset(
@@ -88,10 +82,10 @@ def simulate(  # noqa: PLR0913  each of them is a choice of the caller's
     visits = draw_visits(people, (np.arange(days + 1) + start.weekday()) % 7, rng)
     seen = draw_events(visits, rng)
     report(2, _STAGES)
-    zones = rng.choice(_ZONES, size=n_users, p=[0.1, 0.22, 0.14, 0.2, 0.12, 0.08, 0.09, 0.05])
-    begins_us = _visit_starts_us(people, visits, zones, start=start, rng=rng)
+    zones = draw_zones(n_users, rng)
+    begins_us = visit_starts_us(people, visits, zones, start=start, rng=rng)
     user_ids = tuple(f"user-{number:05d}" for number in range(n_users))
-    sent = _sent(seen, visits, begins_us, end_us=to_us(end), rng=rng)
+    sent = send(seen, visits, begins_us, end_us=to_us(end), rng=rng)
     folder.mkdir(parents=True, exist_ok=True)
     broken = _broken_rows(end)
     _write_events(folder / EVENTS_FILE, _rows(sent, user_ids), broken=broken, total=len(sent.order), report=report)
@@ -111,90 +105,33 @@ def simulate(  # noqa: PLR0913  each of them is a choice of the caller's
     )
 
 
-def _check(product: Product, *, n_users: int, days: int) -> None:
+def check_kinds(product: Product) -> None:
+    """Nothing, if the product declares every kind of event that is simulated.
+
+    Raises
+    ------
+    SimulationError
+        If not.
+    """
     missing = sorted(_KINDS - {kind.name for kind in product.catalogue.kinds})
     if missing:
         raise SimulationError(
             f"product {product.name}: kinds: {', '.join(missing)} not declared, expected what is simulated; "
             "simulate products/onboarding, or a product with these kinds"
         )
+
+
+def _check(product: Product, *, n_users: int, days: int) -> None:
+    check_kinds(product)
     for name, number in (("n_users", n_users), ("days", days)):
         if number < 1:
             raise SimulationError(f"{name}: got {number}, expected at least 1; simulate more")
 
 
-# --- clock times ---------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sent:
-    """Events with clock times; ``order`` lists the rows of the file in order of arrival, doubled ones twice."""
-
-    seen: Seen
-    person: Ints
-    occurred_us: Ints
-    received_us: Ints  # of each entry of `order`
-    order: Ints
-
-
-def _visit_starts_us(people: People, visits: Visits, zones: npt.NDArray[np.str_], *, start: datetime, rng: np.random.Generator) -> Ints:
-    """Local time of each visit, in microseconds UTC; a person's visits never begin before the sign-up."""
-    hour = np.clip(people.rhythm_hour[visits.person] + rng.normal(0.0, 2.6, len(visits.person)), 0.0, 23.4)
-    midnight_us = to_us(start) + visits.day * _DAY_US
-    offset_us = _offsets_us(zones[visits.person], visits.day, start)
-    starts_us = midnight_us + (hour * 3.6e9).astype(np.int64) - offset_us
-    signup_us = starts_us[visits.number == 0][_rank(visits.person)]
-    return np.where(visits.number == 0, starts_us, np.maximum(starts_us, signup_us + 3_600_000_000))
-
-
-def _rank(person: Ints) -> Ints:
-    """Each person's place among those who appear; ``person`` is sorted and everyone has a first visit."""
-    return np.unique(person, return_inverse=True)[1].astype(np.int64)
-
-
-def _offsets_us(zone: npt.NDArray[np.str_], day: Ints, start: datetime) -> Ints:
-    """UTC offset at noon of the day, per visit; looked up once a zone and day."""
-    offsets = np.zeros(len(zone), dtype=np.int64)
-    for name in _ZONES:
-        mine = np.flatnonzero(zone == name)
-        noons = [(start + timedelta(days=int(d), hours=12)).astimezone(ZoneInfo(name)) for d in range(int(day.max(initial=0)) + 1)]
-        table = np.array([(noon.utcoffset() or timedelta(0)) // timedelta(microseconds=1) for noon in noons])
-        offsets[mine] = table[day[mine]]
-    return offsets
-
-
-def _sent(seen: Seen, visits: Visits, begins_us: Ints, *, end_us: int, rng: np.random.Generator) -> _Sent:
-    """Give each event a time, and deliver it: mostly within seconds, sometimes after hours offline, sometimes twice."""
-    size = len(seen.visit)
-    occurred_us = begins_us[seen.visit] + seen.offset_ms * 1_000 + rng.integers(0, 1_000, size)
-    received_us = occurred_us + (_delays_s(size, rng) * 1e6).astype(np.int64)
-    doubled = np.flatnonzero(rng.random(size) < _DOUBLED).astype(np.int64)
-    order = np.concatenate([np.arange(size), doubled])
-    arrival_us = np.concatenate([received_us, received_us[doubled] + rng.integers(1_000_000, 600_000_000, len(doubled))])
-    in_time = np.flatnonzero(arrival_us <= end_us)
-    by_arrival = in_time[np.lexsort((order[in_time], arrival_us[in_time]))]
-    return _Sent(
-        seen=seen,
-        person=visits.person[seen.visit],
-        occurred_us=occurred_us,
-        received_us=arrival_us[by_arrival],
-        order=order[by_arrival],
-    )
-
-
-def _delays_s(size: int, rng: np.random.Generator) -> Floats:
-    """Seconds from occurring to arriving; below 0 where the sender's clock runs ahead, by less than the five minutes that are tolerated."""
-    delay = rng.exponential(0.8, size)
-    which = rng.random(size)
-    delay = np.where(which < _IN_A_TUNNEL, rng.exponential(1_500.0, size), delay)
-    delay = np.where(which < _LAPTOP_CLOSED, rng.exponential(30_000.0, size), delay)
-    return np.where(which > 1.0 - _CLOCK_AHEAD, -rng.uniform(0.0, 240.0, size), delay)
-
-
 # --- files ---------------------------------------------------------------------------------------------------------------------------
 
 
-def _rows(sent: _Sent, user_ids: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def _rows(sent: Sent, user_ids: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """Make the rows of the events file, in order of arrival."""
     seen, order = sent.seen, sent.order
     occurred = np.datetime_as_string(sent.occurred_us[order].astype("datetime64[us]"), unit="us").tolist()
@@ -268,7 +205,7 @@ def _profile_rows(
     columns |= {flag: np.where(agrees[:, k], "true", "false") for k, flag in enumerate(("consent", "in_app_opt_in", "email_opt_in"))}
     columns["timezone"] = np.where(rng.random(n_people) < _ZONE_UNTOLD, "", zones)
     joined = [from_us(us).isoformat() for us in begins_us[visits.number == 0].tolist()]
-    columns |= {"locale": np.array([_LOCALES[zone] for zone in zones]), "signup_at": np.array(joined)}
+    columns |= {"locale": np.array([LOCALES[zone] for zone in zones]), "signup_at": np.array(joined)}
     facts = zip(*(column.tolist() for column in columns.values()), strict=True)
     rows = [
         {"user_id": user, "changed_at": at, **dict(zip(columns, values, strict=True))}
