@@ -11,7 +11,7 @@ Singer and Willett (1993), https://doi.org/10.3102/10769986018002155; Tutz and S
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,10 @@ class Asked:
             utc_offset_s=self.utc_offset_s[positions],
             habit=self.habit[positions],
         )
+
+    def keeping(self, columns: Sequence[int]) -> Asked:
+        """Keep only these model inputs."""
+        return replace(self, encoded=self.encoded[:, list(columns)])
 
 
 def person_period_rows(asked: Asked, row: IntArray, period: IntArray, edges_s: FloatArray) -> FloatArray:

@@ -33,14 +33,16 @@ SLOT_INPUTS = ("action", "log_delay", "is_at_once", "local_hour", "from_midnight
 """What a row has besides the model inputs of its (user, as_of)."""
 
 
-def slot_rows(asked: Asked, action: IntArray, delay_s: FloatArray, prognosis: FloatArray) -> FloatArray:
-    """Inputs of r, shape (n_rows, n_inputs + n_slot_inputs), for one action and delay a row.
+def slot_rows(kept: Asked, action: IntArray, delay_s: FloatArray, prognosis: FloatArray) -> FloatArray:
+    """Inputs of r, shape (n_rows, n_kept + n_slot_inputs), for one action and delay a row.
+
+    ``kept`` has only the model inputs that r looks at, see `Asked.keeping`.
 
     Hours of the day come thrice, as the hour and as the distances from midnight and from six: so that a tree need not be told by two
     splits that 23:00 and 01:00 are neighbours.
     """
-    at_us = asked.as_of_us + (delay_s * 1e6).astype(np.int64)
-    of_week = hour_of_week(at_us, asked.utc_offset_s)
+    at_us = kept.as_of_us + (delay_s * 1e6).astype(np.int64)
+    of_week = hour_of_week(at_us, kept.utc_offset_s)
     hour = of_week % HOURS_OF_DAY
     columns = (
         action,
@@ -50,10 +52,10 @@ def slot_rows(asked: Asked, action: IntArray, delay_s: FloatArray, prognosis: Fl
         _hours_from(hour, 0),
         _hours_from(hour, 6),
         of_week // HOURS_OF_DAY,
-        asked.habit[np.arange(len(of_week)), of_week] * HOURS_OF_WEEK,
+        kept.habit[np.arange(len(of_week)), of_week] * HOURS_OF_WEEK,
         prognosis,
     )
-    return np.concatenate([asked.encoded, np.stack([np.asarray(column, np.float64) for column in columns], axis=1)], axis=1)
+    return np.concatenate([kept.encoded, np.stack([np.asarray(column, np.float64) for column in columns], axis=1)], axis=1)
 
 
 AT_ONCE_S = 1_800.0
@@ -107,7 +109,8 @@ class ResponseModel:
 
     prognosis_text: str
     member_texts: tuple[str, ...]
-    n_inputs: int
+    n_inputs: int  # of m
+    columns: tuple[int, ...]  # of the inputs that r looks at
     actions: tuple[str, ...]  # by code; the first is to do nothing
     delays_s: tuple[float, ...]  # those that were drawn
     n_rows: int  # randomised rows that it was learned from
@@ -123,7 +126,7 @@ class ResponseModel:
         if len(self.member_texts) < 2:  # noqa: PLR2004 - one has no spread
             raise ModelError(f"the response model has {len(self.member_texts)} members, expected at least 2; fit the timing model again")
         object.__setattr__(self, "_prognosis", RiskModel(self.prognosis_text, self.n_inputs))
-        width = self.n_inputs + len(SLOT_INPUTS)
+        width = len(self.columns) + len(SLOT_INPUTS)
         object.__setattr__(self, "_members", tuple(RiskModel(text, width) for text in self.member_texts))
 
     @property
@@ -146,8 +149,9 @@ class ResponseModel:
             Slots after as_of, shape (n_slots,); between and beyond the delays that were drawn the trees carry on what is nearest.
         """
         prognosis = self.prognosis(asked.encoded)
-        slots = [slot_rows(asked, action, np.full(len(action), delay_s), prognosis) for delay_s in delays_s]
-        nothing = slot_rows(asked, np.zeros_like(action), np.zeros(len(action)), prognosis)
+        kept = asked.keeping(self.columns)
+        slots = [slot_rows(kept, action, np.full(len(action), delay_s), prognosis) for delay_s in delays_s]
+        nothing = slot_rows(kept, np.zeros_like(action), np.zeros(len(action)), prognosis)
         members = []
         for member in self._members:
             of_nothing = member.raw_scores(nothing)
@@ -160,6 +164,7 @@ class ResponseModel:
             "prognosis_text": self.prognosis_text,
             "member_texts": list(self.member_texts),
             "n_inputs": self.n_inputs,
+            "columns": list(self.columns),
             "actions": list(self.actions),
             "delays_s": list(self.delays_s),
             "n_rows": self.n_rows,
@@ -172,7 +177,7 @@ class ResponseModel:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> ResponseModel:
         """Invert `to_json`."""
-        lists = ("member_texts", "actions", "delays_s")
+        lists = ("member_texts", "columns", "actions", "delays_s")
         return cls(**{name: tuple(value) if name in lists else value for name, value in content.items()})
 
 

@@ -2,7 +2,8 @@
 
 Two steps, both LightGBM. First the prognosis m(x) = P(dropout | x), averaged over whatever was done. Then the relative reduction r by
 regression of (m(x) - Y) / m(x) on (x, action, slot), each row weighing m / (1 - m), the inverse of the label's variance. Assignment is
-random given x, so this regression is the effect of the assignment beyond the average one. Everything is pooled over delays: a slot is
+random given x, so this regression is the effect of the assignment beyond the average one. r looks at the attributes and at the features
+that the prognosis rests on most: the others would only add noise. Everything is pooled over delays: a slot is
 described by its delay, its local hour and weekday and the user's habit then, so that few rows a delay suffice. Members leave one fold of
 the users out each: m is always of users outside the fold, and the fold that a member has not seen says whether it predicts anything.
 
@@ -15,7 +16,7 @@ https://doi.org/10.1214/14-STS500
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,10 +53,11 @@ class TrialRows:
 class ResponseParameters:
     """LightGBM's parameters of both steps; the second is slow and coarse, as effects are small beside the noise of one outcome."""
 
-    n_members: int = 8
-    prognosis_rounds: int = 120
-    rounds: int = 150
-    learning_rate: float = 0.04
+    n_members: int = 6
+    prognosis_rounds: int = 80
+    n_features: int = 8  # model inputs that r looks at, beside `always`
+    rounds: int = 120
+    learning_rate: float = 0.06
     num_leaves: int = 12
     min_share_in_leaf: float = 0.008  # of all rows
     feature_fraction: float = 0.5
@@ -94,6 +96,7 @@ def fit_response(
     *,
     actions: tuple[str, ...],
     delays_s: tuple[float, ...],
+    always: tuple[int, ...] = (),
     parameters: ResponseParameters | None = None,
     seed: int = 0,
 ) -> ResponseModel:
@@ -105,6 +108,8 @@ def fit_response(
         Names by code.
     delays_s
         Delays that were drawn, the first is "now".
+    always
+        Positions of model inputs that r looks at whatever the prognosis thinks of them: the attributes.
 
     Raises
     ------
@@ -115,20 +120,24 @@ def fit_response(
     """
     _check(rows)
     parameters = parameters or ResponseParameters()
-    fold = _folds(rows.user, parameters.n_members, seed)
+    fold, n_inputs = _folds(rows.user, parameters.n_members, seed), rows.asked.encoded.shape[1]
     prognosis = np.empty(len(fold))
     for left_out in range(parameters.n_members):
         mine = fold == left_out
         prognosis[mine] = _of(_prognosis(rows, ~mine, parameters, seed), rows.asked.encoded[mine])
     prognosis = np.clip(prognosis, _LEAST_RISK, _MOST_RISK)
+    everybody = _prognosis(rows, np.ones(len(fold), np.bool_), parameters, seed)
+    columns = _columns(everybody, always, parameters.n_features)
+    rows = replace(rows, asked=rows.asked.keeping(columns))
     inputs = slot_rows(rows.asked, rows.action, np.where(rows.action == NOTHING, 0.0, rows.delay_s), prognosis)
     reduction = (prognosis - rows.dropped_out) / prognosis
     members = tuple(_reduction(inputs, reduction, prognosis, fold != b, parameters, seed=seed + b) for b in range(parameters.n_members))
     checked = check(rows, members, fold, prognosis=prognosis, delays_s=np.array(delays_s))
     return ResponseModel(
-        prognosis_text=_prognosis(rows, np.ones(len(fold), np.bool_), parameters, seed),
+        prognosis_text=everybody,
         member_texts=members,
-        n_inputs=rows.asked.encoded.shape[1],
+        n_inputs=n_inputs,
+        columns=columns,
         actions=actions,
         delays_s=delays_s,
         n_rows=int((rows.action != NOTHING).sum()),
@@ -205,6 +214,14 @@ def _prognosis(rows: TrialRows, kept: npt.NDArray[np.bool_], parameters: Respons
     options = parameters.options(seed=seed, n_rows=int(kept.sum()), objective="binary")
     data = lightgbm.Dataset(rows.asked.encoded[kept], label=rows.dropped_out[kept].astype(np.float64))
     return str(lightgbm.train(options, data, num_boost_round=parameters.prognosis_rounds).model_to_string())
+
+
+def _columns(prognosis_text: str, always: tuple[int, ...], n_features: int) -> tuple[int, ...]:
+    import lightgbm
+
+    gain = lightgbm.Booster(model_str=prognosis_text).feature_importance(importance_type="gain")
+    foremost = np.argsort(-gain, kind="stable")[:n_features].tolist()
+    return tuple(sorted({*always, *foremost}))
 
 
 def _reduction(
