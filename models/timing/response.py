@@ -1,20 +1,21 @@
 """What acting after a delay does to dropout, learned where delays were drawn at random.
 
-    P(dropout | x, act a in slot s) = m(x) * (1 - r(x, a, s))
+    logit P(dropout | x, act a in slot s) = logit m(x) - r(x, a, s)
 
-m is the prognosis, the chance of dropout averaged over all that was tried; r the relative reduction. What an action does in one slot beyond
-another is m(x) * (r(x, a, s) - r(x, a, now)). Each of several members has r from other users, so their spread says how sure that is.
-Nothing is assumed of the shape of r; whoever is away, savable and receptive at s is in it, since whoever was drawn for s stayed drawn.
+m is the prognosis, the chance of dropout averaged over all that was tried; r what the action in that slot takes from its logit. On this
+scale an effect is smallest where dropout is sure or unlikely: the middle is savable. Each of several members has r without one fold of the
+users, so that their spread says how sure it is (a delete-a-group jackknife). Whoever is away, savable and receptive at s is in r, since
+whoever was drawn for s stayed drawn.
 
 References
 ----------
 Robinson (1988), https://doi.org/10.2307/1912705; Nie and Wager (2021), https://doi.org/10.1093/biomet/asaa076;
-Kennedy (2023), https://doi.org/10.1214/23-EJS2157
+Kott (2001), https://www.scb.se/contentassets/ca21efb41fee47d293bbee5bf7be7fb3/the-delete-a-group-jackknife.pdf
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +34,7 @@ SLOT_INPUTS = ("action", "log_delay", "is_at_once", "local_hour", "from_midnight
 """What a row has besides the model inputs of its (user, as_of)."""
 
 
-def slot_rows(kept: Asked, action: IntArray, delay_s: FloatArray, prognosis: FloatArray) -> FloatArray:
+def slot_rows(kept: Asked, action: IntArray, delay_s: FloatArray, prognosis: FloatArray, *, shift_h: int = 0) -> FloatArray:
     """Inputs of r, shape (n_rows, n_kept + n_slot_inputs), for one action and delay a row.
 
     ``kept`` has only the model inputs that r looks at, see `Asked.keeping`.
@@ -43,7 +44,7 @@ def slot_rows(kept: Asked, action: IntArray, delay_s: FloatArray, prognosis: Flo
     """
     at_us = kept.as_of_us + (delay_s * 1e6).astype(np.int64)
     of_week = hour_of_week(at_us, kept.utc_offset_s)
-    hour = of_week % HOURS_OF_DAY
+    hour = (of_week + shift_h) % HOURS_OF_DAY
     columns = (
         action,
         np.log1p(delay_s / 3600),
@@ -60,6 +61,8 @@ def slot_rows(kept: Asked, action: IntArray, delay_s: FloatArray, prognosis: Flo
 
 AT_ONCE_S = 1_800.0
 """Up to this delay a message still meets the person who was there at as_of."""
+_SHIFTS_H = (-2, 0, 2)
+"""Predictions are means over these shifts of the local clock: what works at eight works nearly as well at nine."""
 
 
 def _hours_from(hour: IntArray, centre: int) -> IntArray:
@@ -67,44 +70,66 @@ def _hours_from(hour: IntArray, centre: int) -> IntArray:
     return np.minimum(off, HOURS_OF_DAY - off)
 
 
+LEAST_RISK, MOST_RISK = 0.02, 0.98
+"""The prognosis is kept within these: its logit must not run away."""
+
+
+def averaged(
+    members: Sequence[RiskModel], kept: Asked, action: IntArray, delay_s: FloatArray, *, prognosis: FloatArray
+) -> FloatArray:
+    """Minus r by every member, averaged over `_SHIFTS_H`, shape (n_members, n_rows)."""
+    shifted = [slot_rows(kept, action, delay_s, prognosis, shift_h=shift_h) for shift_h in _SHIFTS_H]
+    return np.array([np.mean([member.raw_scores(rows) for rows in shifted], axis=0) for member in members])
+
+
+def dropout_after(prognosis: FloatArray, change: FloatArray) -> FloatArray:
+    """P(dropout) when the logit of the prognosis changes; shapes broadcast."""
+    logit = np.log(prognosis / (1.0 - prognosis)) + change
+    return np.asarray(1.0 / (1.0 + np.exp(-logit)), dtype=np.float64)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effects:
     """Expected reductions of P(dropout), one per row and slot, for every member."""
 
-    members: FloatArray  # (n_members, n_rows, n_slots): m * r, as each member sees it
-    slope: float  # by which differences between slots are multiplied, see `ResponseModel`
-    slope_se: float
+    members: FloatArray  # (n_members, n_rows, n_slots) as each member sees it
 
     @property
     def mean(self) -> FloatArray:
         """Reduction, shape (n_rows, n_slots)."""
-        centre = self.members.mean(axis=0)
-        level: FloatArray = centre.mean(axis=1, keepdims=True)
-        return level + self.slope * (centre - level)
+        return np.asarray(self.members.mean(axis=0), dtype=np.float64)
 
     @property
     def se(self) -> FloatArray:
-        """Standard error of the reduction, shape (n_rows, n_slots)."""
-        spread: FloatArray = self.members.std(axis=0, ddof=1)
-        return spread
+        """Its standard error, shape (n_rows, n_slots)."""
+        return jackknife_se(self.members)
 
     def gain_over(self, base: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Reduction beyond that of each row's base slot, and its standard error, shapes (n_rows, n_slots).
-
-        The error has two parts: the members' disagreement about this row, and what is not known of the slope, which all rows share.
-        """
+        """Reduction beyond that of each row's base slot, and its standard error, shapes (n_rows, n_slots)."""
         rows = np.arange(self.members.shape[1])
         gains = self.members - self.members[:, rows, base][:, :, None]
-        mean, spread = gains.mean(axis=0), gains.std(axis=0, ddof=1)
-        return self.slope * mean, np.hypot(self.slope * spread, self.slope_se * mean)
+        return gains.mean(axis=0), jackknife_se(gains)
+
+
+def jackknife_se(members: FloatArray) -> FloatArray:
+    """Standard error of an estimate from its values without one group each, along the first axis.
+
+    Examples
+    --------
+    >>> jackknife_se(np.array([1.0, 3.0])).item()
+    1.0
+    """
+    n_members = len(members)
+    deviations = members - members.mean(axis=0)
+    return np.asarray(np.sqrt((n_members - 1) / n_members * (deviations**2).sum(axis=0)), dtype=np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResponseModel:
     """m and the members of r, as LightGBM's texts, with the check that they passed on users whom they had not seen.
 
-    ``slope`` is that of the observed gain of one slot over another on the predicted one, among held-out users: 1 when predictions are
-    right, near 0 when they are noise. Where it is not clear of 0, no effect of timing is shown and nothing is chosen by it.
+    ``slope`` is that of the observed advantage of a slot on the predicted one, among held-out users: 1 when predictions are right, near 0
+    when they are noise. Where it is not clear of 0, no effect of timing is shown and nothing is chosen by it.
     """
 
     prognosis_text: str
@@ -131,8 +156,8 @@ class ResponseModel:
 
     @property
     def is_shown(self) -> bool:
-        """Whether held-out users show that the choice of a slot matters: slope and gain clear of 0 at about 97.5 %."""
-        return self.slope > _CLEAR * self.slope_se and self.gain > _CLEAR * self.gain_se
+        """Whether held-out users show that it matters when to act: the slope is clear of 0, one-sided at 99 %."""
+        return self.slope > _CLEAR * self.slope_se
 
     def prognosis(self, encoded: FloatArray) -> FloatArray:
         """m(x), shape (n_rows,)."""
@@ -148,15 +173,11 @@ class ResponseModel:
         delays_s
             Slots after as_of, shape (n_slots,); between and beyond the delays that were drawn the trees carry on what is nearest.
         """
-        prognosis = self.prognosis(asked.encoded)
-        kept = asked.keeping(self.columns)
-        slots = [slot_rows(kept, action, np.full(len(action), delay_s), prognosis) for delay_s in delays_s]
-        nothing = slot_rows(kept, np.zeros_like(action), np.zeros(len(action)), prognosis)
-        members = []
-        for member in self._members:
-            of_nothing = member.raw_scores(nothing)
-            members.append(np.stack([prognosis * (member.raw_scores(rows) - of_nothing) for rows in slots], axis=1))
-        return Effects(members=np.array(members), slope=self.slope, slope_se=self.slope_se)
+        prognosis, kept = np.clip(self.prognosis(asked.encoded), LEAST_RISK, MOST_RISK), asked.keeping(self.columns)
+        slots = [averaged(self._members, kept, action, np.full(len(action), delay_s), prognosis=prognosis) for delay_s in delays_s]
+        nothing = averaged(self._members, kept, np.zeros_like(action), np.zeros(len(action)), prognosis=prognosis)
+        without = dropout_after(prognosis, nothing)[:, :, None]
+        return Effects(members=without - np.stack([dropout_after(prognosis, taken) for taken in slots], axis=2))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -181,4 +202,4 @@ class ResponseModel:
         return cls(**{name: tuple(value) if name in lists else value for name, value in content.items()})
 
 
-_CLEAR = 1.96
+_CLEAR = 2.33

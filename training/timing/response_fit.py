@@ -1,11 +1,11 @@
 """Learn the effect of a delay from a log whose delays were drawn at random, and check it on users who were not learned from.
 
-Two steps, both LightGBM. First the prognosis m(x) = P(dropout | x), averaged over whatever was done. Then the relative reduction r by
-regression of (m(x) - Y) / m(x) on (x, action, slot), each row weighing m / (1 - m), the inverse of the label's variance. Assignment is
-random given x, so this regression is the effect of the assignment beyond the average one. r looks at the attributes and at the features
-that the prognosis rests on most: the others would only add noise. Everything is pooled over delays: a slot is
-described by its delay, its local hour and weekday and the user's habit then, so that few rows a delay suffice. Members leave one fold of
-the users out each: m is always of users outside the fold, and the fold that a member has not seen says whether it predicts anything.
+Two steps, both LightGBM. First the prognosis m(x) = P(dropout | x), averaged over whatever was done. Then r, by a second model of the same
+outcome that starts from logit m(x) and sees only the action, the slot, the attributes and m itself. Assignment is random given x, so what
+the second model finds is the effect of the assignment beyond the average one. Everything is pooled over delays: a slot is described by its
+delay, its local hour and weekday and the user's habit then, and the behaviour is summed up in m, so that few rows a delay suffice. Members
+leave one fold of the users out each: m is always of users outside the fold, and the fold that a member has not seen says whether it
+predicts anything.
 
 References
 ----------
@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from models.risk import RiskModel
 from models.timing.hazard import Asked
-from models.timing.response import SLOT_INPUTS, ResponseModel, slot_rows
+from models.timing.response import LEAST_RISK, MOST_RISK, SLOT_INPUTS, ResponseModel, averaged, dropout_after, slot_rows
 from training.errors import OneClassError, TooLittleDataError
 
 FloatArray = npt.NDArray[np.float64]
@@ -34,7 +34,6 @@ NOTHING = 0
 """Code of the action that does nothing."""
 MIN_ROWS = 500
 """Fewest randomised rows to learn from."""
-_LEAST_RISK, _MOST_RISK = 0.02, 0.98
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +50,16 @@ class TrialRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseParameters:
-    """LightGBM's parameters of both steps; the second is slow and coarse, as effects are small beside the noise of one outcome."""
+    """LightGBM's parameters of both steps; the second is coarse, as effects are small beside the noise of one outcome."""
 
     n_members: int = 6
     prognosis_rounds: int = 80
-    n_features: int = 8  # model inputs that r looks at, beside `always`
-    rounds: int = 120
+    n_features: int = 0  # model inputs that r looks at beside the attributes: those on which the prognosis rests most
+    rounds: int = 60
     learning_rate: float = 0.06
     num_leaves: int = 12
-    min_share_in_leaf: float = 0.008  # of all rows
-    feature_fraction: float = 0.5
+    min_share_in_leaf: float = 0.01  # of all rows
+    feature_fraction: float = 0.7
     lambda_l2: float = 20.0
     num_threads: int = 1
 
@@ -125,13 +124,14 @@ def fit_response(
     for left_out in range(parameters.n_members):
         mine = fold == left_out
         prognosis[mine] = _of(_prognosis(rows, ~mine, parameters, seed), rows.asked.encoded[mine])
-    prognosis = np.clip(prognosis, _LEAST_RISK, _MOST_RISK)
+    prognosis = np.clip(prognosis, LEAST_RISK, MOST_RISK)
     everybody = _prognosis(rows, np.ones(len(fold), np.bool_), parameters, seed)
     columns = _columns(everybody, always, parameters.n_features)
     rows = replace(rows, asked=rows.asked.keeping(columns))
     inputs = slot_rows(rows.asked, rows.action, np.where(rows.action == NOTHING, 0.0, rows.delay_s), prognosis)
-    reduction = (prognosis - rows.dropped_out) / prognosis
-    members = tuple(_reduction(inputs, reduction, prognosis, fold != b, parameters, seed=seed + b) for b in range(parameters.n_members))
+    members = tuple(
+        _change(inputs, rows.dropped_out, prognosis, fold != b, parameters, seed=seed + b) for b in range(parameters.n_members)
+    )
     checked = check(rows, members, fold, prognosis=prognosis, delays_s=np.array(delays_s))
     return ResponseModel(
         prognosis_text=everybody,
@@ -169,8 +169,8 @@ def check(rows: TrialRows, members: tuple[str, ...], fold: IntArray, *, prognosi
 def _predicted(text: str, rows: TrialRows, which: IntArray, *, prognosis: FloatArray, delays_s: FloatArray) -> FloatArray:
     asked, action, risk = rows.asked.at(which), rows.action[which], prognosis[which]
     model = RiskModel(text, asked.encoded.shape[1] + len(SLOT_INPUTS))
-    slots = [risk * model.raw_scores(slot_rows(asked, action, np.full(len(which), delay_s), risk)) for delay_s in delays_s]
-    return np.stack(slots, axis=1)
+    changes = [averaged([model], asked, action, np.full(len(which), delay_s), prognosis=risk)[0] for delay_s in delays_s]
+    return risk[:, None] - dropout_after(risk[:, None], np.stack(changes, axis=1))
 
 
 def _slope(x: FloatArray, y: FloatArray, weight: FloatArray) -> tuple[float, float]:
@@ -224,15 +224,22 @@ def _columns(prognosis_text: str, always: tuple[int, ...], n_features: int) -> t
     return tuple(sorted({*always, *foremost}))
 
 
-def _reduction(
-    inputs: FloatArray, label: FloatArray, prognosis: FloatArray, kept: npt.NDArray[np.bool_], parameters: ResponseParameters, *, seed: int
+def _change(
+    inputs: FloatArray,
+    dropped_out: npt.NDArray[np.bool_],
+    prognosis: FloatArray,
+    kept: npt.NDArray[np.bool_],
+    parameters: ResponseParameters,
+    *,
+    seed: int,
 ) -> str:
+    """Learn minus r: what is to be added to the prognosis' logit."""
     import lightgbm
 
-    options = parameters.options(seed=seed, n_rows=int(kept.sum()), objective="regression")
-    weight = prognosis[kept] / (1.0 - prognosis[kept])
+    options = parameters.options(seed=seed, n_rows=int(kept.sum()), objective="binary")
+    start = np.log(prognosis / (1.0 - prognosis))
     action = inputs.shape[1] - len(SLOT_INPUTS)
-    data = lightgbm.Dataset(inputs[kept], label=label[kept], weight=weight, categorical_feature=[action])
+    data = lightgbm.Dataset(inputs[kept], label=dropped_out[kept].astype(np.float64), init_score=start[kept], categorical_feature=[action])
     return str(lightgbm.train(options, data, num_boost_round=parameters.rounds).model_to_string())
 
 
