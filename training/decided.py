@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
 
 from training.latent import Floats, Ints
-from training.planted import ACTIONS, CAUSES, CHANNELS, DELAYS_S, Effects
-from training.trial_world import World, now_at
+from training.planted import ACTIONS, CAUSES, CHANNELS, DELAYS_S, Design, Effects
+from training.trial_world import World, first_decisions_us, now_at
 from training.truth import Bools, States, dropout_by_channel, sign_in_chances, states_of
-
-CONTROL_SHARE = 0.25
-"""Share of decisions for which nothing is sent; the other actions, channels and delays are equally likely."""
 
 _RETURNS_AFTER_S = 40 * 3_600.0  # mean time to the next visit at motivation 0, before the horizon cuts it
 _LAST_RETURN_S = 3_600.0  # nobody returns so shortly before the end of the horizon
@@ -41,16 +39,34 @@ class Decided:
     return_s: Floats
 
 
-def decide_and_see(
-    world: World, effects: Effects, about: tuple[Ints, Ints, Ints], *, horizon_s: float, rng: np.random.Generator
+def decisions(world: World, planted: tuple[Effects, Design], *, horizon: timedelta, rng: np.random.Generator) -> Decided:
+    """Decide about everyone, and a horizon later again about those who are still there; ordered by as_of, then person."""
+    effects, design = planted
+    horizon_us = horizon // timedelta(microseconds=1)
+    as_of_us = first_decisions_us(world, rng)
+    person = np.arange(len(as_of_us))
+    contacts = rng.poisson(effects.contacts_mean, len(person))
+    rounds = []
+    for _ in range(design.n_decisions):
+        decided = _decide_and_see(world, planted, (person, as_of_us, contacts), horizon_s=horizon_us / 1e6, rng=rng)
+        rounds.append(decided)
+        stays = ~decided.dropped_out
+        person, as_of_us = person[stays], as_of_us[stays] + horizon_us
+        contacts = (contacts + (decided.action > 0))[stays]
+    together = _joined(rounds)
+    return _taken(together, np.lexsort((together.person, together.as_of_us)))
+
+
+def _decide_and_see(
+    world: World, planted: tuple[Effects, Design], about: tuple[Ints, Ints, Ints], *, horizon_s: float, rng: np.random.Generator
 ) -> Decided:
     """Draw one decision about each (person, as_of_us, contacts), and its outcome."""
-    person, as_of_us, contacts = about
+    (effects, design), (person, as_of_us, contacts) = planted, about
     now = now_at(world, person, as_of_us, contacts)
     states = states_of(now, world.traits, person)
     chances = dropout_by_channel(states, effects, horizon_s=horizon_s)
     signs_in = sign_in_chances(states)
-    action, channel, delay, propensity = _drawn(len(person), rng)
+    action, channel, delay, propensity = _drawn(states.cause, design, rng)
     taken_up = (np.arange(len(person)), action, np.maximum(channel, 0), np.maximum(delay, 0))
     luck = rng.random(len(person))
     dropped_out = luck < chances[taken_up]
@@ -74,15 +90,16 @@ def decide_and_see(
     )
 
 
-def _drawn(n_rows: int, rng: np.random.Generator) -> tuple[Ints, Ints, Ints, Floats]:
+def _drawn(cause: Ints, design: Design, rng: np.random.Generator) -> tuple[Ints, Ints, Ints, Floats]:
     """Action, channel, delay and the probability of having drawn them."""
-    n_messages = len(ACTIONS) - 1
-    sends = rng.random(n_rows) >= CONTROL_SHARE
-    action = np.where(sends, rng.integers(1, n_messages + 1, n_rows), 0)
+    n_rows, n_messages = len(cause), len(ACTIONS) - 1
+    sends = rng.random(n_rows) >= design.control_share
+    message = np.where(rng.random(n_rows) < design.matched_share, cause, rng.integers(1, n_messages + 1, n_rows))
     channel = np.where(sends, rng.integers(0, len(CHANNELS), n_rows), -1)
     delay = np.where(sends, rng.integers(0, len(DELAYS_S), n_rows), -1)
-    each = (1.0 - CONTROL_SHARE) / (n_messages * len(CHANNELS) * len(DELAYS_S))
-    return action, channel, delay, np.where(sends, each, CONTROL_SHARE)
+    share = (1.0 - design.matched_share) / n_messages + design.matched_share * (message == cause)
+    sent = (1.0 - design.control_share) * share / (len(CHANNELS) * len(DELAYS_S))
+    return np.where(sends, message, 0), channel, delay, np.where(sends, sent, design.control_share)
 
 
 def _returns(
@@ -113,11 +130,11 @@ def _exponential_below(mean: Floats, most: Floats | float, rng: np.random.Genera
     return np.asarray(-mean * np.log1p(rng.random(len(mean)) * np.expm1(-most / mean)), dtype=np.float64)
 
 
-def joined(parts: Sequence[Decided]) -> Decided:
+def _joined(parts: Sequence[Decided]) -> Decided:
     """All decisions, one part after the other."""
     return Decided(**{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Decided)})
 
 
-def taken(decided: Decided, places: npt.NDArray[np.intp]) -> Decided:
+def _taken(decided: Decided, places: npt.NDArray[np.intp]) -> Decided:
     """Those decisions, in that order."""
     return Decided(**{field.name: getattr(decided, field.name)[places] for field in fields(Decided)})

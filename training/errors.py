@@ -29,3 +29,7 @@ class UnknownLabelsError(TrainingError):
 
 class LeakError(TrainingError):
     """A row knows something that was not known at its as_of."""
+
+
+class SimulationError(TrainingError):
+    """The world asked for cannot be simulated."""

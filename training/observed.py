@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ FIELD_GROUPS = ("photo ID", "proof of address", "company details", "bank account
 STEPS = ("connect data", "invite team", "template", "alerts", "first report")
 TOOLS = ("report", "import", "dashboard", "share", "filter", "export", "schedule", "comment")
 
-_ACCESS, _PAPERWORK, _GUIDANCE, _FOCUS = range(len(HURDLES))
+ACCESS, _PAPERWORK, _GUIDANCE, _FOCUS = range(len(HURDLES))
 _MINUTE_MS = 60_000
 _SATURDAY = 5
 _SAYS_GOODBYE = 0.93  # share of visits whose end is noticed
@@ -64,6 +64,11 @@ def draw_visits(people: People, weekday_of_day: Ints, rng: np.random.Generator) 
     return Visits(person=person, day=at_day, number=number, length_ms=length_ms, motivation=motivation, hurdles=hurdles)
 
 
+def visits_at(visits: Visits, places: npt.NDArray[np.intp]) -> Visits:
+    """Those visits, in that order."""
+    return Visits(**{field.name: getattr(visits, field.name)[places] for field in fields(Visits)})
+
+
 def repeated(index: npt.NDArray[np.intp], times: Ints) -> Ints:
     """Each index as often as ``times`` says.
 
@@ -78,16 +83,16 @@ def repeated(index: npt.NDArray[np.intp], times: Ints) -> Ints:
 def draw_events(visits: Visits, rng: np.random.Generator) -> Seen:
     """Draw all events of all visits."""
     doors, gets_in_ms = _at_the_door(visits, rng)
-    inside = _joined([_browsing(visits, rng), _paperwork(visits, rng), _setting_up(visits, rng), _working(visits, rng)])
+    inside = joined_seen([_browsing(visits, rng), _paperwork(visits, rng), _setting_up(visits, rng), _working(visits, rng)])
     entered = gets_in_ms[inside.visit] >= 0
     moved = replace(inside, offset_ms=inside.offset_ms + np.maximum(gets_in_ms, 0)[inside.visit])
-    return _joined([doors, _only(moved, entered)])
+    return joined_seen([doors, _only(moved, entered)])
 
 
 def _at_the_door(visits: Visits, rng: np.random.Generator) -> tuple[Seen, Ints]:
     """Draw sign-up, failed and successful sign-ins; and when each visit gets in (-1: it gives up)."""
     n_visits = len(visits.person)
-    tries = np.minimum(rng.poisson(0.008 + 0.24 * np.clip(visits.hurdles[:, _ACCESS] - 0.5, 0.0, 4.0)), 6)
+    tries = np.minimum(rng.poisson(0.008 + 0.24 * np.clip(visits.hurdles[:, ACCESS] - 0.5, 0.0, 4.0)), 6)
     gives_up = (tries > 1) & (rng.random(n_visits) < 0.15 * tries)
     gap_ms = rng.integers(9_000, 38_000, n_visits)
     failed_at = _burst(tries, first_ms=np.full(n_visits, 5_000), gap_ms=gap_ms)
@@ -98,7 +103,7 @@ def _at_the_door(visits: Visits, rng: np.random.Generator) -> tuple[Seen, Ints]:
         _seen("login_failed", *failed_at),
         _seen("login", every[~gives_up], gets_in_ms[~gives_up]),
     ]
-    return _joined(doors), gets_in_ms
+    return joined_seen(doors), gets_in_ms
 
 
 def _browsing(visits: Visits, rng: np.random.Generator) -> Seen:
@@ -107,7 +112,7 @@ def _browsing(visits: Visits, rng: np.random.Generator) -> Seen:
     clicks = _scattered(visits, 1.0 + 0.7 * minutes, rng, most=40)
     scrolls = _scattered(visits, 0.25 * minutes, rng, most=12)
     ends = np.arange(len(visits.person))[rng.random(len(visits.person)) < _SAYS_GOODBYE]
-    return _joined(
+    return joined_seen(
         [
             _seen("page_view", *views, subject=_zipf(PAGES, len(views[0]), rng)),
             _seen("click", *clicks),
@@ -130,7 +135,7 @@ def _paperwork(visits: Visits, rng: np.random.Generator) -> Seen:
     rests = _scattered(visits, 0.2 + early * (0.3 + 0.9 * trouble), rng, most=10)
     asks = _scattered(visits, 0.03 + 0.12 * early * trouble, rng, most=3)
     missing = 1 + rng.poisson(0.8, len(refused[0]))
-    return _joined(
+    return joined_seen(
         [
             _seen("form_failed", *refused, subject=_zipf(FIELD_GROUPS, len(refused[0]), rng), value=missing),
             _seen("form_submitted", *accepted, subject=_zipf(FORMS, len(accepted[0]), rng)),
@@ -147,7 +152,7 @@ def _setting_up(visits: Visits, rng: np.random.Generator) -> Seen:
     done = _scattered(visits, 1.7 * early * sigmoid(1.0 + 0.5 * visits.motivation - 1.1 * unguided), rng, most=5)
     skipped = _scattered(visits, early * (0.12 + 0.75 * unguided), rng, most=5)
     closed = _scattered(visits, early * (0.15 + 0.65 * unguided), rng, most=5)
-    return _joined(
+    return joined_seen(
         [
             _seen("step_completed", *done, subject=_zipf(STEPS, len(done[0]), rng)),
             _seen("step_skipped", *skipped, subject=_zipf(STEPS, len(skipped[0]), rng)),
@@ -163,7 +168,7 @@ def _working(visits: Visits, rng: np.random.Generator) -> Seen:
     result_ms = np.exp(rng.normal(10.6, 0.7, len(slow)) + slow).astype(np.int64)
     succeeds = (rng.random(len(slow)) < sigmoid(0.3 + 0.5 * visits.motivation - slow)) & (result_ms < visits.length_ms)
     with_result = np.flatnonzero(succeeds).astype(np.int64)
-    return _joined(
+    return joined_seen(
         [
             _seen("feature_used", *used, subject=_zipf(TOOLS, len(used[0]), rng)),
             _seen("key_action", with_result, result_ms[with_result], value=result_ms[with_result]),
@@ -202,7 +207,8 @@ def _seen(
     )
 
 
-def _joined(parts: list[Seen]) -> Seen:
+def joined_seen(parts: list[Seen]) -> Seen:
+    """All of them, one part after the other."""
     return Seen(
         visit=np.concatenate([part.visit for part in parts]),
         offset_ms=np.concatenate([part.offset_ms for part in parts]),

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 
+from training.errors import SimulationError
 from training.latent import HURDLES
 
 NONE = "none"
@@ -17,10 +19,13 @@ NONE = "none"
 CAUSES = ("login_friction", "form_friction", "skipped_setup", "shallow_sessions", "silence")
 """Causes of the product that are planted: one for each of `training.latent.HURDLES`, in their order, then that of those who lack drive."""
 
+assert len(CAUSES) == len(HURDLES) + 1
+
 ACTIONS = (NONE, *CAUSES)
 """What can be sent: nothing, or the message that remedies one cause."""
 
 CHANNELS = ("in_app", "email")
+DEVICES = ("web", "ios", "android")
 DELAYS_S = (0, 300, 3_600, 21_600, 43_200, 86_400, 172_800)
 """Candidate delays in seconds: now, 5 minutes, 1 hour, 6, 12, 24 and 48 hours."""
 
@@ -41,7 +46,57 @@ class Timing(StrEnum):
 
     NONE = "none"  # not at all
     DECAY = "decay"  # help loses value with delay, each cause at its own pace; a word to the quiet gains by waiting
+    WITH_HABIT = "receptive hours of habit"  # as decay, and most messages work in the hours in which the person is usually active
     AGAINST_HABIT = "receptive hours against habit"  # as decay, and most messages work in hours in which the person is rarely active
+
+
+def _check(name: str, number: float, most: float, least: float = 0.0) -> None:
+    if not least <= number <= most:
+        raise SimulationError(f"{name}: got {number}, expected a number in [{least:g}, {most:g}]; see training/planted.py for its meaning")
+
+
+def _check_names(name: str, numbers: Mapping[str, float], expected: tuple[str, ...]) -> None:
+    if set(numbers) != set(expected):
+        raise SimulationError(
+            f"{name}: got {', '.join(sorted(numbers))}, expected a number for each of {', '.join(expected)}; name them all"
+        )
+
+
+_MOST = {
+    "unmatched_share": 1.0,
+    "receptive_floor": 1.0,
+    "channel_preference": 1.0,
+    "do_not_disturb": 0.5,
+    "fatigue": 10.0,
+    "contacts_mean": 20.0,
+    "annoyance": 2.0,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """How a trial draws its decisions. Channels and delays are equally likely, whatever is sent.
+
+    Raises
+    ------
+    SimulationError
+        If a number is out of its range.
+    """
+
+    start: datetime = datetime(2025, 3, 3, tzinfo=UTC)  # midnight UTC of the first of the two weeks in which people join
+    n_decisions: int = 1  # most about one person, one horizon apart; about who dropped out, no further one is made; 1: independent rows
+    control_share: float = 0.25  # of decisions for which nothing is sent, in [0, 1]
+    matched_share: float = 0.0  # of messages that are the remedy of the true cause; the others are any message, equally likely; in [0, 1]
+
+    def __post_init__(self) -> None:
+        if self.n_decisions < 1:
+            raise SimulationError(f"Design.n_decisions: got {self.n_decisions}, expected at least 1; decide once about everyone")
+        for name in ("control_share", "matched_share"):
+            _check(f"Design.{name}", getattr(self, name), 1.0)
+
+
+INDEPENDENT = Design()
+"""One decision about each person, a quarter of them to send nothing, the others drawn at random."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +109,7 @@ class Effects:
 
     Raises
     ------
-    ValueError
+    SimulationError
         If a number is out of its range, or a cause is missing.
 
     Examples
@@ -74,7 +129,8 @@ class Effects:
     lag_s: Mapping[str, float] = field(
         default_factory=lambda: dict(zip(CAUSES, (1 * _HOUR_S, 6 * _HOUR_S, 2 * _DAY_S, 2 * _DAY_S, 1 * _DAY_S), strict=True))
     )  # mean time from a message to what it brings about, by cause, seconds: effects come late, and after the horizon they do not count
-    receptive_hour: Mapping[str, float] = field(default_factory=lambda: {"web": 20.5, "ios": 7.5, "android": 7.5})  # local, by device
+    # by device, local hour of day at which messages work best; read where timing is against habit
+    receptive_hour: Mapping[str, float] = field(default_factory=lambda: {"web": 20.5, "ios": 7.5, "android": 7.5})
     receptive_floor: float = 0.2  # of the effect in the least receptive hour, in [0, 1]
     fatigue: float = 0.35  # each message of the last week multiplies the effect by exp(-fatigue); >= 0
     contacts_mean: float = 0.6  # messages that a person had in the week before the first decision, Poisson; >= 0
@@ -83,13 +139,14 @@ class Effects:
     annoyance: float = 0.25  # relative increase of their dropout by one message, >= 0; grows with the messages of the week
 
     def __post_init__(self) -> None:
-        for name, mapping in (("sizes", self.sizes), ("half_life_s", self.half_life_s), ("lag_s", self.lag_s)):
-            if set(mapping) != set(CAUSES):
-                raise ValueError(f"Effects.{name}: got {sorted(mapping)}, expected one number for each of {sorted(CAUSES)}; name them all")
-        for name, most in _SHARES.items():
-            _check(name, getattr(self, name), most)
-        for cause, size in self.sizes.items():
-            _check(f"sizes[{cause!r}]", size, 0.6)
+        for name, expected in (("sizes", CAUSES), ("half_life_s", CAUSES), ("lag_s", CAUSES), ("receptive_hour", DEVICES)):
+            _check_names(f"Effects.{name}", getattr(self, name), expected)
+        for name, most in _MOST.items():
+            _check(f"Effects.{name}", getattr(self, name), most)
+        for cause in CAUSES:
+            _check(f"Effects.sizes[{cause!r}]", self.sizes[cause], 0.6)
+            for name in ("half_life_s", "lag_s"):
+                _check(f"Effects.{name}[{cause!r}]", getattr(self, name)[cause], 1e9, least=1.0)
 
     @classmethod
     def plain(cls, *, unmatched_share: float = 0.3, timing: Timing = Timing.NONE) -> Effects:
@@ -100,21 +157,3 @@ class Effects:
     def nothing(cls) -> Effects:
         """No message does anything, neither good nor bad."""
         return cls(sizes=dict.fromkeys(CAUSES, 0.0), annoyance=0.0)
-
-
-_SHARES = {
-    "unmatched_share": 1.0,
-    "receptive_floor": 1.0,
-    "channel_preference": 1.0,
-    "do_not_disturb": 0.5,
-    "fatigue": 10.0,
-    "contacts_mean": 20.0,
-    "annoyance": 2.0,
-}
-
-assert len(CAUSES) == len(HURDLES) + 1
-
-
-def _check(name: str, number: float, most: float) -> None:
-    if not 0.0 <= number <= most:
-        raise ValueError(f"Effects.{name}: got {number}, expected a number in [0, {most:g}]; see training/planted.py for its meaning")

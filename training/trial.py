@@ -7,29 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from features.core.product import Product
+from training.aftermath import went_on
 from training.dataset import frame_of
-from training.decided import Decided, decide_and_see, joined, taken
+from training.decided import Decided, decisions
+from training.errors import SimulationError
 from training.frame import AS_OF, OUTCOME, USER, TrainingFrame
-from training.planted import ACTIONS, CHANNELS, DELAYS_S, Effects
-from training.simulate import SimulationError, check_kinds
+from training.planted import ACTIONS, CHANNELS, DELAYS_S, INDEPENDENT, Design, Effects
+from training.simulate import check_kinds
 from training.trial_features import Asked, features_at, profile_columns
-from training.trial_world import World, days_needed, draw_world, first_decisions_us, local_hour_of_week
+from training.trial_world import World, days_needed, draw_world, local_hour_of_week
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 Progress = Callable[[int, int], None]
 """``progress(done, total)``: users whose events were drawn; done never decreases and ends at total."""
-
-START = datetime(2025, 3, 3, tzinfo=UTC)
-"""Midnight of the first day on which people join, a Monday."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +64,17 @@ class Trial:
     cause: IntArray  # (n_rows,) the dominant cause, index into actions, >= 1
     annoyed: BoolArray  # (n_rows,) any message drives this person away
 
+    @property
+    def arm_propensity(self) -> FloatArray:
+        """P(this action and delay, on whichever channel | eligible), shape (n_rows,).
+
+        What weights a policy that leaves the channel to chance, as ``dropout`` and `value_of` do: channels are equally likely.
+        """
+        return np.where(self.action > 0, self.propensity * len(self.channels), self.propensity)
+
 
 def draw_trial(
-    product: Product, *, n_users: int, seed: int, effects: Effects, n_decisions: int = 1, progress: Progress | None = None
+    product: Product, *, n_users: int, seed: int, effects: Effects, design: Design = INDEPENDENT, progress: Progress | None = None
 ) -> Trial:
     """Simulate ``n_users`` and a randomised trial on them; the same arguments give the same trial.
 
@@ -75,9 +82,8 @@ def draw_trial(
     ----------
     product
         Must declare the kinds of event, the causes and the attributes of ``products/onboarding``.
-    n_decisions
-        Most decisions about one person, one horizon apart; about who dropped out, no further one is made. Messages of earlier decisions
-        tire (`Effects.fatigue`). With 1, rows are independent.
+    design
+        How decisions are drawn. With several about one person, messages of earlier ones tire (`Effects.fatigue`).
 
     Raises
     ------
@@ -94,18 +100,31 @@ def draw_trial(
     >>> oracle_value(trial) >= value_of(trial, 0, 0)
     True
     """
-    check_trial(product, n_users=n_users, n_decisions=n_decisions)
+    return play_trial(product, n_users=n_users, seed=seed, planted=(effects, design), progress=progress)[0]
+
+
+def play_trial(
+    product: Product, *, n_users: int, seed: int, planted: tuple[Effects, Design], progress: Progress | None = None
+) -> tuple[Trial, World]:
+    """As `draw_trial`, and the world in which it took place, as it went on afterwards."""
+    check_trial(product, n_users=n_users)
+    effects, design = planted
     horizon = product.label.horizon
-    rng = np.random.default_rng([seed, n_users, n_decisions, 1])
-    n_days = days_needed(-(-horizon * n_decisions // timedelta(days=1)))
-    world = draw_world(n_users, effects=effects, start=START, n_days=n_days, rng=rng)
-    decided = _decisions(world, effects, horizon=horizon, n_decisions=n_decisions, rng=rng)
+    rng = np.random.default_rng([seed, n_users, 1])
+    before = draw_world(n_users, effects=effects, start=design.start, n_days=days_of(product, design), seed=seed, rng=rng)
+    decided = decisions(before, planted, horizon=horizon, rng=rng)
+    world = went_on(before, decided, rng)
     asked = Asked(person=decided.person, as_of_us=decided.as_of_us)
-    vectors = features_at(world, product, asked, seed=(seed, n_users, n_decisions, 2), report=progress or (lambda _done, _total: None))
-    return _trial(_frame(world, product, decided, vectors), world, decided)
+    vectors = features_at(world, product, asked, report=progress or (lambda _done, _total: None))
+    return _trial(_frame(world, product, decided, vectors), world, decided), world
 
 
-def check_trial(product: Product, *, n_users: int, n_decisions: int) -> None:
+def days_of(product: Product, design: Design) -> int:
+    """Days from ``design.start`` until every outcome is known."""
+    return days_needed(-(-product.label.horizon * design.n_decisions // timedelta(days=1)))
+
+
+def check_trial(product: Product, *, n_users: int) -> None:
     """Nothing, if such a trial can be drawn.
 
     Raises
@@ -114,8 +133,8 @@ def check_trial(product: Product, *, n_users: int, n_decisions: int) -> None:
         If not.
     """
     check_kinds(product)
-    if n_decisions < 1 or n_users < 1:
-        raise SimulationError(f"n_users, n_decisions: got {n_users} and {n_decisions}, expected at least 1 of each; simulate more")
+    if n_users < 1:
+        raise SimulationError(f"n_users: got {n_users}, expected at least 1; simulate more")
     missing = sorted(set(ACTIONS[1:]) - {cause.name for cause in product.causes})
     if missing:
         raise SimulationError(
@@ -124,28 +143,11 @@ def check_trial(product: Product, *, n_users: int, n_decisions: int) -> None:
         )
 
 
-def _decisions(world: World, effects: Effects, *, horizon: timedelta, n_decisions: int, rng: np.random.Generator) -> Decided:
-    """Decide about everyone, and a horizon later again about those who are still there."""
-    horizon_us = horizon // timedelta(microseconds=1)
-    as_of_us = first_decisions_us(world, rng)
-    person = np.arange(len(as_of_us))
-    contacts = rng.poisson(effects.contacts_mean, len(person))
-    rounds = []
-    for _ in range(n_decisions):
-        decided = decide_and_see(world, effects, (person, as_of_us, contacts), horizon_s=horizon_us / 1e6, rng=rng)
-        rounds.append(decided)
-        stays = ~decided.dropped_out
-        person, as_of_us = person[stays], as_of_us[stays] + horizon_us
-        contacts = (contacts + (decided.action > 0))[stays]
-    together = joined(rounds)
-    return taken(together, np.lexsort((together.person, together.as_of_us)))
-
-
 def _frame(world: World, product: Product, decided: Decided, vectors: FloatArray) -> TrainingFrame:
-    width = max(5, len(str(len(world.zones) - 1)))
+    user_ids = world.user_ids
     known = pd.DataFrame(
         {
-            USER: [f"user-{code:0{width}d}" for code in decided.person.tolist()],
+            USER: [user_ids[code] for code in decided.person.tolist()],
             AS_OF: pd.to_datetime(decided.as_of_us, unit="us", utc=True).astype("datetime64[us, UTC]"),
             OUTCOME: decided.dropped_out,
         }
@@ -214,3 +216,9 @@ def best_delay(trial: Trial, action: npt.ArrayLike) -> IntArray:
     """Index of the delay with the least true dropout, given what is sent to each row; the shortest of equally good ones."""
     rows = np.arange(len(trial.action))
     return np.asarray(trial.dropout[rows, np.asarray(action)].argmin(axis=1), dtype=np.int64)
+
+
+def matching_gain(trial: Trial, delay: npt.ArrayLike = 0) -> float:
+    """True gain in mean retention by sending everyone the remedy of their cause instead of any message at random."""
+    messages = range(1, len(trial.actions))
+    return value_of(trial, trial.cause, delay) - float(np.mean([value_of(trial, action, delay) for action in messages]))

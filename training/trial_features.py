@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,13 @@ from features.core.event import from_us, text_hash
 from features.core.kernel import batch_vectors
 from features.core.product import Product
 from features.core.program import Program, compile_program
+from training.absence import without_absent
 from training.clocked import LOCALES, Sent, send
 from training.latent import Ints
-from training.observed import NO_SUBJECT, NO_VALUE, Visits, draw_events
+from training.observed import FIELD_GROUPS, FORMS, NO_SUBJECT, NO_VALUE, PAGES, STEPS, TOOLS, draw_events, visits_at
 from training.trial_world import World
 
-_USERS_AT_ONCE = 2_000
+_USERS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,40 +31,41 @@ class Asked:
     as_of_us: Ints
 
 
-def features_at(
-    world: World, product: Product, asked: Asked, *, seed: tuple[int, ...], report: Callable[[int, int], None]
-) -> npt.NDArray[np.float64]:
+def features_at(world: World, product: Product, asked: Asked, *, report: Callable[[int, int], None]) -> npt.NDArray[np.float64]:
     """Features of the catalogue at every row, shape (n_rows, n_features), from events drawn for some users at a time."""
     program = compile_program(product.catalogue)
-    n_users = len(world.zones)
     numbers = np.empty((len(asked.person), program.n_features))
-    for first in range(0, n_users, _USERS_AT_ONCE):
-        rows = np.flatnonzero((asked.person >= first) & (asked.person < first + _USERS_AT_ONCE))
-        report(first, n_users)
+    for portion in portions(world):
+        rows = np.flatnonzero((asked.person >= portion.start) & (asked.person < portion.stop))
+        report(portion.start, len(world.zones))
         if len(rows):
-            part = Asked(person=asked.person[rows], as_of_us=asked.as_of_us[rows])
-            numbers[rows] = _of_some(world, program, part, rng=np.random.default_rng([*seed, first]))
-    report(n_users, n_users)
+            sent = events_of(world, portion, later=False, end_us=int(asked.as_of_us[rows].max()))
+            assert sent is not None, "everyone has signed up before a decision"
+            columns = event_columns(sent, program, first_user=portion.start)
+            numbers[rows] = batch_vectors(columns, len(portion), asked.person[rows] - portion.start, asked.as_of_us[rows], program)
+    report(len(world.zones), len(world.zones))
     return numbers
 
 
-def _of_some(world: World, program: Program, asked: Asked, *, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Features of the users of one portion; nothing after anybody's last row is drawn."""
-    first, last = int(asked.person.min()), int(asked.person.max())
-    until = np.full(last - first + 1, np.iinfo(np.int64).min)
-    np.maximum.at(until, asked.person - first, asked.as_of_us)
-    low, high = np.searchsorted(world.visits.person, [first, last + 1])
+def portions(world: World) -> list[range]:
+    """Everyone, some at a time, so that memory does not grow with their number."""
+    n_users = len(world.zones)
+    return [range(first, min(first + _USERS_AT_ONCE, n_users)) for first in range(0, n_users, _USERS_AT_ONCE)]
+
+
+def events_of(world: World, portion: range, *, later: bool, end_us: int) -> Sent | None:
+    """Events of some people, received by ``end_us``: of visits up to each one's last decision, or of later ones; None where nobody comes.
+
+    The two are drawn apart, so that features cost no events that they do not see, and a log that goes on has the same past.
+    """
+    low, high = np.searchsorted(world.visits.person, [portion.start, portion.stop])
     some = np.arange(low, high)
-    some = some[world.begins_us[some] <= until[world.visits.person[some] - first]]
+    some = some[(world.begins_us[some] > world.decided_us[world.visits.person[some]]) == later]
+    if len(some) == 0:
+        return None
+    rng = np.random.default_rng([world.seed, len(world.zones), 2 + later, portion.start])
     visits = visits_at(world.visits, some)
-    sent = send(draw_events(visits, rng), visits, world.begins_us[some], end_us=int(until.max()), rng=rng)
-    columns = event_columns(sent, program, first_user=first)
-    return batch_vectors(columns, last - first + 1, asked.person - first, asked.as_of_us, program)
-
-
-def visits_at(visits: Visits, places: Ints | npt.NDArray[np.intp]) -> Visits:
-    """Those visits."""
-    return replace(visits, **{field.name: getattr(visits, field.name)[places] for field in fields(visits)})
+    return without_absent(send(draw_events(visits, rng), visits, world.begins_us[some], end_us=end_us, rng=rng), world.absences)
 
 
 def event_columns(sent: Sent, program: Program, *, first_user: int) -> EventColumns:
@@ -93,8 +95,8 @@ def _coded(texts: npt.NDArray[np.str_], names: npt.NDArray[np.str_], codes: Ints
 
 def _hashes(subjects: npt.NDArray[np.str_]) -> Ints:
     """The kernel's hash of each text; 0 where there is none."""
-    names = np.unique(subjects)
-    return _coded(subjects, names, np.array([0 if name == NO_SUBJECT else text_hash(name) for name in names.tolist()], dtype=np.int64))
+    names = sorted({NO_SUBJECT, *PAGES, *FORMS, *FIELD_GROUPS, *STEPS, *TOOLS})
+    return _coded(subjects, np.array(names), np.array([0 if name == NO_SUBJECT else text_hash(name) for name in names], dtype=np.int64))
 
 
 def profile_columns(world: World, person: Ints) -> pd.DataFrame:

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.event import to_us
+from training.absence import Absences
 from training.clocked import DAY_US, draw_zones, visit_starts_us, zone_offsets_us
 from training.latent import Floats, Ints, People, draw_people
 from training.observed import Visits, draw_visits
-from training.planted import Effects
+from training.planted import DEVICES, Effects
 from training.truth import Now, Traits, draw_traits
 
 HOUR_US = 3_600_000_000
@@ -27,6 +28,7 @@ _EPOCH_HOUR_OF_WEEK = 72  # 1970-01-01 was a Thursday; weeks begin on Monday
 class World:
     """Everyone and everything that happens to them; visits are in the order of people and time."""
 
+    seed: int  # of the events
     people: People
     visits: Visits
     begins_us: Ints  # (n_visits,)
@@ -36,14 +38,23 @@ class World:
     traits: Traits
     start: datetime  # midnight UTC of the first day, a Monday
     n_days: int
+    absences: Absences
+    decided_us: Ints  # (n_people,) each one's last decision; the end of time before there is one
+
+    @property
+    def user_ids(self) -> tuple[str, ...]:
+        """Of everyone, in order of text and of person."""
+        n_users = len(self.zones)
+        width = max(5, len(str(n_users - 1)))
+        return tuple(f"user-{number:0{width}d}" for number in range(n_users))
 
 
-def draw_world(n_users: int, *, effects: Effects, start: datetime, n_days: int, rng: np.random.Generator) -> World:
+def draw_world(n_users: int, *, effects: Effects, start: datetime, n_days: int, seed: int, rng: np.random.Generator) -> World:
     """Draw people who join within two weeks, and all their visits."""
     people = draw_people(n_users, n_days, rng, join_days=_JOIN_DAYS)
     visits = draw_visits(people, (np.arange(n_days) + start.weekday()) % 7, rng)
     zones = draw_zones(n_users, rng)
-    device = rng.choice(["web", "ios", "android"], size=n_users, p=[0.62, 0.22, 0.16])
+    device = rng.choice(DEVICES, size=n_users, p=[0.62, 0.22, 0.16])
     return World(
         people=people,
         visits=visits,
@@ -51,9 +62,12 @@ def draw_world(n_users: int, *, effects: Effects, start: datetime, n_days: int, 
         zones=zones,
         device=device,
         cohort=rng.choice(["search", "referral", "event", "partner"], size=n_users, p=[0.5, 0.25, 0.15, 0.1]),
-        traits=draw_traits(people.plan, device, effects, rng),
+        traits=draw_traits(people, device, effects, rng),
+        seed=seed,
         start=start,
         n_days=n_days,
+        absences=Absences.never(start),
+        decided_us=np.full(n_users, np.iinfo(np.int64).max),
     )
 
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 
-from training.latent import Floats, Ints, sigmoid
+from training.latent import Floats, Ints, People, sigmoid
 from training.planted import ACTIONS, CAUSES, CHANNELS, DELAYS_S, SIGNS_IN_ALONE, SIGNS_IN_GUIDED, Effects, Timing
 
 Bools = npt.NDArray[np.bool_]
@@ -76,6 +75,8 @@ def _hope_scaled(states: States, effects: Effects) -> Floats:
 
 
 def _to_size(risk: Floats, hope: Floats, annoyed: Bools, sizes: tuple[float, float]) -> Floats:
+    from scipy.optimize import brentq
+
     size, annoyance = sizes
     hope = np.where(annoyed, 0.0, hope)
     missing = size * risk.sum() + np.where(annoyed, np.minimum(annoyance * risk, np.maximum(_MOST_DROPOUT - risk, 0.0)), 0.0).sum()
@@ -102,7 +103,7 @@ def timing_factor(states: States, effects: Effects, *, horizon_s: float) -> Floa
         by_cause[position] = np.exp2(-delay_s / effects.half_life_s[cause]) * _in_time(delay_s, effects.lag_s[cause], horizon_s)
     by_cause[-1] *= 1.0 - 0.6 * np.exp(-delay_s / _QUIET_GAIN_S)
     factor = np.repeat(by_cause[None], n_rows, axis=0)
-    if effects.timing is Timing.AGAINST_HABIT:
+    if effects.timing in {Timing.WITH_HABIT, Timing.AGAINST_HABIT}:
         at_hour = receptivity(states.hour_of_week[:, None] + delay_s / 3_600.0, states.receptive_hour[:, None], effects.receptive_floor)
         factor[:, 2:] *= at_hour[:, None, :]  # who stands at the door wants help now, whatever the hour
     return factor
@@ -153,18 +154,24 @@ class Traits:
     receptive_hour: Floats  # local hour of day in which messages work best
 
 
-def draw_traits(plan: npt.NDArray[np.str_], device: npt.NDArray[np.str_], effects: Effects, rng: np.random.Generator) -> Traits:
+def draw_traits(people: People, device: npt.NDArray[np.str_], effects: Effects, rng: np.random.Generator) -> Traits:
     """Draw traits, some of which lean on plan and device, so that there is something to learn about them."""
-    n_people = len(plan)
-    inclined = 0.9 * (plan == "enterprise") - 0.3 * (plan == "free") + rng.normal(size=n_people)
+    plan, n_people = people.plan, len(people.plan)
+    inclined = 1.6 * (plan == "enterprise") - 0.4 * (plan == "free") + rng.normal(size=n_people)
     unlike_others = rng.random(n_people) < _UNLIKE_OTHERS
     return Traits(
         rival=rng.normal(size=n_people),
         open_to_help=rng.normal(size=n_people),
         annoyed=inclined.argsort().argsort() >= round(n_people * (1.0 - effects.do_not_disturb)),
         prefers=((device == "web") ^ unlike_others).astype(np.int64),  # e-mail at a desk, in the app on a phone, mostly
-        receptive_hour=np.array([effects.receptive_hour[name] for name in device.tolist()]) + rng.normal(0.0, 1.0, n_people),
+        receptive_hour=_best_hours(people, device, effects) + rng.normal(0.0, 1.0, n_people),
     )
+
+
+def _best_hours(people: People, device: npt.NDArray[np.str_], effects: Effects) -> Floats:
+    if effects.timing is Timing.WITH_HABIT:
+        return people.rhythm_hour
+    return np.array([effects.receptive_hour[name] for name in device.tolist()])
 
 
 def states_of(
@@ -174,7 +181,7 @@ def states_of(
 ) -> States:
     """Put together who people are at their decisions; ``person`` says whose traits belong to each row."""
     scores = np.column_stack([now.hurdles * _HURDLE_PULL, 0.3 + 0.45 * np.maximum(-now.motivation, 0.0)])
-    logit = -0.75 - 0.8 * now.motivation + 0.35 * now.hurdles.sum(axis=1) + 2.0 * now.gone + 0.8 * traits.rival[person]
+    logit = -1.0 - 1.0 * now.motivation + 0.35 * now.hurdles.sum(axis=1) + 2.2 * now.gone + 0.6 * traits.rival[person]
     return States(
         risk=sigmoid(logit),
         cause=scores.argmax(axis=1).astype(np.int64) + 1,

@@ -12,7 +12,8 @@ import orjson
 import pytest
 
 from features.core.catalogue import Catalogue
-from training.simulate import SimulationError, simulate
+from training.errors import SimulationError
+from training.simulate import simulate
 
 END = datetime(2025, 6, 2, 12, tzinfo=UTC)
 

@@ -1,0 +1,160 @@
+"""A trial as files: the log that anyone would have, and a table of the decisions, with the truth only where it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.core.event import to_us
+from features.core.product import Product
+from training.clocked import Sent
+from training.frame import AS_OF, OUTCOME, USER
+from training.log_files import (
+    EVENTS_FILE,
+    PROFILES_FILE,
+    STAGES,
+    Progress,
+    broken_rows,
+    event_rows,
+    profile_rows,
+    write_events,
+    write_profiles,
+)
+from training.observed import joined_seen
+from training.planted import INDEPENDENT, Design, Effects
+from training.trial import Trial, days_of, play_trial
+from training.trial_features import events_of, portions
+from training.trial_world import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialFiles:
+    """What was written, and the trial itself."""
+
+    events_file: Path
+    profiles_file: Path
+    trial_file: Path
+    trial: Trial
+    end: datetime  # nothing was received later; all outcomes are known by then
+    n_events: int  # distinct and well-formed
+
+
+def simulate_trial(  # noqa: PLR0913 - each is a choice of the caller's
+    product: Product,
+    trial_file: Path,
+    *,
+    n_users: int,
+    seed: int,
+    end: datetime,
+    effects: Effects,
+    design: Design = INDEPENDENT,
+    truth: bool = False,
+    progress: Progress | None = None,
+) -> TrialFiles:
+    """Write a trial's decisions to ``trial_file`` (Parquet), and the log that led to them and followed beside it.
+
+    The same arguments give the same bytes; of ``end``, only the day counts. The log goes on as the trial says: who dropped out is not seen
+    within the horizon, who stayed is.
+
+    Parameters
+    ----------
+    end
+        The log ends at midnight UTC before; ``design.start`` follows from it and is not read.
+    truth
+        With the columns that nobody could have: see `decisions_table`.
+
+    Raises
+    ------
+    SimulationError
+        If the product does not declare what is simulated, or a number is too small.
+    """
+    report = progress or (lambda _done, _total: None)
+    last = datetime.combine(end.astimezone(UTC).date(), datetime.min.time(), tzinfo=UTC)
+    begun = replace(design, start=last - timedelta(days=days_of(product, design)))
+    trial, world = play_trial(product, n_users=n_users, seed=seed, planted=(effects, begun))
+    report(1, STAGES)
+    trial_file.parent.mkdir(parents=True, exist_ok=True)
+    decisions_table(trial, truth=truth).to_parquet(trial_file, index=False)
+    sent = _whole_log(world, end_us=to_us(last))
+    report(2, STAGES)
+    folder = trial_file.parent
+    rows = event_rows(sent, world.user_ids)
+    write_events(folder / EVENTS_FILE, rows, broken=broken_rows(last), total=len(sent.order), report=report)
+    write_profiles(folder / PROFILES_FILE, _profiles(world), end=last)
+    report(STAGES, STAGES)
+    return TrialFiles(
+        events_file=folder / EVENTS_FILE,
+        profiles_file=folder / PROFILES_FILE,
+        trial_file=trial_file,
+        trial=trial,
+        end=last,
+        n_events=len(np.unique(sent.order)),
+    )
+
+
+def decisions_table(trial: Trial, *, truth: bool = False) -> pd.DataFrame:
+    """One row a decision, ordered by as_of and user, as an analyst would get it from the receipts.
+
+    Columns: ``user_id``, ``as_of`` (UTC), ``action``, ``channel`` and ``delay_s`` (missing where nothing was sent), ``propensity``,
+    ``contacts`` before, ``hour_of_week`` (local, 0 is Monday 0:00), ``dropped_out``, ``return_s`` (missing where dropped out),
+    ``signed_in`` within 45 s.
+
+    Parameters
+    ----------
+    truth
+        Also ``cause``, ``annoyed`` and ``p_dropout_none``, ``p_dropout_<action>_<delay>s``: P(dropout | do), mean over channels.
+    """
+    sent = trial.action > 0
+    rows = trial.frame.rows[[USER, AS_OF]].assign(
+        action=np.array(trial.actions)[trial.action],
+        channel=pd.Series(np.array(trial.channels)[trial.channel]).where(pd.Series(sent), None),
+        delay_s=pd.Series(np.array(trial.delays_s)[trial.delay]).astype("Int64").where(pd.Series(sent)),
+        propensity=trial.propensity,
+        contacts=trial.contacts,
+        hour_of_week=trial.hour_of_week,
+        **{OUTCOME: trial.frame.outcomes},
+        return_s=np.where(np.isinf(trial.return_s), np.nan, trial.return_s),
+        signed_in=trial.signed_in,
+    )
+    return pd.concat([rows, _truth(trial)], axis=1) if truth else rows
+
+
+def _truth(trial: Trial) -> pd.DataFrame:
+    columns: dict[str, npt.NDArray[np.generic]] = {"cause": np.array(trial.actions)[trial.cause], "annoyed": trial.annoyed}
+    columns["p_dropout_none"] = trial.dropout[:, 0, 0]
+    for a, action in enumerate(trial.actions[1:], start=1):
+        columns |= {f"p_dropout_{action}_{delay_s}s": trial.dropout[:, a, d] for d, delay_s in enumerate(trial.delays_s)}
+    return pd.DataFrame(columns)
+
+
+def _whole_log(world: World, *, end_us: int) -> Sent:
+    """Everything that anybody did, in order of arrival."""
+    parts = [events_of(world, portion, later=later, end_us=end_us) for portion in portions(world) for later in (False, True)]
+    some = [part for part in parts if part is not None]
+    first_event = np.cumsum([0, *(len(part.seen.visit) for part in some)])
+    first_visit = np.cumsum([0, *(int(part.seen.visit.max(initial=-1)) + 1 for part in some)])
+    order = np.concatenate([part.order + first for part, first in zip(some, first_event, strict=False)])
+    received_us = np.concatenate([part.received_us for part in some])
+    by_arrival = np.lexsort((order, received_us))
+    seen = joined_seen([replace(part.seen, visit=part.seen.visit + first) for part, first in zip(some, first_visit, strict=False)])
+    return Sent(
+        seen=seen,
+        person=np.concatenate([part.person for part in some]),
+        occurred_us=np.concatenate([part.occurred_us for part in some]),
+        received_us=received_us[by_arrival],
+        order=order[by_arrival],
+    )
+
+
+def _profiles(world: World) -> list[dict[str, object]]:
+    """Profiles of people who all agreed to take part."""
+    signup_us = world.begins_us[world.visits.number == 0]
+    yes = np.full(len(world.zones), "true")
+    told = {"device": world.device, "cohort": world.cohort, "consent": yes, "in_app_opt_in": yes, "email_opt_in": yes}
+    rng = np.random.default_rng([world.seed, len(world.zones), 4])
+    return profile_rows(world.user_ids, plan=world.people.plan, zones=world.zones, signup_us=signup_us, rng=rng, told=told)
