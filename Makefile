@@ -10,7 +10,7 @@ export FEAST_USAGE := False
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help setup setup-spark lock demo up test test-faults test-spark check fmt lint type imports bench-features bench-features-large bench-mooc bench-decide bench-spark clean
+.PHONY: help setup setup-spark lock demo up test test-faults test-spark check fmt lint type imports bench-features bench-features-large bench-mooc bench-timing bench-decide bench-spark clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ bench-features-large: $(STAMP) ## 100 million events from Parquet to Parquet (ab
 
 bench-mooc: $(STAMP) ## Risk on KDD Cup 2015 beside recency alone (data in STILLHERE_DATA)
 	@$(BIN)/python -m benchmarks.bench_mooc
+
+bench-timing: $(STAMP) ## When to act, beside fixed delays, habits and the oracle (about 10 minutes)
+	@$(BIN)/python -m benchmarks.bench_timing
 
 bench-decide: $(STAMP) ## Decisions per second beside an empty route and a naive service
 	@$(BIN)/python -m benchmarks.bench_decide

@@ -11,7 +11,7 @@ Singer and Willett (1993), https://doi.org/10.3102/10769986018002155; Tutz and S
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,10 +46,6 @@ class Asked:
             habit=self.habit[positions],
         )
 
-    def keeping(self, columns: Sequence[int]) -> Asked:
-        """Keep only these model inputs."""
-        return replace(self, encoded=self.encoded[:, list(columns)])
-
 
 def person_period_rows(asked: Asked, row: IntArray, period: IntArray, edges_s: FloatArray) -> FloatArray:
     """Inputs of the hazard of these periods, shape (n, n_inputs + 4), for positions ``row`` of ``asked``, shapes (n,).
@@ -75,7 +71,9 @@ def _habit(asked: Asked, row: IntArray, period: IntArray, edges_s: FloatArray) -
     start = hour_of_week(asked.as_of_us, asked.utc_offset_s)
     width = np.round((edges_s[period + 1] - edges_s[period]) / 3600).astype(np.int64)
     first = (start[row] + np.round(edges_s[period] / 3600).astype(np.int64)) % HOURS_OF_WEEK
-    running = np.concatenate([np.zeros((len(asked.habit), 1)), np.cumsum(np.concatenate([asked.habit, asked.habit], axis=1), axis=1)], axis=1)
+    running = np.concatenate(
+        [np.zeros((len(asked.habit), 1)), np.cumsum(np.concatenate([asked.habit, asked.habit], axis=1), axis=1)], axis=1
+    )
     mean: FloatArray = (running[row, first + width] - running[row, first]) / width * HOURS_OF_WEEK
     return mean
 

@@ -72,7 +72,7 @@ class Receptivity:
             utc_offset_s=np.array([utc_offset_s]),
             half_life_s=self.half_life_s,
         )
-        return self.probabilities(counts)[0]
+        return np.asarray(self.probabilities(counts)[0], dtype=np.float64)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -87,7 +87,7 @@ class Receptivity:
     def _day(self) -> FloatArray:
         """P24."""
         day: FloatArray = np.array(self.population).reshape(7, HOURS_OF_DAY).sum(axis=0)
-        return day / day.sum()
+        return np.asarray(day / day.sum(), dtype=np.float64)
 
     @cached_property
     def _kernel(self) -> FloatArray:
@@ -96,7 +96,7 @@ class Receptivity:
             return np.eye(HOURS_OF_DAY)
         off = np.abs(np.subtract.outer(np.arange(HOURS_OF_DAY), np.arange(HOURS_OF_DAY)))
         weight: FloatArray = np.exp(-0.5 * (np.minimum(off, HOURS_OF_DAY - off) / self.kernel_h) ** 2)
-        return weight / weight.sum(axis=1, keepdims=True)
+        return np.asarray(weight / weight.sum(axis=1, keepdims=True), dtype=np.float64)
 
     @cached_property
     def _week_of_hour(self) -> FloatArray:
@@ -120,7 +120,7 @@ def hours_of(occurred_us: IntArray) -> IntArray:
     return occurred_us[is_first]
 
 
-def decayed_counts(  # noqa: PLR0913 - one row is these five numbers
+def decayed_counts(
     hours_us: IntArray,
     *,
     row_start: IntArray,
@@ -146,4 +146,5 @@ def decayed_counts(  # noqa: PLR0913 - one row is these five numbers
     half_lives = (as_of_us[row] - hour_us) / 1e6 / half_life_s
     place = row * HOURS_OF_WEEK + hour_of_week(hour_us, utc_offset_s[row])
     weight = np.where(half_lives <= FORGOTTEN, np.exp2(-half_lives), 0.0)
-    return np.bincount(place, weights=weight, minlength=len(n_of) * HOURS_OF_WEEK).reshape(len(n_of), HOURS_OF_WEEK)
+    counts = np.bincount(place, weights=weight, minlength=len(n_of) * HOURS_OF_WEEK).astype(np.float64)
+    return counts.reshape(len(n_of), HOURS_OF_WEEK)

@@ -15,7 +15,7 @@ Kott (2001), https://www.scb.se/contentassets/ca21efb41fee47d293bbee5bf7be7fb3/t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,34 +30,75 @@ from models.timing.periods import HOURS_OF_DAY, HOURS_OF_WEEK, hour_of_week
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-SLOT_INPUTS = ("action", "log_delay", "is_at_once", "local_hour", "from_midnight", "from_six", "weekday", "habit", "prognosis")
-"""What a row has besides the model inputs of its (user, as_of)."""
+CORE_INPUTS = ("action", "log_delay", "is_at_once", "local_hour", "from_midnight", "from_six", "prognosis")
+"""What r always looks at. The hour of the day comes thrice, so that a tree need not learn that 23:00 and 1:00 are neighbours."""
+OPTIONAL_INPUTS = ("weekday", "habit", "after_usual")
+"""What r looks at where it is worth it: weekday, habit at the slot (1 is average), hours after the user's usual hour, 0 to 23."""
 
 
-def slot_rows(kept: Asked, action: IntArray, delay_s: FloatArray, prognosis: FloatArray, *, shift_h: int = 0) -> FloatArray:
-    """Inputs of r, shape (n_rows, n_kept + n_slot_inputs), for one action and delay a row.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What r looks at beside `CORE_INPUTS`."""
 
-    ``kept`` has only the model inputs that r looks at, see `Asked.keeping`.
+    columns: tuple[int, ...]  # model inputs of the (user, as_of)
+    optional: tuple[str, ...]  # of `OPTIONAL_INPUTS`
 
-    Hours of the day come thrice, as the hour and as the distances from midnight and from six: so that a tree need not be told by two
-    splits that 23:00 and 01:00 are neighbours.
-    """
-    at_us = kept.as_of_us + (delay_s * 1e6).astype(np.int64)
-    of_week = hour_of_week(at_us, kept.utc_offset_s)
-    hour = (of_week + shift_h) % HOURS_OF_DAY
-    columns = (
-        action,
-        np.log1p(delay_s / 3600),
-        delay_s < AT_ONCE_S,
+    @property
+    def width(self) -> int:
+        """Numbers in one row."""
+        return len(self.columns) + len(CORE_INPUTS) + len(self.optional)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """What is done to each row's user, and when: one element per row."""
+
+    action: IntArray
+    delay_s: FloatArray
+    prognosis: FloatArray  # m(x)
+
+
+def slot_rows(asked: Asked, act: Act, sight: Sight, *, shift_h: int = 0) -> FloatArray:
+    """Inputs of r, shape (n_rows, sight.width), with the local clock put forward by ``shift_h``; the action is the first."""
+    at_us = asked.as_of_us + ((act.delay_s + shift_h * 3600) * 1e6).astype(np.int64)
+    of_week = hour_of_week(at_us, asked.utc_offset_s)
+    hour = of_week % HOURS_OF_DAY
+    columns = [
+        act.action,
+        np.log1p(act.delay_s / 3600),
+        act.delay_s < AT_ONCE_S,
         hour,
         _hours_from(hour, 0),
         _hours_from(hour, 6),
-        of_week // HOURS_OF_DAY,
-        kept.habit[np.arange(len(of_week)), of_week] * HOURS_OF_WEEK,
-        prognosis,
-    )
-    return np.concatenate([kept.encoded, np.stack([np.asarray(column, np.float64) for column in columns], axis=1)], axis=1)
+        act.prognosis,
+        *(_OPTIONAL[name](asked, of_week) for name in sight.optional),
+    ]
+    extra = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
+    return np.concatenate([extra, asked.encoded[:, list(sight.columns)]], axis=1)
 
+
+def _weekday(asked: Asked, of_week: IntArray) -> IntArray:  # noqa: ARG001 - all optional inputs are asked alike
+    return of_week // HOURS_OF_DAY
+
+
+def _habit(asked: Asked, of_week: IntArray) -> FloatArray:
+    share: FloatArray = asked.habit[np.arange(len(of_week)), of_week] * HOURS_OF_WEEK
+    return share
+
+
+def _after_usual(asked: Asked, of_week: IntArray) -> FloatArray:
+    """Hours since the circular mean of the user's day."""
+    day = asked.habit.reshape(-1, 7, HOURS_OF_DAY).sum(axis=1)
+    angle = 2 * np.pi * np.arange(HOURS_OF_DAY) / HOURS_OF_DAY
+    usual = np.arctan2(day @ np.sin(angle), day @ np.cos(angle)) / (2 * np.pi) * HOURS_OF_DAY
+    return np.asarray((of_week - usual) % HOURS_OF_DAY, dtype=np.float64)
+
+
+_OPTIONAL: Mapping[str, Callable[[Asked, IntArray], FloatArray | IntArray]] = {
+    "weekday": _weekday,
+    "habit": _habit,
+    "after_usual": _after_usual,
+}
 
 AT_ONCE_S = 1_800.0
 """Up to this delay a message still meets the person who was there at as_of."""
@@ -74,11 +115,9 @@ LEAST_RISK, MOST_RISK = 0.02, 0.98
 """The prognosis is kept within these: its logit must not run away."""
 
 
-def averaged(
-    members: Sequence[RiskModel], kept: Asked, action: IntArray, delay_s: FloatArray, *, prognosis: FloatArray
-) -> FloatArray:
+def averaged(members: Sequence[RiskModel], asked: Asked, act: Act, sight: Sight) -> FloatArray:
     """Minus r by every member, averaged over `_SHIFTS_H`, shape (n_members, n_rows)."""
-    shifted = [slot_rows(kept, action, delay_s, prognosis, shift_h=shift_h) for shift_h in _SHIFTS_H]
+    shifted = [slot_rows(asked, act, sight, shift_h=shift_h) for shift_h in _SHIFTS_H]
     return np.array([np.mean([member.raw_scores(rows) for rows in shifted], axis=0) for member in members])
 
 
@@ -134,8 +173,9 @@ class ResponseModel:
 
     prognosis_text: str
     member_texts: tuple[str, ...]
+    nothing_changes: tuple[float, ...]  # of each member: what doing nothing adds to the logit of m, on average over everybody
     n_inputs: int  # of m
-    columns: tuple[int, ...]  # of the inputs that r looks at
+    sight: Sight  # what r looks at
     actions: tuple[str, ...]  # by code; the first is to do nothing
     delays_s: tuple[float, ...]  # those that were drawn
     n_rows: int  # randomised rows that it was learned from
@@ -151,7 +191,7 @@ class ResponseModel:
         if len(self.member_texts) < 2:  # noqa: PLR2004 - one has no spread
             raise ModelError(f"the response model has {len(self.member_texts)} members, expected at least 2; fit the timing model again")
         object.__setattr__(self, "_prognosis", RiskModel(self.prognosis_text, self.n_inputs))
-        width = len(self.columns) + len(SLOT_INPUTS)
+        width = self.sight.width
         object.__setattr__(self, "_members", tuple(RiskModel(text, width) for text in self.member_texts))
 
     @property
@@ -173,10 +213,10 @@ class ResponseModel:
         delays_s
             Slots after as_of, shape (n_slots,); between and beyond the delays that were drawn the trees carry on what is nearest.
         """
-        prognosis, kept = np.clip(self.prognosis(asked.encoded), LEAST_RISK, MOST_RISK), asked.keeping(self.columns)
-        slots = [averaged(self._members, kept, action, np.full(len(action), delay_s), prognosis=prognosis) for delay_s in delays_s]
-        nothing = averaged(self._members, kept, np.zeros_like(action), np.zeros(len(action)), prognosis=prognosis)
-        without = dropout_after(prognosis, nothing)[:, :, None]
+        prognosis = np.clip(self.prognosis(asked.encoded), LEAST_RISK, MOST_RISK)
+        acts = [Act(action=action, delay_s=np.full(len(action), delay_s), prognosis=prognosis) for delay_s in delays_s]
+        slots = [averaged(self._members, asked, act, self.sight) for act in acts]
+        without = dropout_after(prognosis, np.array(self.nothing_changes)[:, None])[:, :, None]
         return Effects(members=without - np.stack([dropout_after(prognosis, taken) for taken in slots], axis=2))
 
     def to_json(self) -> dict[str, Any]:
@@ -184,8 +224,10 @@ class ResponseModel:
         return {
             "prognosis_text": self.prognosis_text,
             "member_texts": list(self.member_texts),
+            "nothing_changes": list(self.nothing_changes),
             "n_inputs": self.n_inputs,
-            "columns": list(self.columns),
+            "columns": list(self.sight.columns),
+            "optional": list(self.sight.optional),
             "actions": list(self.actions),
             "delays_s": list(self.delays_s),
             "n_rows": self.n_rows,
@@ -198,8 +240,11 @@ class ResponseModel:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> ResponseModel:
         """Invert `to_json`."""
-        lists = ("member_texts", "columns", "actions", "delays_s")
-        return cls(**{name: tuple(value) if name in lists else value for name, value in content.items()})
+        plain: dict[str, Any] = dict(content)
+        sight = Sight(columns=tuple(plain.pop("columns")), optional=tuple(plain.pop("optional")))
+        lists = ("member_texts", "nothing_changes", "actions", "delays_s")
+        fields: dict[str, Any] = {name: tuple(value) if name in lists else value for name, value in plain.items()}
+        return cls(sight=sight, **fields)
 
 
 _CLEAR = 2.33

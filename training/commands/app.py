@@ -10,11 +10,13 @@ from rich.console import Console
 from features.declarations.yaml_file import DeclarationError
 from features.ports import StoreError
 from training.commands.simulate import simulate
+from training.commands.timing import timing
 from training.commands.train import train
 from training.errors import TrainingError
 
 app = cyclopts.App(name="python -m training", help="Simulate, train and register models. `mlflow run . -e train` calls the same commands.")
 app.command(simulate)
+app.command(timing)
 app.command(train)
 
 _EXPECTED = (TrainingError, DeclarationError, StoreError)

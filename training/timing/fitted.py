@@ -1,8 +1,8 @@
 """Hazard and habits from the slices of a training run, measured on its test slice beside Kaplan-Meier and moving averages.
 
-    watch = watch(raw, product, zones=zones_at(home.profiles_file(product.name), "timezone"))
-    fitted = fit_timing(split_by_time(frame), watch)
-    fitted.figures
+watch = watch(raw, product, zones=zones_at(home.profiles_file(product.name), "timezone"))
+fitted = fit_timing(split_by_time(frame), watch)
+fitted.figures
 """
 
 from __future__ import annotations
@@ -132,8 +132,10 @@ def segments_in(frame: TrainingFrame) -> npt.NDArray[np.object_]:
     everything = [product.segments, *(one.segments for one in product.segmentations)]
     usable = next((segments for segments in everything if len(segments) > 1), ())
     asked = sorted({condition.feature for segment in usable for condition in segment.conditions} & set(frame.rows.columns))
-    numbers = frame.rows[asked].to_dict("records") if asked else [{}] * len(frame.rows)
-    return np.array([segment_of(usable, n, p) or ALL for n, p in zip(numbers, frame.profiles(), strict=True)], dtype=object)
+    columns = [frame.rows[name].tolist() for name in asked]
+    numbers = [dict(zip(asked, values, strict=True)) for values in zip(*columns, strict=True)] or [{}] * len(frame.rows)
+    found = [segment_of(usable, n, p) or ALL for n, p in zip(numbers, frame.profiles(), strict=True)]
+    return np.array(found, dtype=np.object_)
 
 
 def _sample(frame: TrainingFrame, n_rows: int, rng: np.random.Generator) -> TrainingFrame:
@@ -177,9 +179,7 @@ def _test_returns(model: TimingModel, later: Watched, learned: Watched, *, segme
     )
 
 
-def _habit_figures(
-    watch: Watch, tuned_on: TrainingFrame, test: TrainingFrame, receptivity: Receptivity, end_us: int
-) -> dict[str, float]:
+def _habit_figures(watch: Watch, tuned_on: TrainingFrame, test: TrainingFrame, receptivity: Receptivity, end_us: int) -> dict[str, float]:
     """Mean log-likelihood of the hour of the next activity: ours, S2.26, the hour histogram, everybody's week, an even week."""
     tuning_rows, rows = watch.rows_of(tuned_on), watch.rows_of(test)
     until = watch.returns.until(end_us)

@@ -2,16 +2,17 @@
 
 Two steps, both LightGBM. First the prognosis m(x) = P(dropout | x), averaged over whatever was done. Then r, by a second model of the same
 outcome that starts from logit m(x) and sees only the action, the slot, the attributes and m itself. Assignment is random given x, so what
-the second model finds is the effect of the assignment beyond the average one. Everything is pooled over delays: a slot is described by its
-delay, its local hour and weekday and the user's habit then, and the behaviour is summed up in m, so that few rows a delay suffice. Members
-leave one fold of the users out each: m is always of users outside the fold, and the fold that a member has not seen says whether it
+the second model finds is the effect of the assignment beyond the average one. Of the attributes, the weekday and the habit it sees only
+those that say clearly more than shuffled copies of themselves: each of the others would only add noise. Everything is pooled over delays:
+a slot is described by its delay and its local hour, and the behaviour is summed up in m, so that few rows a delay suffice. Members leave
+one fold of the users out each: m is always of users outside the fold, and the fold that a member has not seen says whether it
 predicts anything.
 
 References
 ----------
 Robinson (1988), https://doi.org/10.2307/1912705; Nie and Wager (2021), https://doi.org/10.1093/biomet/asaa076; the slope is the best linear
 predictor of Chernozhukov et al. (2025), https://doi.org/10.3982/ECTA19303; the gain is doubly robust, Dudik et al. (2014),
-https://doi.org/10.1214/14-STS500
+https://doi.org/10.1214/14-STS500; shuffled copies: Kursa and Rudnicki (2010), https://doi.org/10.18637/jss.v036.i11
 """
 
 from __future__ import annotations
@@ -24,7 +25,18 @@ import numpy.typing as npt
 
 from models.risk import RiskModel
 from models.timing.hazard import Asked
-from models.timing.response import LEAST_RISK, MOST_RISK, SLOT_INPUTS, ResponseModel, averaged, dropout_after, slot_rows
+from models.timing.response import (
+    CORE_INPUTS,
+    LEAST_RISK,
+    MOST_RISK,
+    OPTIONAL_INPUTS,
+    Act,
+    ResponseModel,
+    Sight,
+    averaged,
+    dropout_after,
+    slot_rows,
+)
 from training.errors import OneClassError, TooLittleDataError
 
 FloatArray = npt.NDArray[np.float64]
@@ -54,8 +66,8 @@ class ResponseParameters:
 
     n_members: int = 6
     prognosis_rounds: int = 80
-    n_features: int = 0  # model inputs that r looks at beside the attributes: those on which the prognosis rests most
-    rounds: int = 60
+    worth: float = 3.0  # an optional input is seen if its splits gain this many times as much as those of its shuffled copies
+    rounds: int = 110
     learning_rate: float = 0.06
     num_leaves: int = 12
     min_share_in_leaf: float = 0.01  # of all rows
@@ -95,7 +107,7 @@ def fit_response(
     *,
     actions: tuple[str, ...],
     delays_s: tuple[float, ...],
-    always: tuple[int, ...] = (),
+    attributes: tuple[int, ...] = (),
     parameters: ResponseParameters | None = None,
     seed: int = 0,
 ) -> ResponseModel:
@@ -107,8 +119,8 @@ def fit_response(
         Names by code.
     delays_s
         Delays that were drawn, the first is "now".
-    always
-        Positions of model inputs that r looks at whatever the prognosis thinks of them: the attributes.
+    attributes
+        Positions of the model inputs that the effect may differ by; r looks at those of them that are worth it.
 
     Raises
     ------
@@ -119,33 +131,28 @@ def fit_response(
     """
     _check(rows)
     parameters = parameters or ResponseParameters()
-    fold, n_inputs = _folds(rows.user, parameters.n_members, seed), rows.asked.encoded.shape[1]
-    prognosis = np.empty(len(fold))
-    for left_out in range(parameters.n_members):
-        mine = fold == left_out
-        prognosis[mine] = _of(_prognosis(rows, ~mine, parameters, seed), rows.asked.encoded[mine])
-    prognosis = np.clip(prognosis, LEAST_RISK, MOST_RISK)
-    everybody = _prognosis(rows, np.ones(len(fold), np.bool_), parameters, seed)
-    columns = _columns(everybody, always, parameters.n_features)
-    rows = replace(rows, asked=rows.asked.keeping(columns))
-    inputs = slot_rows(rows.asked, rows.action, np.where(rows.action == NOTHING, 0.0, rows.delay_s), prognosis)
-    members = tuple(
-        _change(inputs, rows.dropped_out, prognosis, fold != b, parameters, seed=seed + b) for b in range(parameters.n_members)
-    )
-    checked = check(rows, members, fold, prognosis=prognosis, delays_s=np.array(delays_s))
+    fold = _folds(rows.user, parameters.n_members, seed)
+    acted = rows.action != NOTHING
+    act = Act(action=rows.action, delay_s=rows.delay_s, prognosis=_cross_fitted(rows, fold, parameters, seed))
+    sight = _sight(rows, act, acted, attributes=attributes, parameters=parameters, seed=seed)
+    inputs, start = slot_rows(rows.asked, act, sight), _logit(act.prognosis)
+    out = [fold != member for member in range(parameters.n_members)]
+    members = tuple(_change(inputs, rows.dropped_out, start, acted & kept, parameters, seed=seed)[0] for kept in out)
+    checked = check(rows, members, fold, act=act, sight=sight, delays_s=np.array(delays_s))
     return ResponseModel(
-        prognosis_text=everybody,
+        prognosis_text=_prognosis(rows, np.ones(len(fold), np.bool_), parameters, seed),
         member_texts=members,
-        n_inputs=n_inputs,
-        columns=columns,
+        nothing_changes=tuple(_shift(rows.dropped_out, act.prognosis, ~acted & kept) for kept in out),
+        n_inputs=rows.asked.encoded.shape[1],
+        sight=sight,
         actions=actions,
         delays_s=delays_s,
-        n_rows=int((rows.action != NOTHING).sum()),
+        n_rows=int(acted.sum()),
         **checked._asdict(),
     )
 
 
-def check(rows: TrialRows, members: tuple[str, ...], fold: IntArray, *, prognosis: FloatArray, delays_s: FloatArray) -> Checked:
+def check(rows: TrialRows, members: tuple[str, ...], fold: IntArray, *, act: Act, sight: Sight, delays_s: FloatArray) -> Checked:
     """Let each fold judge the member that has not seen it.
 
     The slope is that of the outcome, m - Y, on the predicted advantage of the drawn delay over the mean of all delays. The gain is that of
@@ -155,8 +162,10 @@ def check(rows: TrialRows, members: tuple[str, ...], fold: IntArray, *, prognosi
     predicted = np.empty((len(acted), len(delays_s)))
     for member, text in enumerate(members):
         mine = np.flatnonzero(fold[acted] == member)
-        predicted[mine] = _predicted(text, rows, acted[mine], prognosis=prognosis, delays_s=delays_s)
-    kept = (prognosis - rows.dropped_out)[acted]
+        predicted[mine] = _predicted(
+            RiskModel(text, sight.width), rows.asked.at(which := acted[mine]), _of_rows(act, which), sight, delays_s
+        )
+    kept = (act.prognosis - rows.dropped_out)[acted]
     drawn = np.abs(rows.delay_s[acted][:, None] - delays_s).argmin(axis=1)
     advantage = predicted - predicted.mean(axis=1, keepdims=True)
     weight = 1.0 / rows.delay_propensity[acted]
@@ -166,11 +175,14 @@ def check(rows: TrialRows, members: tuple[str, ...], fold: IntArray, *, prognosi
     return Checked(*slope, *_mean_by_user(difference, rows.user[acted]))
 
 
-def _predicted(text: str, rows: TrialRows, which: IntArray, *, prognosis: FloatArray, delays_s: FloatArray) -> FloatArray:
-    asked, action, risk = rows.asked.at(which), rows.action[which], prognosis[which]
-    model = RiskModel(text, asked.encoded.shape[1] + len(SLOT_INPUTS))
-    changes = [averaged([model], asked, action, np.full(len(which), delay_s), prognosis=risk)[0] for delay_s in delays_s]
-    return risk[:, None] - dropout_after(risk[:, None], np.stack(changes, axis=1))
+def _predicted(model: RiskModel, asked: Asked, act: Act, sight: Sight, delays_s: FloatArray) -> FloatArray:
+    acts = [replace(act, delay_s=np.full(len(act.action), delay_s)) for delay_s in delays_s]
+    changes = np.stack([averaged([model], asked, one, sight)[0] for one in acts], axis=1)
+    return act.prognosis[:, None] - dropout_after(act.prognosis[:, None], changes)
+
+
+def _of_rows(act: Act, which: IntArray) -> Act:
+    return Act(action=act.action[which], delay_s=act.delay_s[which], prognosis=act.prognosis[which])
 
 
 def _slope(x: FloatArray, y: FloatArray, weight: FloatArray) -> tuple[float, float]:
@@ -216,32 +228,69 @@ def _prognosis(rows: TrialRows, kept: npt.NDArray[np.bool_], parameters: Respons
     return str(lightgbm.train(options, data, num_boost_round=parameters.prognosis_rounds).model_to_string())
 
 
-def _columns(prognosis_text: str, always: tuple[int, ...], n_features: int) -> tuple[int, ...]:
-    import lightgbm
+def _cross_fitted(rows: TrialRows, fold: IntArray, parameters: ResponseParameters, seed: int) -> FloatArray:
+    """M of each row from users of other folds, clipped."""
+    prognosis = np.empty(len(fold))
+    for left_out in np.unique(fold):
+        mine = fold == left_out
+        model = RiskModel(_prognosis(rows, ~mine, parameters, seed), rows.asked.encoded.shape[1])
+        prognosis[mine] = dropout_after(np.array(0.5), model.raw_scores(rows.asked.encoded[mine]))
+    return np.clip(prognosis, LEAST_RISK, MOST_RISK)
 
-    gain = lightgbm.Booster(model_str=prognosis_text).feature_importance(importance_type="gain")
-    foremost = np.argsort(-gain, kind="stable")[:n_features].tolist()
-    return tuple(sorted({*always, *foremost}))
+
+def _sight(
+    rows: TrialRows, act: Act, acted: npt.NDArray[np.bool_], *, attributes: tuple[int, ...], parameters: ResponseParameters, seed: int
+) -> Sight:
+    """Which optional inputs say more about the effect than shuffled copies of themselves."""
+    everything = Sight(columns=attributes, optional=OPTIONAL_INPUTS)
+    inputs = slot_rows(rows.asked, act, everything)
+    n_core, rng = len(CORE_INPUTS), np.random.default_rng(seed)
+    gains = np.zeros((2, everything.width - n_core))
+    for _ in range(_SHUFFLES):
+        copies = inputs[:, n_core:][rng.permutation(len(inputs))]
+        beside = np.concatenate([inputs, copies], axis=1)
+        gain = _change(beside, rows.dropped_out, _logit(act.prognosis), acted, parameters, seed=seed)[1]
+        gains += gain[n_core:].reshape(2, -1)
+    kept = gains[0] > parameters.worth * gains[1]
+    n_optional = len(OPTIONAL_INPUTS)
+    return Sight(
+        columns=tuple(column for column, worth in zip(attributes, kept[n_optional:], strict=True) if worth),
+        optional=tuple(name for name, worth in zip(OPTIONAL_INPUTS, kept[:n_optional], strict=True) if worth),
+    )
+
+
+_SHUFFLES = 3
 
 
 def _change(
     inputs: FloatArray,
     dropped_out: npt.NDArray[np.bool_],
-    prognosis: FloatArray,
+    start: FloatArray,
     kept: npt.NDArray[np.bool_],
     parameters: ResponseParameters,
     *,
     seed: int,
-) -> str:
-    """Learn minus r: what is to be added to the prognosis' logit."""
+) -> tuple[str, FloatArray]:
+    """Learn minus r, what is to be added to the prognosis' logit; and what the splits of each input gained."""
     import lightgbm
 
     options = parameters.options(seed=seed, n_rows=int(kept.sum()), objective="binary")
-    start = np.log(prognosis / (1.0 - prognosis))
-    action = inputs.shape[1] - len(SLOT_INPUTS)
-    data = lightgbm.Dataset(inputs[kept], label=dropped_out[kept].astype(np.float64), init_score=start[kept], categorical_feature=[action])
-    return str(lightgbm.train(options, data, num_boost_round=parameters.rounds).model_to_string())
+    label = dropped_out[kept].astype(np.float64)
+    data = lightgbm.Dataset(inputs[kept], label=label, init_score=start[kept], categorical_feature=[0])
+    booster = lightgbm.train(options, data, num_boost_round=parameters.rounds)
+    return str(booster.model_to_string()), np.asarray(booster.feature_importance(importance_type="gain"), dtype=np.float64)
 
 
-def _of(text: str, encoded: FloatArray) -> FloatArray:
-    return np.asarray(1.0 / (1.0 + np.exp(-RiskModel(text, encoded.shape[1]).raw_scores(encoded))), dtype=np.float64)
+def _logit(chance: FloatArray) -> FloatArray:
+    return np.asarray(np.log(chance / (1.0 - chance)), dtype=np.float64)
+
+
+def _shift(dropped_out: npt.NDArray[np.bool_], prognosis: FloatArray, kept: npt.NDArray[np.bool_]) -> float:
+    """What is to be added to every logit so that the mean prognosis of these rows is their dropout; 0 without rows."""
+    shift = 0.0
+    for _ in range(20):  # Newton's steps on a convex, one-dimensional likelihood
+        if not kept.any():
+            break
+        expected = dropout_after(prognosis[kept], np.array(shift))
+        shift -= float((expected - dropped_out[kept]).sum() / (expected * (1.0 - expected)).sum())
+    return shift

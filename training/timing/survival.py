@@ -59,7 +59,7 @@ def kaplan_meier(times_s: FloatArray, observed: BoolArray) -> Steps:
         return Steps(times_s=np.empty(0), survival=np.empty(0))
     event_times, events = np.unique(times_s[observed], return_counts=True)
     at_risk = len(times_s) - np.searchsorted(np.sort(times_s), event_times, side="left")
-    return Steps(times_s=event_times, survival=np.cumprod(1.0 - events / at_risk))
+    return Steps(times_s=event_times, survival=np.asarray(np.cumprod(1.0 - events / at_risk), np.float64))
 
 
 def censoring(times_s: FloatArray, observed: BoolArray) -> Steps:
@@ -77,7 +77,7 @@ def censoring(times_s: FloatArray, observed: BoolArray) -> Steps:
     at_risk = len(times_s) - np.searchsorted(left, lost_times, side="left")
     events_then = np.searchsorted(np.sort(times_s[observed]), lost_times, side="right")
     events_before = np.searchsorted(np.sort(times_s[observed]), lost_times, side="left")
-    return Steps(times_s=lost_times, survival=np.cumprod(1.0 - lost / (at_risk - (events_then - events_before))))
+    return Steps(times_s=lost_times, survival=np.asarray(np.cumprod(1.0 - lost / (at_risk - (events_then - events_before))), np.float64))
 
 
 def brier_scores(away: FloatArray, grid_s: FloatArray, times_s: FloatArray, observed: BoolArray, lost: Steps | None = None) -> FloatArray:
@@ -105,7 +105,9 @@ def brier_scores(away: FloatArray, grid_s: FloatArray, times_s: FloatArray, obse
     return scores
 
 
-def integrated_brier_score(away: FloatArray, grid_s: FloatArray, times_s: FloatArray, observed: BoolArray, lost: Steps | None = None) -> float:
+def integrated_brier_score(
+    away: FloatArray, grid_s: FloatArray, times_s: FloatArray, observed: BoolArray, lost: Steps | None = None
+) -> float:
     """Mean of BS(t) over the grid's span by the trapezoidal rule; 0 is perfect, 0.25 what a constant 1/2 gets.
 
     Examples

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from models.signature import Signature
 from models.timing.hazard import Asked
 from models.timing.periods import HOURS_OF_WEEK, hour_of_week
-from models.timing.receptivity import FORGOTTEN, Receptivity
+from models.timing.receptivity import Receptivity
 from training.frame import USER
-from training.timing.habits import HabitRows, fit_receptivity, hours_log, population_week
+from training.timing.habits import HabitRows, counts_of, fit_receptivity, hours_log, population_week
 from training.timing.response_fit import TrialRows
 from training.timing.returns import ActivityLog, activity_log
 from training.trial import Trial
@@ -21,7 +21,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 HABIT_ROWS = 4_000
-_EVER_US = np.iinfo(np.int64).max
+_EVER_US = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class TrialVisits:
 
 def visits_of(trial: Trial) -> TrialVisits:
     """Past visits and the return of every row, in the layout that habits are learned from."""
-    rows, offset_s = trial_clock(trial)
+    rows = trial_clock(trial)
     n_rows = len(trial.action)
     row, past_us = trial.habit.row, rows.as_of_us[trial.habit.row] - np.round(trial.habit.age_s * 1e6).astype(np.int64)
     back = np.flatnonzero(np.isfinite(trial.return_s))
@@ -45,13 +45,13 @@ def visits_of(trial: Trial) -> TrialVisits:
     return TrialVisits(log=together, hours=past, rows=rows)
 
 
-def trial_clock(trial: Trial) -> tuple[HabitRows, IntArray]:
+def trial_clock(trial: Trial) -> HabitRows:
     """Rows by code with the offset of each local clock from UTC, in whole hours: what the hour of the week at as_of tells."""
     as_of_us = trial.frame.as_of_us
     ahead = (trial.hour_of_week - hour_of_week(as_of_us, np.zeros(len(as_of_us), np.int64)) + HOURS_OF_WEEK // 2) % HOURS_OF_WEEK
     offset_s = (ahead - HOURS_OF_WEEK // 2) * 3_600
     code = np.arange(len(as_of_us))
-    return HabitRows(user=code, person=code, as_of_us=as_of_us, utc_offset_s=offset_s), offset_s
+    return HabitRows(user=code, person=code, as_of_us=as_of_us, utc_offset_s=offset_s)
 
 
 def trial_receptivity(visits: TrialVisits, *, seed: int = 0) -> Receptivity:
@@ -64,10 +64,8 @@ def trial_receptivity(visits: TrialVisits, *, seed: int = 0) -> Receptivity:
 def trial_rows(trial: Trial, signature: Signature, receptivity: Receptivity, visits: TrialVisits) -> TrialRows:
     """Rows to learn the response from, or to choose slots for.
 
-    A delay is drawn evenly from all, whatever the action: its propensity given the action is one over their number.
+    Delays are drawn whoever it is about, so a delay's propensity given that something is sent is its share among those sent.
     """
-    from training.timing.habits import counts_of
-
     delays_s = np.array(trial.delays_s, dtype=np.float64)
     return TrialRows(
         asked=Asked(
@@ -79,9 +77,13 @@ def trial_rows(trial: Trial, signature: Signature, receptivity: Receptivity, vis
         user=trial.frame.rows[USER].to_numpy(),
         action=trial.action,
         delay_s=delays_s[np.maximum(trial.delay, 0)],
-        delay_propensity=np.full(len(trial.action), 1.0 / len(delays_s)),
+        delay_propensity=delay_shares(trial),
         dropped_out=trial.frame.outcomes,
     )
 
 
-__all__ = ["FORGOTTEN", "TrialVisits", "trial_receptivity", "trial_rows", "visits_of"]
+def delay_shares(trial: Trial) -> FloatArray:
+    """Share of each row's delay among all rows for which something was sent; 1 for the others, whose delay means nothing."""
+    sent = trial.action > 0
+    shares = np.bincount(trial.delay[sent], minlength=len(trial.delays_s)) / max(int(sent.sum()), 1)
+    return np.where(sent, shares[np.maximum(trial.delay, 0)], 1.0)
