@@ -70,7 +70,7 @@ class ResponseParameters:
     rounds: int = 110
     learning_rate: float = 0.06
     num_leaves: int = 12
-    min_share_in_leaf: float = 0.01  # of all rows
+    min_share_in_leaf: float = 0.02  # of all rows
     feature_fraction: float = 0.7
     lambda_l2: float = 20.0
     num_threads: int = 1

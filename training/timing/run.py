@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -106,7 +107,7 @@ def record_timing(fitted: FittedTiming, product: str) -> str:
     import mlflow
 
     active = mlflow.active_run() is not None
-    if not active:
+    if not active and "MLFLOW_RUN_ID" not in os.environ:  # `mlflow run` has chosen both
         mlflow.set_experiment(experiment_name(product))
     with mlflow.start_run(run_name="timing", nested=active) as run, tempfile.TemporaryDirectory() as scratch:
         mlflow.log_metrics({f"timing.{name}": value for name, value in fitted.figures.items()})
