@@ -1,14 +1,15 @@
 """Hazard and habits from the slices of a training run, measured on its test slice beside Kaplan-Meier and moving averages.
 
 watch = watch(raw, product, zones=zones_at(home.profiles_file(product.name), "timezone"))
-fitted = fit_timing(split_by_time(frame), watch)
+fitted = fit_timing(slices_of(frame), watch)
 fitted.figures
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from models.timing.part import TimingModel
 from models.timing.periods import DAY_S, HOURS_OF_WEEK, period_edges_s
 from models.timing.receptivity import Receptivity
 from training.frame import TrainingFrame, learn_signature
-from training.split import Slices
+from training.split import Slices, split_by_time
 from training.timing.habits import (
     HabitRows,
     counts_of,
@@ -99,7 +100,7 @@ def fit_timing(slices: Slices, watch: Watch, *, options: TimingOptions | None = 
     tuned_on = _sample(slices.fitted, HABIT_ROWS, rng)
     ends_us = int(slices.stop.as_of_us.min()), int(slices.calibration.as_of_us.min()), watch.returns.end_us
     receptivity = _receptivity(watch, tuned_on, ends_us[1])
-    edges_s = period_edges_s(BEYOND * slices.train.horizon.total_seconds())
+    edges_s = period_edges_s(BEYOND * slices.train.product.label.horizon.total_seconds())
     learned, stopped, later = (
         _watched(part, watch, signature, receptivity, end_us) for part, end_us in zip((train, stop, test), ends_us, strict=True)
     )
@@ -114,6 +115,17 @@ def fit_timing(slices: Slices, watch: Watch, *, options: TimingOptions | None = 
         habits=later.asked.habit,
         figures={**return_figures(seen), **_habit_figures(watch, tuned_on, test, receptivity, ends_us[1])},
     )
+
+
+def slices_of(frame: TrainingFrame) -> Slices:
+    """Cut a frame by time without the gaps that a risk model needs: what a slice may see ends where the next one begins anyway.
+
+    Raises
+    ------
+    TooLittleDataError, OneClassError
+        As `training.split.split_by_time`.
+    """
+    return split_by_time(replace(frame, horizon=timedelta(0)))
 
 
 def return_figures(seen: TestReturns) -> dict[str, float]:

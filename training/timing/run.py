@@ -16,8 +16,7 @@ from models.timing.response import ResponseModel
 from training.dataset import IMPLIED, Join, build_frame
 from training.frame import learn_signature
 from training.pipeline import Report, say_nothing
-from training.split import split_by_time
-from training.timing.fitted import FittedTiming, TimingOptions, fit_timing
+from training.timing.fitted import FittedTiming, TimingOptions, fit_timing, slices_of
 from training.timing.response_fit import fit_response
 from training.timing.timing_plots import timing_plots
 from training.timing.trial_log import read_trial, rows_of_trial
@@ -75,11 +74,12 @@ def time_product(  # noqa: PLR0913 - each is a choice of the caller's
     raw = read_columns(home.raw_dir(product.name), product)
     watched = watch(raw, product, zones=zones_at(home.profiles_file(product.name), zones[0]), default_zone=zones[1])
     report("fitting hazard and habits", 0.0)
-    fitted = fit_timing(split_by_time(frame), watched, options=options)
+    slices = slices_of(frame)
+    fitted = fit_timing(slices, watched, options=options)
     report("fitting hazard and habits", 1.0)
     if table is not None:
         report("fitting the response", 0.0)
-        signature = learn_signature(split_by_time(frame).train)
+        signature = learn_signature(slices.train)
         rows, actions, delays_s = rows_of_trial(
             table, (product, home), (raw, watched), signature=signature, receptivity=fitted.model.receptivity, join=join
         )
