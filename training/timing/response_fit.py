@@ -189,11 +189,14 @@ def _slope(x: FloatArray, y: FloatArray, weight: FloatArray) -> tuple[float, flo
     """Weighted least squares with an intercept: slope and its heteroscedasticity-robust standard error."""
     x = x - np.average(x, weights=weight)
     denominator = float((weight * x**2).sum())
-    if denominator <= 0:
-        return 0.0, float("inf")
+    if denominator <= _LEAST_VARIATION * len(x):
+        return 0.0, 1.0  # nothing was predicted to differ, so nothing is shown; finite, as it is logged and written as JSON
     slope = float((weight * x * y).sum()) / denominator
     residual = y - np.average(y, weights=weight) - slope * x
     return slope, float(np.sqrt(((weight * x * residual) ** 2).sum())) / denominator
+
+
+_LEAST_VARIATION = 1e-12
 
 
 def _mean_by_user(values: FloatArray, user: npt.NDArray[Any]) -> tuple[float, float]:
@@ -285,6 +288,10 @@ def _logit(chance: FloatArray) -> FloatArray:
     return np.asarray(np.log(chance / (1.0 - chance)), dtype=np.float64)
 
 
+_MOST_SHIFT = 5.0
+"""Where everybody or nobody of whom nothing was sent dropped out, the likelihood knows no end."""
+
+
 def _shift(dropped_out: npt.NDArray[np.bool_], prognosis: FloatArray, kept: npt.NDArray[np.bool_]) -> float:
     """What is to be added to every logit so that the mean prognosis of these rows is their dropout; 0 without rows."""
     shift = 0.0
@@ -292,5 +299,6 @@ def _shift(dropped_out: npt.NDArray[np.bool_], prognosis: FloatArray, kept: npt.
         if not kept.any():
             break
         expected = dropout_after(prognosis[kept], np.array(shift))
-        shift -= float((expected - dropped_out[kept]).sum() / (expected * (1.0 - expected)).sum())
+        step = float((expected - dropped_out[kept]).sum() / (expected * (1.0 - expected)).sum())
+        shift = min(max(shift - step, -_MOST_SHIFT), _MOST_SHIFT)
     return shift

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -107,6 +108,16 @@ def test_one_outcome_is_refused() -> None:
     rows = trial(1_000, 9, 1.0)
     with pytest.raises(OneClassError, match="one outcome"):
         fit_response(replace(rows, dropped_out=np.ones(1_000, dtype=bool)), actions=("none", "help"), delays_s=DELAYS_S)
+
+
+def test_where_no_delay_is_predicted_to_differ_all_figures_are_finite_and_nothing_is_shown() -> None:
+    rows = trial(1_000, 15, 0.0)
+    rows = replace(rows, dropped_out=np.where(rows.action == 0, True, rows.dropped_out))  # all of whom nothing was sent drop out
+    stumps = replace(SMALL, min_share_in_leaf=0.6)  # no split is possible
+    fitted = fit_response(rows, actions=("none", "help"), delays_s=DELAYS_S, parameters=stumps)
+    json.dumps(fitted.to_json(), allow_nan=False)
+    assert not fitted.is_shown
+    assert max(fitted.nothing_changes) <= 5.0
 
 
 def hazard(n_rows: int = 3_000) -> HazardModel:
