@@ -110,10 +110,8 @@ def second_trial(*, n_users: int, seed: int, timing: Timing = Timing.NONE, stren
         hour_of_week=_hour(people.as_of_us, offset),
         habit=Habit(row=visit_user, age_s=(people.as_of_us[visit_user] - visit_us) / 1e6, hour_of_week=_hour(visit_us, offset[visit_user])),
         return_s=np.where(dropped, np.inf, of.label.horizon.total_seconds() * rng.random(n_users) ** 2 * 0.99 + 1.0),
-        signed_in=np.zeros(n_users, dtype=bool),
         dropout=chances.mean(axis=2),
         dropout_on=chances,
-        sign_in=np.full((n_users, len(ACTIONS), len(DELAYS_S)), np.nan),
         cause=_cause(people),
         annoyed=people.annoyed,
     )

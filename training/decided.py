@@ -12,7 +12,7 @@ import numpy.typing as npt
 from training.latent import Floats, Ints
 from training.planted import ACTIONS, CAUSES, CHANNELS, DELAYS_S, Design, Effects
 from training.trial_world import World, first_decisions_us, now_at
-from training.truth import Bools, States, dropout_by_channel, sign_in_chances, states_of
+from training.truth import Bools, States, dropout_by_channel, states_of
 
 _RETURNS_AFTER_S = 40 * 3_600.0  # mean time to the next visit at motivation 0, before the horizon cuts it
 _LAST_RETURN_S = 3_600.0  # nobody returns so shortly before the end of the horizon
@@ -29,13 +29,11 @@ class Decided:
     cause: Ints
     annoyed: Bools
     dropout_on: Floats
-    sign_in: Floats
     action: Ints
     channel: Ints
     delay: Ints
     propensity: Floats
     dropped_out: Bools
-    signed_in: Bools
     return_s: Floats
 
 
@@ -65,12 +63,10 @@ def _decide_and_see(
     now = now_at(world, person, as_of_us, contacts)
     states = states_of(now, world.traits, person)
     chances = dropout_by_channel(states, effects, horizon_s=horizon_s)
-    signs_in = sign_in_chances(states)
     action, channel, delay, propensity = _drawn(states.cause, design, rng)
     taken_up = (np.arange(len(person)), action, np.maximum(channel, 0), np.maximum(delay, 0))
     luck = rng.random(len(person))
     dropped_out = luck < chances[taken_up]
-    at_door = signs_in[taken_up[0], taken_up[1], taken_up[3]]
     return Decided(
         person=person,
         as_of_us=as_of_us,
@@ -79,13 +75,11 @@ def _decide_and_see(
         cause=states.cause,
         annoyed=states.annoyed,
         dropout_on=chances,
-        sign_in=signs_in,
         action=action,
         channel=channel,
         delay=delay,
         propensity=propensity,
         dropped_out=dropped_out,
-        signed_in=rng.random(len(person)) < np.nan_to_num(at_door),
         return_s=_returns(now.motivation, states, effects, (luck, action, delay, dropped_out), horizon_s=horizon_s, rng=rng),
     )
 

@@ -33,10 +33,6 @@ SIZES = dict(zip(CAUSES, (0.38, 0.42, 0.25, 0.41, 0.40), strict=True))
 """Relative reduction of dropout by the matched message: 0.38 is -38 %. A way in after failed sign-ins, a short video for a form, help with
 a setup that was left undone, a nudge in mid-course, and a word to those who have gone quiet."""
 
-SIGN_IN_S = 45
-SIGNS_IN_ALONE, SIGNS_IN_GUIDED = 0.62, 0.85
-"""Share of those in trouble at the door who are in within `SIGN_IN_S` seconds, by themselves and guided at once: +23 points."""
-
 _HOUR_S = 3_600.0
 _DAY_S = 24 * _HOUR_S
 
@@ -105,7 +101,7 @@ class Effects:
 
     A size is the relative reduction of dropout among all who have the cause, weighted by their risk, for their first message (no fatigue),
     on the channel they prefer, at the moment when it does most. With ``timing`` none, ``fatigue`` 0 and ``channel_preference`` 0 it is
-    what a plain difference in means shows: see `plain`.
+    what a plain difference in means shows: see `plain`. Where decisions are repeated, sizes hold among those decided about each time.
 
     Raises
     ------
@@ -132,11 +128,11 @@ class Effects:
     # by device, local hour of day at which messages work best; read where timing is against habit
     receptive_hour: Mapping[str, float] = field(default_factory=lambda: {"web": 20.5, "ios": 7.5, "android": 7.5})
     receptive_floor: float = 0.2  # of the effect in the least receptive hour, in [0, 1]
-    fatigue: float = 0.35  # each message of the last week multiplies the effect by exp(-fatigue); >= 0
+    fatigue: float = 0.35  # each message that a person had lately multiplies what the next does by exp(-fatigue); >= 0
     contacts_mean: float = 0.6  # messages that a person had in the week before the first decision, Poisson; >= 0
     channel_preference: float = 0.4  # share of the effect lost on the channel that is not preferred, in [0, 1]
     do_not_disturb: float = 0.12  # share of people whom any message drives away, about; in [0, 0.5]
-    annoyance: float = 0.25  # relative increase of their dropout by one message, >= 0; grows with the messages of the week
+    annoyance: float = 0.25  # relative increase of their dropout by one message, >= 0; grows with the messages they had lately
 
     def __post_init__(self) -> None:
         for name, expected in (("sizes", CAUSES), ("half_life_s", CAUSES), ("lag_s", CAUSES), ("receptive_hour", DEVICES)):

@@ -31,6 +31,9 @@ Progress = Callable[[int, int], None]
 """``progress(done, total)``: users whose events were drawn; done never decreases and ends at total."""
 
 
+_LEAST_HORIZON = timedelta(seconds=DELAYS_S[-1], days=1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Habit:
     """When people came before their rows' as_of: one element a visit, ordered by row and time."""
@@ -56,11 +59,9 @@ class Trial:
     hour_of_week: IntArray  # (n_rows,) local hour of week at as_of, 0 (Monday 0:00) .. 167
     habit: Habit
     return_s: FloatArray  # (n_rows,) seconds from as_of to the next activity; inf where there is none within the horizon
-    signed_in: BoolArray  # (n_rows,) signed in within 45 s; False for those who are not in trouble at the door (`sign_in` is NaN)
     # the truth
     dropout: FloatArray  # (n_rows, n_actions, n_delays) P(dropout within the horizon | do(action after delay)), mean over channels
     dropout_on: FloatArray  # (n_rows, n_actions, n_channels, n_delays) the same for each channel
-    sign_in: FloatArray  # (n_rows, n_actions, n_delays) P(signed in within 45 s | do(action after delay)); NaN for those elsewhere
     cause: IntArray  # (n_rows,) the dominant cause, index into actions, >= 1
     annoyed: BoolArray  # (n_rows,) any message drives this person away
 
@@ -135,6 +136,11 @@ def check_trial(product: Product, *, n_users: int) -> None:
     check_kinds(product)
     if n_users < 1:
         raise SimulationError(f"n_users: got {n_users}, expected at least 1; simulate more")
+    if product.label.horizon <= _LEAST_HORIZON:
+        raise SimulationError(
+            f"product {product.name}: label.horizon: got {product.label.horizon}, expected more than {_LEAST_HORIZON},"
+            " or the latest messages would come after it; declare a longer one"
+        )
     missing = sorted(set(ACTIONS[1:]) - {cause.name for cause in product.causes})
     if missing:
         raise SimulationError(

@@ -101,8 +101,7 @@ def decisions_table(trial: Trial, *, truth: bool = False) -> pd.DataFrame:
     """One row a decision, ordered by as_of and user, as an analyst would get it from the receipts.
 
     Columns: ``user_id``, ``as_of`` (UTC), ``action``, ``channel`` and ``delay_s`` (missing where nothing was sent), ``propensity``,
-    ``contacts`` before, ``hour_of_week`` (local, 0 is Monday 0:00), ``dropped_out``, ``return_s`` (missing where dropped out),
-    ``signed_in`` within 45 s.
+    ``contacts`` before, ``hour_of_week`` (local, 0 is Monday 0:00), ``dropped_out``, ``return_s`` (missing where dropped out).
 
     Parameters
     ----------
@@ -119,7 +118,6 @@ def decisions_table(trial: Trial, *, truth: bool = False) -> pd.DataFrame:
         hour_of_week=trial.hour_of_week,
         **{OUTCOME: trial.frame.outcomes},
         return_s=np.where(np.isinf(trial.return_s), np.nan, trial.return_s),
-        signed_in=trial.signed_in,
     )
     return pd.concat([rows, _truth(trial)], axis=1) if truth else rows
 

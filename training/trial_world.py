@@ -86,7 +86,7 @@ def first_decisions_us(world: World, rng: np.random.Generator) -> Ints:
 
 
 def now_at(world: World, person: Ints, as_of_us: Ints, contacts: Ints) -> Now:
-    """Where these people stand at these instants; ``contacts`` are the messages of the week before."""
+    """Where these people stand at these instants; ``contacts`` are the messages that they had lately."""
     day = np.minimum((as_of_us - to_us(world.start)) // DAY_US, world.n_days - 1)
     return Now(
         motivation=world.people.motivation[person, day],

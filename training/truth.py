@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.latent import Floats, Ints, People, sigmoid
-from training.planted import ACTIONS, CAUSES, CHANNELS, DELAYS_S, SIGNS_IN_ALONE, SIGNS_IN_GUIDED, Effects, Timing
+from training.planted import ACTIONS, CAUSES, CHANNELS, DELAYS_S, Effects, Timing
 
 Bools = npt.NDArray[np.bool_]
 
@@ -30,12 +30,11 @@ class States:
 
     risk: Floats  # P(dropout within the horizon) if nothing is sent
     cause: Ints  # the dominant one, index into ACTIONS, >= 1
-    trouble: Floats  # how strong it is, >= 0
     hope: Floats  # how much can be done for this person, >= 0, before scaling to the planted size
     annoyed: Bools  # any message drives this person away
     prefers: Ints  # index into CHANNELS
     receptive_hour: Floats  # local hour of day in which messages work best
-    contacts: Ints  # messages in the week before
+    contacts: Ints  # messages that they had lately
     hour_of_week: Ints  # local, at as_of, 0 .. 167
 
 
@@ -115,32 +114,19 @@ def _in_time(delay_s: Floats, lag_s: float, horizon_s: float) -> Floats:
 
 
 def receptivity(hour: Floats, peak_hour: Floats, floor: float) -> Floats:
-    """Factor in [floor, 1] by local hour, largest at ``peak_hour``; a von Mises shape with a period of 24 hours.
+    """Factor in [floor, 1] by local hour, largest at ``peak_hour``; the shape of a von Mises density with a period of 24 hours.
 
     Examples
     --------
     >>> receptivity(np.array([20.0, 44.0]), np.array([20.0, 20.0]), 0.2).tolist()
     [1.0, 1.0]
+
+    References
+    ----------
+    Mardia and Jupp (1999), Directional Statistics, section 3.5.4, doi:10.1002/9780470316979.
     """
     off = np.cos(2.0 * np.pi * (hour - peak_hour) / 24.0)
     return np.asarray(floor + (1.0 - floor) * np.exp(_PEAK * (off - 1.0)), dtype=np.float64)
-
-
-def sign_in_chances(states: States) -> Floats:
-    """P(signed in within 45 s | do(action after delay)), shape (n_rows, n_actions, n_delays); NaN for those who are not at the door.
-
-    Among those whose cause is login friction the mean is 0.62 alone and 0.85 with the matched message at once; a later message comes too
-    late for it. The harder the door, the lower both.
-    """
-    chances = np.full((len(states.risk), len(ACTIONS), len(DELAYS_S)), np.nan)
-    rows = np.flatnonzero(states.cause == 1)
-    if len(rows):
-        harder = states.trouble[rows].argsort(kind="stable").argsort(kind="stable") / max(len(rows) - 1, 1) - (
-            0.5 if len(rows) > 1 else 0.0
-        )
-        chances[rows] = (SIGNS_IN_ALONE - 0.3 * harder)[:, None, None]
-        chances[rows, 1, 0] = SIGNS_IN_GUIDED - 0.2 * harder
-    return chances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +171,6 @@ def states_of(
     return States(
         risk=sigmoid(logit),
         cause=scores.argmax(axis=1).astype(np.int64) + 1,
-        trouble=scores.max(axis=1),
         hope=np.exp(-0.5 * ((logit - 0.1) / 0.9) ** 2) * np.exp(0.35 * traits.open_to_help[person]),
         annoyed=traits.annoyed[person],
         prefers=traits.prefers[person],
@@ -202,5 +187,5 @@ class Now:
     motivation: Floats
     hurdles: Floats  # (n_rows, len(HURDLES)), mean so far
     gone: Bools  # has inwardly left already
-    contacts: Ints  # messages in the week before
+    contacts: Ints  # messages that they had lately
     hour_of_week: Ints  # local, 0 .. 167

@@ -93,7 +93,6 @@ def test_the_table_holds_the_decisions_and_no_truth(written):
     trial = written.trial
     assert list(table.columns) == [
         *("user_id", "as_of", "action", "channel", "delay_s", "propensity", "contacts", "hour_of_week", "dropped_out", "return_s"),
-        "signed_in",
     ]
     sent = trial.action > 0
     assert table["action"].tolist() == [trial.actions[code] for code in trial.action]
