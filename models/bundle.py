@@ -20,6 +20,7 @@ from models.errors import CorruptBundleError, ModelError
 from models.risk import RiskModel
 from models.segments import SegmentModel
 from models.signature import Signature
+from models.timing.part import TimingModel
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -32,6 +33,8 @@ _SEGMENTS = "segments.json"
 """Only where training learned segments; bundles older than these have none."""
 _CAUSE_STABILITY = "cause_stability.json"
 """Only where training measured it; without it the top cause of everyone is named."""
+_TIMING = "timing.json"
+"""Only where timing was learned; see ``models.timing``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,7 @@ class BundleContent:
     causes: Mapping[str, str]  # cause of every model input, features and attributes alike
     segments: SegmentModel | None = None
     cause_stability: CauseStability | None = None
+    timing: TimingModel | None = None
     about: Mapping[str, Any] = field(default_factory=dict)  # for people: horizon, spans, run id
 
 
@@ -60,6 +64,7 @@ class Bundle:
     about: Mapping[str, Any]
     segment_model: SegmentModel | None = None
     cause_stability: CauseStability | None = None
+    timing: TimingModel | None = None
     columns: tuple[int, ...] | None = None  # of the model's features in the vectors it is given; None: all, in the model's order
 
     @property
@@ -117,6 +122,8 @@ def write_bundle(folder: Path, content: BundleContent) -> Path:
         files[_SEGMENTS] = _json(content.segments.to_json())
     if content.cause_stability is not None:
         files[_CAUSE_STABILITY] = _json(content.cause_stability.to_json())
+    if content.timing is not None:
+        files[_TIMING] = _json(content.timing.to_json())
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     hashes = {name: _sha256(folder / name) for name in files}
@@ -177,6 +184,7 @@ def load_bundle(folder: Path, product: Product | None = None) -> Bundle:
         about=manifest["about"],
         segment_model=_segment_model(folder, manifest, signature),
         cause_stability=_cause_stability(folder, manifest),
+        timing=_timing_model(folder, manifest, signature),
         columns=columns,
     )
 
@@ -205,6 +213,12 @@ def _cause_stability(folder: Path, manifest: Mapping[str, Any]) -> CauseStabilit
     if _CAUSE_STABILITY not in manifest["files"]:
         return None
     return CauseStability.from_json(_read_json(folder / _CAUSE_STABILITY))
+
+
+def _timing_model(folder: Path, manifest: Mapping[str, Any], signature: Signature) -> TimingModel | None:
+    if _TIMING not in manifest["files"]:
+        return None
+    return TimingModel.from_json(_read_json(folder / _TIMING), len(signature.input_names))
 
 
 def _version(folder: Path, manifest: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from training.commands.promote import promote
 from training.commands.signals import signals
 from training.commands.simulate import simulate
 from training.commands.thresholds import monitor, thresholds
+from training.commands.timing import timing
 from training.commands.train import train
 from training.commands.tune import tune
 from training.commands.uplift import uplift
@@ -24,6 +25,7 @@ from training.errors import TrainingError
 
 app = cyclopts.App(name="python -m training", help="Simulate, train and register models. `mlflow run . -e train` calls the same commands.")
 app.command(simulate)
+app.command(timing)
 app.command(train)
 app.command(uplift)
 app.command(evaluate)
