@@ -20,6 +20,8 @@ from models.errors import CorruptBundleError, ModelError
 from models.risk import RiskModel
 from models.segments import SegmentModel
 from models.signature import Signature
+from models.timing.benefit import Curve, Slot, When, benefit_curve
+from models.timing.hazard import Asked
 from models.timing.part import TimingModel
 
 FloatArray = npt.NDArray[np.float64]
@@ -88,6 +90,23 @@ class Bundle:
     def segments(self, vectors: FloatArray) -> list[str] | None:
         """Learned segment of each user, by its stable id, for vectors of shape (n_users, n_features); None where none were learned."""
         return None if self.segment_model is None else self.segment_model.assign(self._own(vectors))
+
+    def timing_curve(self, vector: FloatArray, profile: Mapping[str, object], *, when: When, delays_s: Sequence[float]) -> Curve | None:
+        """What acting after each delay, the first of which is 0, is expected to bring; None where no timing was learned.
+
+        Every slot counts as allowed here: gains are over acting now.
+        """
+        timing = self.timing
+        if timing is None:
+            return None
+        habit = timing.receptivity.of_instants(when.activity_us, as_of_us=when.as_of_us, utc_offset_s=when.utc_offset_s)
+        asked = Asked(
+            encoded=self.signature.encode(self._own(np.asarray(vector, dtype=np.float64).reshape(1, -1)), [profile]),
+            as_of_us=np.array([when.as_of_us]),
+            utc_offset_s=np.array([when.utc_offset_s]),
+            habit=habit[np.newaxis],
+        )
+        return benefit_curve(timing, asked, [Slot(delay_s=delay_s) for delay_s in delays_s])
 
     def contributions(self, vector: FloatArray, profile: Mapping[str, object]) -> dict[str, float]:
         """TreeSHAP log-odds by cause for one user, vector of shape (n_features,); with ``"base"``, the sum is the raw score.

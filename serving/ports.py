@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from models.timing.benefit import Curve, When
 from serving.decision.values import CapWindow, Contact, Permit
 
 FloatArray = npt.NDArray[np.float64]
@@ -213,6 +214,9 @@ class Scorer(Protocol):
 
     def segments(self, vectors: FloatArray) -> Sequence[str] | None:
         """Learned segment of each user, by its stable id, for vectors of shape (n_users, n_features); None where it learned none."""
+
+    def timing_curve(self, vector: FloatArray, profile: dict[str, object], *, when: When, delays_s: Sequence[float]) -> Curve | None:
+        """What acting after each delay, the first of which is 0, is expected to bring; None where no timing was learned."""
 
     def contributions(self, vector: FloatArray, profile: dict[str, object]) -> dict[str, float]:
         """TreeSHAP log-odds by cause for one user; with ``"base"``, the sum is the raw score."""

@@ -58,6 +58,7 @@ class FixedScorer:
     said_contributions: Mapping[str, float] = field(default_factory=dict)
     said_segment: str | None = None
     min_cause_lead: float = 0.0
+    said_curve: Any = None
     explained: int = 0  # how often it was asked why
 
     def risk(self, vectors: np.ndarray, profiles: Sequence[dict[str, object]]) -> np.ndarray:
@@ -67,6 +68,9 @@ class FixedScorer:
 
     def segments(self, vectors: np.ndarray) -> list[str] | None:
         return None if self.said_segment is None else [self.said_segment] * len(vectors)
+
+    def timing_curve(self, vector: np.ndarray, profile: dict[str, object], *, when: Any, delays_s: Sequence[float]) -> Any:
+        return self.said_curve
 
     def contributions(self, vector: np.ndarray, profile: dict[str, object]) -> dict[str, float]:
         self.explained += 1

@@ -62,6 +62,15 @@ class SlotBenefit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class When:
+    """From when a user is asked about, and when they were active before."""
+
+    as_of_us: int
+    utc_offset_s: int  # of the user's zone at as_of
+    activity_us: IntArray  # effective instants of their activity, in any order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
     """Every slot, and the advice."""
 

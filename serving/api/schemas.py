@@ -158,11 +158,29 @@ class MessageOut(BaseModel):
     body: str
 
 
+class SlotOut(_Shape):
+    """One slot in which to act, what is expected of it, and whether it is allowed."""
+
+    at: datetime
+    allowed: bool
+    code: Annotated[str, Field(description='"ok", or the reason code of the rule that does not allow it.')]
+    still_away: Annotated[float, Field(ge=0, le=1, description="P(not back by then).")]
+    receptive: Annotated[float, Field(ge=0, description="How usual the hour is for this user; 1 is average.")]
+    expected: Annotated[float | None, Field(description="Reduction of the risk by acting then; null where no delay was ever randomised.")]
+    low: Annotated[float | None, Field(description="Lower end of its 90 % interval.")]
+    high: Annotated[float | None, Field(description="Upper end of its 90 % interval.")]
+
+
 class MomentOut(_Shape):
     """When to send it."""
 
     send_at: datetime
     expires_at: Annotated[datetime | None, Field(description="Not to be delivered from then on: its place under the caps is free again.")]
+    advice: Annotated[
+        Literal["better_slot", "no_better_time_than_now", "not_enough_data", "no_allowed_slot"] | None,
+        Field(description="What the benefit curve says; null where the policy lets nothing wait, or nothing is known of timing."),
+    ]
+    curve: Annotated[list[SlotOut], Field(description="Every candidate slot.")]
     sentence: str
 
 

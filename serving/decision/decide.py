@@ -105,6 +105,8 @@ def _with_message(decision: Decision, option: Option, inputs: Inputs, policy: Po
         channel=option.channel.name,
         send_at_us=option.moment.at_us,
         moment_sentence=moment,
+        curve=option.timed.curve,
+        advice=option.timed.advice,
     )
 
 

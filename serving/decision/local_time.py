@@ -41,6 +41,13 @@ def local(at_us: int, zone: ZoneInfo) -> datetime:
     return from_us(at_us).astimezone(zone)
 
 
+def utc_offset_s(at_us: int, zone: ZoneInfo) -> int:
+    """How far the zone's clock is ahead of UTC at the instant, in seconds."""
+    offset = local(at_us, zone).utcoffset()
+    assert offset is not None  # the instant is aware
+    return int(offset.total_seconds())
+
+
 def day_start_us(day: date, zone: ZoneInfo) -> int:
     """First instant of the local calendar day: 00:00, or the end of the gap where the clocks skip it.
 

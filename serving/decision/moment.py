@@ -22,6 +22,7 @@ class Moment:
     zone: ZoneInfo
     within: QuietHours | None  # quiet hours at asked_us
     quiet_end_us: int | None  # when no quiet hours hold any more; None when they never end, or none hold
+    is_timed: bool = False  # at_us is the best of the candidate slots (`serving.decision.timing`)
 
 
 def moment_for(channel: Channel, as_of_us: int, zone: ZoneInfo, policy: Policy) -> Moment:
@@ -39,7 +40,7 @@ def quiet_verdict(channel: Channel, moment: Moment) -> Verdict:
     arm, now = channel.arm, clock(local(moment.asked_us, moment.zone))
     if moment.within is None:
         return passed(arm, "quiet_hours", now=now)
-    if moment.at_us > moment.asked_us:
+    if moment.at_us > moment.asked_us:  # past them
         return passed(arm, "quiet_hours", "moved", now=now, end=day_and_clock(local(moment.at_us, moment.zone)))
     hours = {"start": clock_of_minute(moment.within.start_minute), "end": clock_of_minute(moment.within.end_minute)}
     return refused(arm, "quiet_hours", "quiet_hours", allowed_from_us=moment.quiet_end_us, now=now, **hours)
@@ -49,6 +50,8 @@ def moment_sentence(moment: Moment) -> str:
     """When, in the user's own time."""
     if moment.at_us == moment.asked_us:
         return "Now."
+    if moment.is_timed:
+        return f"At {day_and_clock(local(moment.at_us, moment.zone))} in the user's own time, when it is expected to help most."
     return f"At {day_and_clock(local(moment.at_us, moment.zone))} in the user's own time, when quiet hours end."
 
 

@@ -14,6 +14,7 @@ from serving.decision.local_time import zone_of
 from serving.decision.messages import Choice, choose, messages_for
 from serving.decision.moment import Moment, moment_for, quiet_verdict
 from serving.decision.policy import Channel, Message, MessageClass, Policy, Trigger
+from serving.decision.timing import Timed, timed
 from serving.decision.triggers import fired, trigger_verdict
 from serving.decision.values import Inputs, Verdict
 
@@ -37,6 +38,7 @@ class Option:
     channel: Channel
     trigger: Trigger | None
     moment: Moment
+    timed: Timed
     choice: Choice | None
     shared: tuple[Verdict, ...]  # on every arm
     own: tuple[Verdict, ...]  # on this arm
@@ -81,7 +83,7 @@ def opens_from_us(option: Option, inputs: Inputs, policy: Policy) -> int | None:
         if len(known) < len(allowed):
             return None
         at_us = max(known)
-        later = replace(inputs, as_of_us=at_us)
+        later = replace(inputs, as_of_us=at_us, timing=())  # what a later as_of would expect is not known
         option = _judge(option.channel, later, policy, shared=shared_verdicts(later, policy), zone=option.moment.zone)
     return None
 
@@ -105,6 +107,8 @@ def _judge(channel: Channel, inputs: Inputs, policy: Policy, *, shared: tuple[Ve
     moment = moment_for(channel, inputs.as_of_us, zone, policy)
     choice = choose(channel, trigger, inputs, policy)
     message = None if choice is None else choice.message
+    when = timed(channel, message, moment, inputs, policy)
+    moment = when.moment
     own = (
         *own_verdicts(channel, inputs, policy),
         trigger_verdict(channel, trigger, inputs, policy),
@@ -116,7 +120,7 @@ def _judge(channel: Channel, inputs: Inputs, policy: Policy, *, shared: tuple[Ve
         *rate_verdicts(channel, message, inputs, moment, policy),
     )
     refusals = [verdict for verdict in (*shared, *own) if not verdict.passed]
-    return Option(channel=channel, trigger=trigger, moment=moment, choice=choice, shared=shared, own=own, refusals=refusals)
+    return Option(channel=channel, trigger=trigger, moment=moment, timed=when, choice=choice, shared=shared, own=own, refusals=refusals)
 
 
 def _optional_verdicts(channel: Channel, message: Message | None, inputs: Inputs, moment: Moment, policy: Policy) -> Iterator[Verdict]:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from features.core.event import from_us
-from serving.decision.values import Arm, Decision, Verdict
+from serving.decision.values import Arm, Decision, SlotWord, Verdict
 
 
 def output_json(decision: Decision, versions: Mapping[str, str | None]) -> bytes:
@@ -88,6 +88,22 @@ def _moment(decision: Decision) -> dict[str, Any] | None:
         "send_at": iso(decision.send_at_us),
         "expires_at": _iso_or_null(decision.expires_at_us),
         "sentence": decision.moment_sentence,
+        "advice": decision.advice,
+        "curve": [_slot(word) for word in decision.curve],
+    }
+
+
+def _slot(word: SlotWord) -> dict[str, Any]:
+    slot = word.slot
+    return {
+        "at": iso(word.at_us),
+        "allowed": word.code == "ok",
+        "code": word.code,
+        "still_away": slot.still_away,
+        "receptive": slot.receptive,
+        "expected": slot.expected,
+        "low": slot.low,
+        "high": slot.high,
     }
 
 

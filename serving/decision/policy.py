@@ -84,6 +84,14 @@ class Exploration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimingRule:
+    """When outreach may wait for a better moment."""
+
+    delays: tuple[timedelta, ...]  # candidate slots after as_of, ascending; the first is 0: now
+    clear: float = 0.5  # standard errors by which a later slot must be better
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchedOff:
     """What is stopped by hand, until it is taken out of the policy again."""
 
@@ -224,6 +232,7 @@ class Policy:
     rate_limits: tuple[RateLimit, ...] = ()
     quiet_hours: tuple[QuietHours, ...] = ()
     guardrails: tuple[Guardrail, ...] = ()
+    timing: TimingRule | None = None  # None: as early as is allowed
     holdout: Holdout | None = None
     exploration: Exploration = Exploration()
     switched_off: SwitchedOff = SwitchedOff()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from serving.decision.policy import MessageClass
-from serving.decision.values import Contact, Degradation, Inputs
+from serving.decision.values import Contact, Degradation, Inputs, TimingSlot
 
 _AS_THEY_ARE = ("decision_id", "user_id", "as_of_us", "n_events", "risk", "contributions", "profile", "segment", "refused_by")
 
@@ -30,6 +31,8 @@ def inputs_to_json(inputs: Inputs) -> dict[str, Any]:
         "degraded": [degradation.value for degradation in inputs.degraded],
         "refused_by": inputs.refused_by,
         "exhausted": dict(inputs.exhausted),
+        "timing": [asdict(slot) for slot in inputs.timing],
+        "timing_shown": inputs.timing_shown,
         **({"min_cause_lead": inputs.min_cause_lead} if inputs.min_cause_lead else {}),  # where stability was never measured, as before
     }
 
@@ -46,6 +49,8 @@ def inputs_from_json(recorded: Mapping[str, Any]) -> Inputs:
     return Inputs(
         **{name: recorded[name] for name in _AS_THEY_ARE},
         **{name: recorded.get(name, {}) for name in ("segments", "ages", "exhausted")},  # receipts older than these have none
+        timing=tuple(TimingSlot(**slot) for slot in recorded.get("timing", ())),
+        timing_shown=recorded.get("timing_shown", False),
         min_cause_lead=recorded.get("min_cause_lead", 0.0),
         features={name: math.nan if value is None else value for name, value in recorded["features"].items()},
         contacts=None if contacts is None else tuple(_contact(contact) for contact in contacts),

@@ -48,6 +48,29 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimingSlot:
+    """One candidate slot, and what the timing model expects of acting in it."""
+
+    delay_us: int  # after as_of
+    still_away: float  # P(not back by then)
+    receptive: float  # how usual the hour is for this user; 1 is average
+    expected: float | None = None  # reduction of P(dropout) by acting then; None where no delay was ever randomised
+    low: float | None = None  # 90 % interval
+    high: float | None = None
+    gain: float | None = None  # beyond acting now
+    gain_se: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotWord:
+    """A slot, and whether a contact in it would be allowed."""
+
+    slot: TimingSlot
+    at_us: int
+    code: str  # "ok" or why not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """Everything one decision depends on."""
 
@@ -66,6 +89,8 @@ class Inputs:
     ages: Mapping[str, float] = field(default_factory=dict)  # seconds since the profile's instants, at as_of
     min_cause_lead: float = 0.0  # log-odds by which the top cause must lead to pick the message; the model's own, 0: it has none
     refused_by: str | None = None  # the window by which the ledger refused each attempt; None in the ordinary case
+    timing: tuple[TimingSlot, ...] = ()  # in order of time; empty until an arm is open, and where the model knows nothing of timing
+    timing_shown: bool = False  # whether randomised delays have shown any effect of timing
     exhausted: Mapping[str, int] = field(default_factory=dict)  # rate limits without room, and when their window ends (us)
 
 
@@ -119,6 +144,8 @@ class Decision:
     channel: str | None = None
     send_at_us: int | None = None
     moment_sentence: str | None = None
+    curve: tuple[SlotWord, ...] = ()  # every candidate slot
+    advice: str | None = None  # what the curve says
     expires_at_us: int | None = None  # not to be delivered from then on: its reservation is let go
     ask_again_at_us: int | None = None  # the earliest instant from which some arm that only time closes would be open
     verdicts: tuple[Verdict, ...] = ()

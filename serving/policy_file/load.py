@@ -17,6 +17,7 @@ from serving.decision.policy import (
     QuietHours,
     RateLimit,
     SwitchedOff,
+    TimingRule,
     Trigger,
 )
 from serving.policy_file.checks import policy_faults
@@ -67,6 +68,7 @@ def _policy(schema: PolicySchema, product: Product) -> Policy:
             Guardrail(name=name, conditions=tuple(g.conditions), sentence=g.sentence, classes=tuple(g.classes))
             for name, g in schema.guardrails.items()
         ),
+        timing=None if schema.timing is None else TimingRule(delays=tuple(schema.timing.delays), clear=schema.timing.clear),
         holdout=None if schema.holdout is None else Holdout(**schema.holdout.model_dump()),
         exploration=Exploration(**schema.exploration.model_dump()),
         switched_off=_switched_off(schema),

@@ -140,6 +140,19 @@ class ExplorationSchema(Declared):
     message_share: Probability = 0.0
 
 
+def _candidates(delays: list[timedelta]) -> list[timedelta]:
+    if delays[0] != timedelta(0) or sorted(set(delays)) != delays:
+        raise refuse("ascending delays from 0s on, each once", "begin with 0s, which is now")
+    return delays
+
+
+class TimingSchema(Declared):
+    """When outreach may wait for a better moment."""
+
+    delays: Annotated[list[Duration], Field(min_length=2, max_length=24), AfterValidator(_candidates)]
+    clear: Annotated[float, Field(ge=0.0, le=5.0)] = 0.5
+
+
 class SwitchedOffSchema(Declared):
     """What is stopped by hand."""
 
@@ -174,6 +187,7 @@ class PolicySchema(Declared):
     rate_limits: dict[Name, RateLimitSchema] = Field(default_factory=dict)
     quiet_hours: list[QuietHoursSchema] = Field(default_factory=list)
     guardrails: dict[Name, GuardrailSchema] = Field(default_factory=dict)
+    timing: TimingSchema | None = None
     holdout: HoldoutSchema | None = None
     exploration: ExplorationSchema = ExplorationSchema()
     switched_off: SwitchedOffSchema = SwitchedOffSchema()

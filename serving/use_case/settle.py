@@ -11,6 +11,7 @@ import orjson
 
 from serving.decision.caps import cap_windows, permits
 from serving.decision.decide import decide, draft
+from serving.decision.local_time import zone_of
 from serving.decision.output import output_json
 from serving.decision.policy import Policy
 from serving.decision.values import Action, Contact, Decision, Degradation, Inputs
@@ -127,10 +128,19 @@ class Settlement:
         case.decision, is_worth_explaining = draft(case.inputs, self.policy)
         if is_worth_explaining and case.inputs.contributions is None:
             case.inputs = replace(case.inputs, contributions=self.reader.explain(case.known), min_cause_lead=self.reader.min_cause_lead)
+            case.inputs = self._with_timing(case)
             case.decision = decide(case.inputs, self.policy)
         hash_ = timeline_hash(case.known.packed)
         case.answer = self._answer(case.known, case.inputs, case.decision, hash_=hash_, stored=True)
         return self._commit(case, case.decision, case.answer, hash_=hash_)
+
+    def _with_timing(self, case: Case) -> Inputs:
+        """What is known of better moments; only where the policy lets outreach wait for one."""
+        rule = self.policy.timing
+        if rule is None:
+            return case.inputs
+        slots, is_shown = self.reader.timing(case.known, rule, zone_of(case.inputs.profile, self.policy))
+        return replace(case.inputs, timing=slots, timing_shown=is_shown)
 
     def _receive(self, case: Case, result: CommitResult | None) -> None:
         """Take what the ledger said of a proposal."""

@@ -27,9 +27,10 @@ from serving.decision.policy import (
     Mode,
     QuietHours,
     SwitchedOff,
+    TimingRule,
 )
 from serving.decision.record import inputs_from_json, inputs_to_json
-from serving.decision.values import Action, Degradation
+from serving.decision.values import Action, Degradation, TimingSlot
 from serving.ports import Commit
 from tests.serving_world import DAY_US, HOUR_US, contact, golden_inputs, golden_policy
 
@@ -74,6 +75,16 @@ odd_inputs = st.builds(
     contacts=st.one_of(st.none(), contacts, contacts, contacts),
     degraded=st.sampled_from([(), (), (), (Degradation.FEATURES_UNAVAILABLE,), (Degradation.PROFILE_UNAVAILABLE,)]),
     refused_by=st.sampled_from([None, None, None, "cap:email_per_day"]),
+    timing=st.one_of(
+        st.just(()),
+        st.lists(st.tuples(st.integers(0, 48), st.floats(-0.2, 0.2)), min_size=2, max_size=5, unique_by=lambda slot: slot[0]).map(
+            lambda slots: tuple(
+                TimingSlot(delay_us=hours * HOUR_US, still_away=0.5, receptive=1.0, expected=gain, gain=gain, gain_se=0.05)
+                for hours, gain in sorted(slots)
+            )
+        ),
+    ),
+    timing_shown=st.booleans(),
 )
 likely_inputs = odd_inputs.map(
     lambda odd: replace(
@@ -116,6 +127,7 @@ policies = st.builds(
         Exploration, arm_share=st.sampled_from([0.0, 0.0, 0.5, 1.0]), message_share=st.sampled_from([0.0, 0.0, 0.5, 1.0])
     ),
     messages=st.sampled_from([POLICY.messages, tuple(replace(m, suppresses=timedelta(days=3)) for m in POLICY.messages)]),
+    timing=st.sampled_from([None, TimingRule(delays=(timedelta(0), timedelta(hours=1)), clear=0.5)]),
     holdout=st.sampled_from([None, None, Holdout(share=0.2, salt="laws")]),
 )
 laws = settings(max_examples=200, deadline=None)

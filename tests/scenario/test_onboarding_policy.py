@@ -149,7 +149,7 @@ def test_s3_22_an_email_follows_the_users_own_clock(world):
 def test_s4_09_three_failed_logins_in_two_minutes_bring_a_secure_reset_at_once(world):
     output = world.decide(in_trouble_signing_in(world))
     assert (output["message"]["id"], output["message"]["class"]) == ("secure_reset", "assist")
-    assert output["moment"] == {"send_at": "2026-03-02T12:00:00Z", "expires_at": None, "sentence": "Now."}
+    assert output["moment"] == {"send_at": "2026-03-02T12:00:00Z", "expires_at": None, "sentence": "Now.", "advice": None, "curve": []}
 
 
 @pytest.mark.parametrize("spread", [timedelta(minutes=3), timedelta(minutes=2)])
