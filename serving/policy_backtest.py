@@ -21,14 +21,14 @@ _MOST_NAMED = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redecided:
-    """One decision: the arm that was taken with its chance, and the chances that the other policy gives each arm."""
+    """One decision: the arm that was taken, and the chances that either policy gives each arm."""
 
     decision_id: str
     user_id: str
     as_of: str  # ISO 8601
     arm: str  # that was taken
-    propensity: float
-    chances: dict[str, float]  # of the other policy, by arm
+    logged: dict[str, float]  # chance of each arm under the policy that decided
+    chances: dict[str, float]  # under the other policy
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,15 +83,13 @@ class Backtest:
         for side, output in enumerate((before, after)):
             if output["action"] == SEND:
                 self._count(side, output)
-        taken = _arm_of(before)
-        propensity = next((arm["propensity"] for arm in before["arms"] if arm["name"] == taken), 0.0)
         self.redecided.append(
             Redecided(
                 decision_id=before["decision_id"],
                 user_id=before["user_id"],
                 as_of=before["as_of"],
-                arm=taken,
-                propensity=propensity,
+                arm=_arm_of(before),
+                logged={arm["name"]: arm["propensity"] for arm in before["arms"]},
                 chances={arm["name"]: arm["propensity"] for arm in after["arms"]},
             )
         )

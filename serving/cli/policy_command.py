@@ -12,8 +12,10 @@ from cyclopts import Parameter
 from serving.cli.options import HERE, Place
 
 if TYPE_CHECKING:
+    from serving.bootstrap import Installation
     from serving.policy_backtest import Backtest
     from serving.policy_review import Remark
+    from training.policy_value import PolicyValue
 
 
 def build() -> cyclopts.App:
@@ -60,9 +62,10 @@ def backtest(
     /,
     *,
     json: Annotated[bool, Parameter(help="Print everything as JSON.", negative=())] = False,
+    value: Annotated[bool, Parameter(help="Estimate what it would have been worth, from outcomes in the raw log.")] = True,
     place: Place = HERE,
 ) -> int:
-    """Run another policy over past decisions: how many more would be sent, and to whom.
+    """Run another policy over past decisions: how many more would be sent, to whom, and what it is worth.
 
     Every exported receipt is decided again from what was known then; contacts that the other policy would have made are not among what was
     known.
@@ -84,8 +87,31 @@ def backtest(
         installation.exporter.export()  # so that the newest are there
         folder = installation.settings.home.receipts_dir(installation.product.name)
         found = backtest_policy((receipt for batch in exported_receipts(folder) for receipt in batch), other)
-    sys.stdout.write(_as_json(found) if json else _as_text(found))
+        worth = _worth(found, installation) if value and found.decisions else None
+    sys.stdout.write(_as_json(found, worth) if json else _as_text(found, worth))
     return 0
+
+
+def _worth(found: Backtest, installation: Installation) -> PolicyValue:
+    from dataclasses import asdict
+
+    import pandas as pd
+
+    from features.backfill.columns import read_columns
+    from training.policy_value import policy_value
+
+    rows = [{**asdict(one), "as_of": pd.Timestamp(one.as_of), "other": one.chances} for one in found.redecided]
+    product = installation.product
+    return policy_value(pd.DataFrame(rows), read_columns(installation.settings.home.raw_dir(product.name), product), product)
+
+
+def _worth_as_text(worth: PolicyValue) -> list[str]:
+    if worth.other is None:
+        return [f"worth: not estimated: {worth.why_not}"]
+    return [
+        f"worth: {worth.other} of users stay, {worth.logged} under the policies that decided; gain {worth.gain}",
+        f"  from {worth.rows:,} decisions ({worth.effective_rows:,.0f} effective); {worth.unsupported:,} others say nothing of this policy",
+    ]
 
 
 def _remarks_as_json(remarks: list[Remark]) -> str:
@@ -102,13 +128,15 @@ def _remarks_as_text(remarks: list[Remark], path: Path, policy_hash: str) -> str
     return "\n".join(lines) + "\n"
 
 
-def _as_json(found: Backtest) -> str:
+def _as_json(found: Backtest, worth: PolicyValue | None) -> str:
+    from dataclasses import asdict
+
     import orjson
 
-    return orjson.dumps(found.to_json()).decode() + "\n"
+    return orjson.dumps({**found.to_json(), "worth": None if worth is None else asdict(worth)}).decode() + "\n"
 
 
-def _as_text(found: Backtest) -> str:
+def _as_text(found: Backtest, worth: PolicyValue | None) -> str:
     lines = [
         f"{found.decisions:,} decisions about {found.users:,} users, from {found.policies} policies"
         + (f"; {found.unreadable:,} receipts could not be read" if found.unreadable else ""),
@@ -123,4 +151,5 @@ def _as_text(found: Backtest) -> str:
         lines += [f"  {count:>6,}  {before} -> {after}" for (before, after), count in found.moves.most_common(15)]
     if found.newly_contacted:
         lines.append("Newly contacted, for example: " + ", ".join(found.newly_contacted[:8]))
+    lines += [] if worth is None else _worth_as_text(worth)
     return "\n".join(lines) + "\n"

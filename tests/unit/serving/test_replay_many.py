@@ -63,5 +63,5 @@ def test_a_backtest_counts_sends_by_everything_a_team_asks_for(world, receipts, 
 def test_a_backtest_keeps_the_chances_of_both_policies(world, receipts, shipped_policy):
     exploring = with_hash(replace(shipped_policy, exploration=Exploration(arm_share=0.5)))
     (ada, *_) = backtest_policy(receipts, exploring).redecided
-    assert (ada.arm, ada.propensity) == ("outreach/email", 1.0)
+    assert (ada.arm, ada.logged["outreach/email"]) == ("outreach/email", 1.0)
     assert ada.chances == {"assist/in_app": 0.0, "outreach/email": 0.75, "none": 0.25}
