@@ -100,7 +100,10 @@ def cooldown_window(message: Message, at_us: int) -> CapWindow:
 
 
 def suppression_windows(message: Message, at_us: int, policy: Policy) -> tuple[CapWindow, ...]:
-    """No message that suppresses others shortly before, and, if this one does, no other contact shortly after (S3.19)."""
+    """No message that suppresses others shortly before, and, if this one does, no other contact shortly after (S3.19).
+
+    Those of its own class: who came back because of a great offer and cannot sign in is still helped.
+    """
     before = [
         CapWindow(
             name=f"suppression:{one.id}",
@@ -111,10 +114,18 @@ def suppression_windows(message: Message, at_us: int, policy: Policy) -> tuple[C
             message_id=one.id,
         )
         for one in policy.suppressing
+        if one.message_class is message.message_class
     ]
     if not message.suppresses_us:
         return tuple(before)
-    after = CapWindow(name=f"suppression:{message.id}", channel=None, since_us=at_us, until_us=at_us + message.suppresses_us, limit=1)
+    after = CapWindow(
+        name=f"suppression:{message.id}",
+        channel=None,
+        since_us=at_us,
+        until_us=at_us + message.suppresses_us,
+        limit=1,
+        message_class=message.message_class,
+    )
     return (*before, after)
 
 

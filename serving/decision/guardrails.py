@@ -47,15 +47,16 @@ def suppression_verdict(channel: Channel, message: Message, contacts: Sequence[C
 def price_verdict(channel: Channel, message: Message, inputs: Inputs, moment: Moment, policy: Policy) -> Verdict | None:
     """Whether the contact is worth one of the few that are left; None where slots of the channel have no price, or the risk is unknown.
 
-    The price of a slot grows with the share of the tightest cap that it uses up: ``slot_price * (count + 1) / limit``. The contact's worth
-    is the share of risk that its message is expected to take away: ``risk * effect``. A rule of this form is a bid price: see Talluri, van
-    Ryzin (1998), doi:10.1287/mnsc.44.11.1577.
+    The price of a slot grows with the share of the tightest cap that it uses up: ``slot_price * (count + 1) / limit``. Caps of one contact
+    do not set it: they leave no slot that could be kept, only a day that passes. The contact's worth is the share of risk that its message
+    is expected to take away: ``risk * effect``. A rule of this form is a bid price: see Talluri, van Ryzin (1998),
+    doi:10.1287/mnsc.44.11.1577.
     """
     risk = known_risk(inputs)
     if not channel.slot_price or risk is None:
         return None
     contacts = inputs.contacts or ()
-    caps = [cap for cap in policy.caps_by_message[message.id] if cap.limit]
+    caps = [cap for cap in policy.caps_by_message[message.id] if cap.limit > 1]
     used = max(((counted(contacts, cap_window(cap, moment.at_us, moment.zone)) + 1) / cap.limit for cap in caps), default=0.0)
     facts = {"worth": risk * message.effect, "price": channel.slot_price * min(used, 1.0)}
     if facts["worth"] < facts["price"]:

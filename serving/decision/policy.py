@@ -107,7 +107,7 @@ class Message:
     campaign: str | None = None  # whose rate limits it counts towards
     priority: int = 0  # of messages that fit the same cause the highest is chosen
     effect: float = 1.0  # in [0, 1]: share of the risk it is expected to take away; what a slot's price is held against
-    suppresses: timedelta | None = None  # for so long after it the user is told nothing else
+    suppresses: timedelta | None = None  # for so long after it the user is told nothing else of its class
 
     @cached_property
     def rest_us(self) -> int:
