@@ -31,6 +31,7 @@ class Settings:
     workers: int  # STILLHERE_WORKERS; processes of the service; 0: one for each core
     log_delay_s: float  # STILLHERE_LOG_DELAY_S; how long the worker gathers events before it writes a raw log file
     export_every_s: float  # STILLHERE_EXPORT_EVERY_S; between two exports of receipts
+    follow_s: float  # STILLHERE_FOLLOW_S; between two looks of a service for another policy or champion; 0: only at its start
     empty_route: bool  # STILLHERE_EMPTY_ROUTE; adds a route that does nothing, for benchmarks
 
 
@@ -72,6 +73,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         workers=read("WORKERS", "0", parse=_whole(0, 256), expected="a whole number from 1 to 256, or 0 for one for each core"),
         log_delay_s=read("LOG_DELAY_S", "2", parse=_between(0.0, 600.0), expected="seconds from 0 to 600"),
         export_every_s=read("EXPORT_EVERY_S", "5", parse=_between(0.1, 86_400.0), expected="seconds from 0.1 to 86400"),
+        follow_s=read("FOLLOW_S", "5", parse=_between(0.0, 86_400.0), expected="seconds from 0 to 86400"),
         empty_route=read("EMPTY_ROUTE", "no", parse=_yes_or_no, expected="yes or no"),
     )
 

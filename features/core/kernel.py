@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.columns import EventColumns, Int64s
-from features.core.layout import N_PROPERTIES
 from features.core.order import group
-from features.core.partition import Log, count_ranges, range_shift, scatter
+from features.core.partition import Cut, Log, count_ranges, empty_records, range_shift, scatter
 from features.core.passes import Instants, Ranges, pass_over_bytes, pass_over_ranges
 from features.core.program import Program
 from features.core.timeline_format import TimelineFormatError, checked, malformed
@@ -158,7 +157,7 @@ def batch_vectors(  # noqa: PLR0913 - a log, a spine and how to go about it
     numbers = np.empty((len(spine_user), program.n_features), dtype=np.float64)
     rows = (_instants(spine_as_of_us, spine_known_us), *group(_frozen(spine_user), n_users))
     with ThreadPoolExecutor(threads or int(numba.config.NUMBA_NUM_THREADS)) as pool:
-        log = _partition(columns, n_users, len(program.catalogue.kinds), pool)
+        log = _partition(columns, n_users, program, pool)
         n_ranges = len(log[1]) - 1
         some = [(first, min(first + _RANGES_AT_ONCE, n_ranges)) for first in range(0, n_ranges, _RANGES_AT_ONCE)]
         list(pool.map(lambda ranges: pass_over_ranges(log, ranges, rows, program.tables, numbers), some))
@@ -180,7 +179,7 @@ def _instants(as_of_us: Int64s, known_us: Int64s | None) -> Instants:
     return _frozen(as_of_us), _frozen(np.asarray(known_us, dtype=np.int64))
 
 
-def _partition(columns: EventColumns, n_users: int, n_kinds: int, pool: ThreadPoolExecutor) -> Ranges:
+def _partition(columns: EventColumns, n_users: int, program: Program, pool: ThreadPoolExecutor) -> Ranges:
     """The log as records by range of users, where each range starts, and the shift from users to ranges."""
     shift = range_shift(len(columns), n_users)
     log: Log = tuple(_frozen(getattr(columns, field.name)) for field in fields(columns))
@@ -188,13 +187,13 @@ def _partition(columns: EventColumns, n_users: int, n_kinds: int, pool: ThreadPo
     slices = list(pairwise(edges))
     n_ranges = ((max(n_users, 1) - 1) >> shift) + 1
     counts = np.zeros((_SLICES, n_ranges), dtype=np.int64)
-    limits = (shift, n_users, n_kinds)
-    if not all(pool.map(lambda i: count_ranges(log, slices[i], limits, counts[i]), range(_SLICES))):
-        columns.check(n_users, n_kinds)
+    cut: Cut = (shift, n_users, program.tables.wanted)
+    coded = all(pool.map(lambda i: count_ranges(log, slices[i], cut, counts[i]), range(_SLICES)))
     places = np.cumsum(np.concatenate(([0], counts.T.ravel())))  # by range and, within it, by slice: the log's own order
     free = places[:-1].reshape(n_ranges, _SLICES).T.copy()
-    records = np.empty((len(columns), N_PROPERTIES), dtype=np.int64)
-    list(pool.map(lambda i: scatter(log, slices[i], shift, free[i], records), range(_SLICES)))
+    records = empty_records(places[-1])
+    if not (coded and all(pool.map(lambda i: scatter(log, slices[i], cut, free[i], records), range(_SLICES)))):
+        columns.check(n_users, len(program.catalogue.kinds))
     return records, places[::_SLICES].copy(), shift
 
 

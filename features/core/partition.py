@@ -1,8 +1,8 @@
 """A log cut into ranges of users, compiled: the sorting half of the batch path, made for the memory of the machine.
 
 Gathering each user's events from columns touches eight cache lines per event, all far apart. Instead the columns are read
-once, in order, and every event is written as one record (one cache line) to its range of users; a range is small enough to
-stay in the cache while its users are computed.
+once, in order, and every event is written as one record (one cache line, past the cache) to its range of users; a range is
+small enough to stay in the cache while its users are computed.
 """
 
 from __future__ import annotations
@@ -12,14 +12,18 @@ import numpy.typing as npt
 
 from features.core.columns import Int64s
 from features.core.compiled import compiled
-from features.core.layout import HASH, KIND, KIND_BITS, KNOWN, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
+from features.core.layout import HASH, KIND, KIND_BITS, KNOWN, N_PROPERTIES, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
+from features.core.streaming import finish_streaming, stream
 
 Matrix = npt.NDArray[np.int64]
 Log = tuple[Int64s, npt.NDArray[np.int16], Int64s, Int64s, Int64s, Int64s, Int64s, Int64s, Int64s]
 """user, kind, occurred, known, skew, hash, subject, value, session."""
+Cut = tuple[int, int, npt.NDArray[np.bool_]]
+"""The shift from users to ranges, the number of users, and by kind whether some feature looks at it: other events are left out."""
 
 RECORDS_PER_RANGE = 8_192
 MAX_RANGES = 512
+CACHE_LINE_BYTES = 64
 
 
 def range_shift(n_events: int, n_users: int) -> int:
@@ -31,37 +35,51 @@ def range_shift(n_events: int, n_users: int) -> int:
     return shift
 
 
-@compiled
-def count_ranges(log: Log, bounds: tuple[int, int], limits: tuple[int, int, int], counts: Int64s) -> bool:
-    """How many of the events ``bounds[0] .. bounds[1] - 1`` belong to each range.
+def empty_records(n: int) -> Matrix:
+    """Room for ``n`` records, each in one cache line: int64 ``(n, N_PROPERTIES)``, not filled in."""
+    numbers = np.empty((n + 1) * N_PROPERTIES, np.int64)
+    first = -numbers.ctypes.data % CACHE_LINE_BYTES // numbers.itemsize
+    return numbers[first : first + n * N_PROPERTIES].reshape(n, N_PROPERTIES)
 
-    ``limits`` are shift, n_users and n_kinds. False if some event is none: a code out of range, or known before it happened.
+
+@compiled
+def count_ranges(log: Log, bounds: tuple[int, int], cut: Cut, counts: Int64s) -> bool:
+    """Add to ``counts`` how many of the wanted events ``bounds[0] .. bounds[1] - 1`` belong to each range.
+
+    False if a code of a user or kind is out of range.
     """
-    shift, n_users, n_kinds = limits
-    users, kind, occurred, known, skew = log[:5]
+    shift, n_users, wanted = cut
+    users, kinds = log[:2]
     for i in range(bounds[0], bounds[1]):
-        right = (0 <= users[i] < n_users) & (0 <= kind[i] < n_kinds) & (skew[i] >= 0) & (known[i] >= occurred[i] - skew[i])
-        if not right:
+        if not ((0 <= users[i] < n_users) & (0 <= kinds[i] < len(wanted))):
             return False
-        counts[np.uint64(users[i]) >> np.uint64(shift)] += 1
+        counts[np.uint64(users[i]) >> np.uint64(shift)] += wanted[np.uint64(kinds[i])]
     return True
 
 
 @compiled
-def scatter(log: Log, bounds: tuple[int, int], shift: int, free: Int64s, records: Matrix) -> None:
-    """Write the events ``bounds[0] .. bounds[1] - 1`` as records to the free places of their ranges, in order.
+def scatter(log: Log, bounds: tuple[int, int], cut: Cut, free: Int64s, records: Matrix) -> bool:
+    """Write the wanted events ``bounds[0] .. bounds[1] - 1`` as records to the free places of their ranges, in order.
 
-    A record's KIND holds ``user << KIND_BITS | kind``.
+    A record's KIND holds ``user << KIND_BITS | kind``. False if some event was known before it happened.
     """
+    shift, _, wanted = cut
     user, kind, occurred, known, skew, event_hash, subject, value, session = log
+    right = True
     for i in range(bounds[0], bounds[1]):
-        place = np.uint64(free[user[i] >> shift])
-        free[user[i] >> shift] += 1
-        records[place, KIND] = user[i] << KIND_BITS | np.int64(kind[i])
-        records[place, OCCURRED] = occurred[i]
-        records[place, HASH] = event_hash[i]
-        records[place, KNOWN] = known[i]
-        records[place, SKEW] = skew[i]
-        records[place, SUBJECT] = subject[i]
-        records[place, VALUE] = value[i]
-        records[place, SESSION] = session[i]
+        right &= (skew[i] >= 0) & (known[i] >= occurred[i] - skew[i])
+        if not wanted[np.uint64(kind[i])]:
+            continue
+        position = np.uint64(user[i]) >> np.uint64(shift)
+        place = np.uint64(free[position])
+        free[position] += 1
+        stream(records, place, KIND, user[i] << KIND_BITS | np.int64(kind[i]))
+        stream(records, place, OCCURRED, occurred[i])
+        stream(records, place, HASH, event_hash[i])
+        stream(records, place, KNOWN, known[i])
+        stream(records, place, SKEW, skew[i])
+        stream(records, place, SUBJECT, subject[i])
+        stream(records, place, VALUE, value[i])
+        stream(records, place, SESSION, session[i])
+    finish_streaming()
+    return right

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from features.core.column_coding import read_column
 from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, compiled, inlined
-from features.core.layout import KIND, KIND_BITS, KIND_MASK, N_LET_GO, N_PROPERTIES, SUBJECT
+from features.core.layout import KIND, KIND_BITS, N_LET_GO, N_PROPERTIES, SUBJECT
 from features.core.order import lower_bound
 from features.core.program import Tables
 from features.core.row import evaluate
@@ -150,11 +150,9 @@ def _all_users(events: tuple[Matrix, Int64s, Places], first: int, rows: Rows, ma
     for user in range(len(start) - 1):
         if row_start[first + user] == row_start[first + user + 1]:
             continue
-        n_places = 0
-        for position in range(start[user], start[user + 1]):
-            kind = records[order[position], KIND] & KIND_MASK
-            room.places[n_places] = order[position]
-            n_places += tables.wanted[kind]
+        n_places = start[user + 1] - start[user]
+        for i in range(n_places):
+            room.places[i] = order[start[user] + i]
         ready = arrange(records, n_places, room, tables)
         number_subjects(ready, room, tables)
         number_sessions(ready, room, tables)

@@ -30,10 +30,11 @@ def is_left_behind(path: Path) -> bool:
     (False, False)
     """
     match = _UNFINISHED.fullmatch(path.name)
-    return match is not None and not _is_alive(int(match[1]))
+    return match is not None and not is_alive(int(match[1]))
 
 
-def _is_alive(process_id: int) -> bool:
+def is_alive(process_id: int) -> bool:
+    """Whether a process of this machine runs, under whatever user."""
     try:
         os.kill(process_id, 0)
     except (ProcessLookupError, OverflowError):

@@ -6,10 +6,12 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from features.ingest.durable import flush_folder
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilePolicyArchive:
-    """One file ``<hash>.json`` for each policy; written whole or not at all."""
+    """One file ``<hash>.json`` for each policy; whole or absent, and on the disk before the policy decides anything."""
 
     directory: Path  # made on the first save
 
@@ -20,8 +22,12 @@ class FilePolicyArchive:
             return
         self.directory.mkdir(parents=True, exist_ok=True)
         unfinished = file.with_suffix(f".{os.getpid()}.tmp")
-        unfinished.write_bytes(document)
+        with unfinished.open("wb") as sink:
+            sink.write(document)
+            sink.flush()
+            os.fsync(sink.fileno())
         unfinished.replace(file)
+        flush_folder(self.directory)
 
     def load(self, policy_hash: str) -> bytes | None:
         """The document, or None."""

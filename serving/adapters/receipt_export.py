@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ import xxhash
 
 from features.ingest.erase_rows import erase_rows
 from features.ports import IdentityStore, StoreError
+from serving.adapters.shadow import Shadow, ShadowRisk
 
 _SCAN_COUNT = 1_000
 _BATCH = 1_000
@@ -39,6 +40,8 @@ SCHEMA = pa.schema(
         ("model", pa.string()),
         ("policy", pa.string()),
         ("features", pa.string()),
+        ("shadow_model", pa.string()),  # the challenger that scored the same numbers, where there was one when this was written
+        ("shadow_risk", pa.float64()),
         ("receipt", pa.string()),  # the whole receipt, as JSON
     ]
 )
@@ -57,6 +60,7 @@ class ReceiptExporter:
     product: str
     receipts_dir: Path
     identities: IdentityStore | None = None  # None: nobody is ever erased
+    shadow: Shadow | None = None
     _known: set[str] | None = field(default=None)
     _unchecked: set[str] = field(default_factory=set)  # users written about since it was last asked who is erased
 
@@ -97,13 +101,17 @@ class ReceiptExporter:
                 pipeline.get(key)
             receipts = [receipt for receipt in pipeline.execute() if receipt is not None]
         rows_of_day: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for receipt in receipts:
-            row = receipt_row(receipt)
+        for row in self._rows(receipts):
             rows_of_day[row["as_of"].date().isoformat()].append(row)
         for day, rows in rows_of_day.items():
             self._unchecked |= {row["user_id"] for row in rows}
             _write(self.receipts_dir / f"day={day}", pa.Table.from_pylist(rows, schema=SCHEMA))
             yield {row["decision_id"] for row in rows}
+
+    def _rows(self, receipts: Sequence[bytes]) -> list[dict[str, Any]]:
+        parsed = [orjson.loads(receipt) for receipt in receipts]
+        risks = [None] * len(receipts) if self.shadow is None else self.shadow.score(parsed)
+        return [receipt_row(*each) for each in zip(receipts, parsed, risks, strict=True)]
 
     def _erase_again(self) -> None:
         """Take back what an erasure overtook: it empties the files once, perhaps before these were written."""
@@ -128,9 +136,9 @@ def exported_ids(receipts_dir: Path) -> set[str]:
     return ids
 
 
-def receipt_row(receipt: bytes) -> dict[str, Any]:
+def receipt_row(receipt: bytes, parsed: Mapping[str, Any], shadow: ShadowRisk | None) -> dict[str, Any]:
     """One receipt as a row of `SCHEMA`."""
-    output = orjson.loads(receipt)["output"]
+    output = parsed["output"]
     message = output["message"] or {}
     cause = output["cause"] or {}
     plain = ("decision_id", "user_id", "action", "risk", "threshold", "segment", "trigger")
@@ -142,6 +150,8 @@ def receipt_row(receipt: bytes) -> dict[str, Any]:
         "cause": cause.get("group"),
         "message_id": message.get("id"),
         "channel": message.get("channel"),
+        "shadow_model": None if shadow is None else shadow.model,
+        "shadow_risk": None if shadow is None else shadow.risk,
         "receipt": receipt.decode(),
     }
 

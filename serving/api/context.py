@@ -28,7 +28,7 @@ class Answer(Protocol):
 
 
 class Decider(Protocol):
-    """Decides and remembers; `serving.use_case.DecisionService` is the one implementation."""
+    """Decides and remembers: `serving.use_case.CurrentDecider`, or one `serving.use_case.DecisionService` for good."""
 
     def decide_many(self, user_ids: Sequence[str], *, now_us: int, seeds: Sequence[Seed | None] | None = None) -> Sequence[Answer]:
         """Decide about several, in the order given; where there is a seed, what was decided under it before is the answer."""
@@ -55,7 +55,7 @@ class ApiContext:
     now_us: Callable[[], int]
     deliveries: Deliveries
     idempotency_keys: IdempotencyKeys
-    checks: Callable[[], dict[str, str]]  # what /readyz reports: "ok", "missing" (degraded) or anything else (not ready)
+    checks: Callable[[], dict[str, str]]  # what /readyz reports: "ok", "missing" or "kept: ..." (degraded), anything else (not ready)
     foreseen: Foresight = nothing_foreseen
     max_body_bytes: int = 1_000_000
     max_events: int = 1_000

@@ -14,6 +14,7 @@ from serving.ports import EventStreamError
 
 OK = "ok"
 MISSING = "missing"  # served without it, degraded
+KEPT = "kept: "  # served with the last good one, degraded; why follows
 
 
 def add_health_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None:
@@ -28,15 +29,19 @@ def add_health_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None
         "/readyz",
         tags=["operations"],
         summary="Whether requests can be served",
-        description="200 also when degraded: without a model, decisions are still answered. 503 without Redis.",
+        description=(
+            "200 also when degraded: without a model, decisions are still answered; where a new policy or model cannot be used, the last "
+            "good one goes on, and `kept: ` says why. 503 without Redis."
+        ),
         responses={200: {"model": Readiness}, 503: {"model": ErrorAnswer, "description": "Something without which nothing works is down."}},
     )
     async def readyz() -> Response:
         checks = await asyncio.get_running_loop().run_in_executor(pool, context.checks)
-        down = [f"{name} is {state}" for name, state in checks.items() if state not in {OK, MISSING}]
+        degraded = [name for name, state in checks.items() if state == MISSING or state.startswith(KEPT)]
+        down = [f"{name} is {state}" for name, state in checks.items() if state != OK and name not in degraded]
         if down:
             raise ApiError("not_ready", "; ".join(down), what_to_do="wait, or look at the service's log")
-        return json_answer({"status": "degraded" if MISSING in checks.values() else "ready", "checks": checks})
+        return json_answer({"status": "degraded" if degraded else "ready", "checks": checks})
 
     @app.get(
         "/metrics",

@@ -60,6 +60,37 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._serving: dict[str, Gauge] = {}  # what is served now, by gauge
+        self._infos = {
+            what: Gauge(
+                f"stillhere_{what}_info",
+                f"1 for the {what} that is served, 0 for those that were.",
+                [label],
+                multiprocess_mode="mostrecent",
+                registry=self._registry,
+            )
+            for what, label in (("model", "version"), ("policy", "hash"))
+        }
+        self._follow_failures = Counter(
+            "stillhere_follow_failures",
+            "Looks for another policy or model after which the old one stayed, by what failed.",
+            ["what"],
+            registry=self._registry,
+        )
+
+    def serves(self, model: str | None, policy: str) -> None:
+        """Say which model ("none": without one) and which policy are served from now on."""
+        for what, name in (("model", model or "none"), ("policy", policy)):
+            before, now = self._serving.get(what), self._infos[what].labels(name)
+            if before is not None:
+                before.set(0)
+            now.set(1)
+            self._serving[what] = now
+
+    def follow_failed(self, what: str) -> None:
+        """Count a look after which the policy, the model, or both for want of the registry, stayed as they were."""
+        self._follow_failures.labels(what).inc()
+
     def decided(self, action: str, code: str, degraded: Sequence[str]) -> None:
         """Count one decision."""
         counter = self._decisions_of.get((action, code))

@@ -3,8 +3,9 @@
 Variables of the tools underneath (MLFLOW_*, what child processes inherit) are read and set where the tool is used.
 """
 
-from serving.bootstrap.api import RunningApi, build_api, service_workers, start_api, warm_up
+from serving.bootstrap.api import RunningApi, build_api, run_api, service_workers, start_api, warm_up
 from serving.bootstrap.checks import check_consistency
+from serving.bootstrap.following import Following, follow
 from serving.bootstrap.installation import (
     Installation,
     champion_folder,
@@ -15,14 +16,17 @@ from serving.bootstrap.installation import (
 )
 
 __all__ = [
+    "Following",
     "Installation",
     "RunningApi",
     "build_api",
     "champion_folder",
     "check_consistency",
+    "follow",
     "installation",
     "now_us",
     "required_redis_url",
+    "run_api",
     "service_workers",
     "settings_from_environment",
     "start_api",

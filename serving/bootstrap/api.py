@@ -7,13 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from serving.bootstrap.following import follow, warm_scorer
 from serving.bootstrap.installation import Installation, installation, now_us, required_redis_url, settings_from_environment
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from serving.api.metrics import Metrics
+    from serving.ports import Scorer
+    from serving.use_case import CurrentDecider, DecisionService
+
 _MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"  # set by BentoML for its workers
 _FEASTS_MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROCESS_DIR"
+_LONGEST_FAULT = 300  # characters of it in an answer; the log has it whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +44,27 @@ def start_api() -> RunningApi:
     settings = settings_from_environment()
     opened = installation(settings, required_redis_url(settings), timeout_s=settings.redis_timeout_s)
     opened.refuse_forgetful_redis()
-    return RunningApi(app=build_api(opened, shared_by_processes=_MULTIPROCESS_DIR in os.environ), close=opened.close)
+    return run_api(opened, shared_by_processes=_MULTIPROCESS_DIR in os.environ)
+
+
+def run_api(opened: Installation, *, shared_by_processes: bool = False, registry: Any = None) -> RunningApi:
+    """Build the app over an installation, and have it follow policy and model from now on, until it is closed."""
+    from serving.api.metrics import Metrics
+
+    metrics = Metrics(registry, shared_by_processes=shared_by_processes)
+
+    def served(service: DecisionService) -> None:
+        metrics.serves(service.versions["model"], service.policy.hash)
+
+    following = follow(opened, served=served, failed=metrics.follow_failed)
+    app = _app(opened, following.decider, metrics, following.faults)
+    following.start()
+
+    def close() -> None:
+        following.close()
+        opened.close()
+
+    return RunningApi(app=app, close=close)
 
 
 def service_workers() -> int:
@@ -52,28 +78,50 @@ def service_workers() -> int:
     return settings_from_environment().workers or (os.cpu_count() or 1)
 
 
-def build_api(opened: Installation, *, shared_by_processes: bool = False, registry: Any = None) -> FastAPI:
-    """Build the public app over an installation."""
+def build_api(opened: Installation, *, registry: Any = None) -> FastAPI:
+    """Build the public app over an installation, with the policy and the model of now for good."""
+    from serving.api.metrics import Metrics
+    from serving.use_case import CurrentDecider
+
+    return _app(opened, CurrentDecider(opened.decisions()), Metrics(registry), dict)
+
+
+def warm_up(opened: Installation) -> None:
+    """Compile the kernel and load the model before the first decision waits for them."""
+    _compile(opened)
+    if opened.scorer is not None:
+        warm_scorer(opened, opened.scorer)
+
+
+def _compile(opened: Installation) -> None:
+    import numpy as np
+
+    from features.core.kernel import vector, vectors
+
+    vector(b"", now_us(), opened.program)
+    vectors([b""], np.array([now_us()], dtype=np.int64), opened.program)
+
+
+def _app(opened: Installation, decider: CurrentDecider, metrics: Metrics, faults: Callable[[], dict[str, str]]) -> FastAPI:
     from serving.adapters.idempotency import RedisIdempotencyKeys
     from serving.api.app import build_app
     from serving.api.context import ApiContext
-    from serving.api.metrics import Metrics
     from serving.identity import foreseen_rejections
 
     settings, product = opened.settings, opened.product
-    warm_up(opened)
+    _compile(opened)
     return build_app(
         ApiContext(
             product=product,
-            decider=opened.decisions(),
+            decider=decider,
             stream=opened.stream,
             foreseen=lambda items: foreseen_rejections(opened.identities, items),
             deliveries=opened.ledger,
             idempotency_keys=RedisIdempotencyKeys(client=opened.client),
             receipt=lambda decision_id: opened.ledger.receipt(product.name, decision_id),
-            metrics=Metrics(registry, shared_by_processes=shared_by_processes),
+            metrics=metrics,
             now_us=now_us,
-            checks=lambda: _checks(opened),
+            checks=lambda: {"redis": _redis(opened), **_served(decider.service.scorer, faults())},
             max_body_bytes=settings.max_body_bytes,
             threads=settings.threads,
             empty_route=settings.empty_route,
@@ -81,26 +129,21 @@ def build_api(opened: Installation, *, shared_by_processes: bool = False, regist
     )
 
 
-def warm_up(opened: Installation) -> None:
-    """Compile the kernel and load the model before the first request waits for them."""
-    import numpy as np
-
-    from features.core.kernel import vector, vectors
-
-    row = vector(b"", now_us(), opened.program)
-    vectors([b""], np.array([now_us()], dtype=np.int64), opened.program)
-    if opened.scorer is not None:
-        opened.scorer.risk(row[np.newaxis], [{}])
-        opened.scorer.contributions(row, {})
-
-
-def _checks(opened: Installation) -> dict[str, str]:
+def _redis(opened: Installation) -> str:
     from features.adapters.embedded_redis import durability_problems
     from features.ports import StoreError
 
     try:
         problems = durability_problems(opened.client)
-        state = f"not durable: {', '.join(problems)}" if problems else "ok"
     except StoreError as exc:
-        state = f"unreachable ({type(exc.__cause__).__name__})"
-    return {"redis": state, "model": "missing" if opened.scorer is None else "ok"}
+        return f"unreachable ({type(exc.__cause__).__name__})"
+    return f"not durable: {', '.join(problems)}" if problems else "ok"
+
+
+def _served(scorer: Scorer | None, faults: dict[str, str]) -> dict[str, str]:
+    """State of model and policy; a registry that does not answer is a fault of the model."""
+    from serving.api.health import KEPT, MISSING, OK
+
+    why = {"model": faults.get("model") or faults.get("registry"), "policy": faults.get("policy")}
+    states = {what: OK if fault is None else f"{KEPT}{fault[:_LONGEST_FAULT]}" for what, fault in why.items()}
+    return states if scorer is not None else {**states, "model": MISSING}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from features.ingest.import_log import ImportTarget
     from models.bundle import Bundle
     from serving.erasure import Erasure
+    from serving.ports import Scorer
     from serving.replay import Replayer
     from serving.use_case import DecisionService
 
@@ -161,12 +162,14 @@ class Installation:
 
     @cached_property
     def exporter(self) -> Any:
-        """Copies receipts to Parquet."""
+        """Copies receipts to Parquet, and has the challenger score them."""
         from serving.adapters.receipt_export import ReceiptExporter
+        from serving.bootstrap.following import shadow
 
         name = self.product.name
         receipts_dir = self.settings.home.receipts_dir(name)
-        return ReceiptExporter(client=self.client, product=name, receipts_dir=receipts_dir, identities=self.identities)
+        places = {"client": self.client, "receipts_dir": receipts_dir, "identities": self.identities}
+        return ReceiptExporter(product=name, shadow=shadow(self), **places)
 
     @cached_property
     def ledger_of_users(self) -> Any:
@@ -204,6 +207,13 @@ class Installation:
         """The champion; None where none was trained, or none that fits the features: decisions are then made without."""
         return self._usable(champion_folder(self.product, self.settings.home, ask_registry=self.asks_registry))
 
+    @property
+    def local_scorer(self) -> Bundle | None:
+        """The last verified model that is here, loaded anew; no registry is asked."""
+        from serving.adapters.model_registry import newest_local
+
+        return self._usable(newest_local(self.settings.home.bundles_dir(self.product.name)))
+
     @cached_property
     def feature_store(self) -> Any:
         """Feast's, over this Redis."""
@@ -213,13 +223,17 @@ class Installation:
 
     def decisions(self) -> DecisionService:
         """Make the use case over all of it."""
+        return self.decisions_by(self.policy, self.scorer)
+
+    def decisions_by(self, policy: Policy, scorer: Scorer | None) -> DecisionService:
+        """Make the use case over all of it, with another policy and another model."""
         from serving.identity import FollowingLedger
         from serving.use_case import DecisionService
 
         return DecisionService(
             product=self.product,
-            policy=self.policy,
-            scorer=self.scorer,
+            policy=policy,
+            scorer=scorer,
             people=self.people,
             ledger=FollowingLedger(inner=self.ledger, contact_book=self.ledger, identities=self.identities),
             program=self.program,
@@ -303,9 +317,7 @@ class Installation:
         from models.errors import ModelError
 
         if folder is None:
-            _log.warning(
-                "no model of %s is here; deciding without a risk until one is trained and the service started again", self.product.name
-            )
+            _log.warning("no model of %s is here; deciding without a risk until one is trained", self.product.name)
             return None
         try:
             return load_bundle(folder, self.product)
@@ -337,7 +349,7 @@ def required_redis_url(settings: Settings) -> str:
     return settings.redis_url
 
 
-def _has_registry(environ: Mapping[str, str]) -> bool:
+def has_registry(environ: Mapping[str, str]) -> bool:
     """Whether there is an MLflow to ask: asking makes an empty database where there is none, and importing MLflow takes seconds."""
     uri = environ.get("MLFLOW_TRACKING_URI", "")
     if uri and not uri.startswith(_SQLITE):
@@ -353,4 +365,4 @@ def champion_folder(product: Product, home: Home, *, ask_registry: bool) -> Path
     local = None if ask_registry else newest_local(bundles_dir)
     if local is not None:
         return local
-    return fetch_champion(product.name, bundles_dir) if _has_registry(os.environ) else newest_local(bundles_dir)
+    return fetch_champion(product.name, bundles_dir) if has_registry(os.environ) else newest_local(bundles_dir)

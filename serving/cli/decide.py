@@ -1,4 +1,4 @@
-"""``decide``, ``explain``, ``replay``: one user, one decision. They work beside a running service and without one."""
+"""``decide``, ``explain``: one user, one decision. They work beside a running service and without one."""
 
 from __future__ import annotations
 
@@ -36,33 +36,7 @@ def decide(user_id: str, /, *, place: Place = HERE) -> None:
     with opened(place) as installation:
         installation.refuse_forgetful_redis()
         answer = installation.decisions().decide_one(user_id, now_us=bootstrap.now_us())
-    _print_bytes(answer.output)
-
-
-def replay(decision_id: str, /, *, place: Place = HERE) -> int:
-    """Make a past decision again from its receipt, and print it: the same bytes as before.
-
-    On stderr: whether decision, score and features came out the same. The exit code is 1 where something differs.
-
-    Example: `stillhere replay dfdee430d40bd57de-01kjmma2g00000000000000000`
-
-    Parameters
-    ----------
-    decision_id
-        As the decision states it.
-    """
-    import orjson
-
-    _check_decision_id(decision_id)
-    with opened(place) as installation:
-        receipt = _receipt(installation, decision_id)
-        report = installation.replayer(orjson.loads(receipt)["versions"]["model"]).replay(receipt)
-    _print_bytes(report.output)
-    for name, part in (("decision", report.decision), ("score", report.score), ("features", report.features)):
-        detail = f" ({part.detail})" if part.detail else ""
-        sys.stderr.write(f"{name}: {part.outcome.value.replace('_', ' ')}{detail}\n")
-        sys.stderr.writelines(f"  {difference}\n" for difference in part.differences)
-    return 0 if report.is_same else 1
+    print_bytes(answer.output)
 
 
 def explain(
@@ -88,9 +62,9 @@ def explain(
 
     with opened(place) as installation:
         is_decision = tag_of(decision_or_user) is not None
-        receipt = _receipt(installation, decision_or_user) if is_decision else _what_if(installation, decision_or_user)
+        receipt = stored_receipt(installation, decision_or_user) if is_decision else _what_if(installation, decision_or_user)
     if json:
-        _print_bytes(receipt)
+        print_bytes(receipt)
     else:
         print_story(receipt)
 
@@ -109,7 +83,8 @@ def opened(place: Place) -> Iterator[Installation]:
         installation.close()
 
 
-def _receipt(installation: Installation, decision_id: str) -> bytes:
+def stored_receipt(installation: Installation, decision_id: str) -> bytes:
+    """The receipt in the ledger, or a refusal that says what to give."""
     receipt: bytes | None = installation.ledger.receipt(installation.product.name, decision_id)
     if receipt is None:
         raise BadInputError(
@@ -137,7 +112,8 @@ def check_user_id(user_id: str) -> None:
         raise BadInputError(f"the user id {user_id[:40]!r} has {len(user_id)} characters, expected 1 to {_MAX_ID_CHARS}, not blank")
 
 
-def _check_decision_id(text: str) -> None:
+def check_decision_id(text: str) -> None:
+    """Refuse what cannot be a decision id."""
     from serving.decision.ids import tag_of
 
     if tag_of(text) is None:
@@ -147,6 +123,7 @@ def _check_decision_id(text: str) -> None:
         )
 
 
-def _print_bytes(content: bytes) -> None:
+def print_bytes(content: bytes) -> None:
+    """Print bytes as they are, and a line's end."""
     sys.stdout.buffer.write(content + b"\n")
     sys.stdout.buffer.flush()

@@ -18,8 +18,11 @@ from serving.cli import (
     import_command,
     init_command,
     people,
+    policy_command,
     rebuild_command,
+    replay_command,
     serve,
+    shadow_command,
     train,
 )
 from serving.cli.faults import expected_failures, one_line
@@ -46,8 +49,10 @@ def build_app() -> cyclopts.App:
     app.command(serve.serve)
     app.command(decide.decide)
     app.command(decide.explain)
-    app.command(decide.replay)
+    app.command(replay_command.replay)
+    app.command(policy_command.build())
     app.command(consistency_command.consistency)
+    app.command(shadow_command.shadow)
     app.command(features_command.features)
     app.command(compact_command.compact)
     app.command(people.receipts)

@@ -13,6 +13,7 @@ from rich.table import Table
 _MISSING = {
     "model_missing": "no model is loaded",
     "features_unavailable": "the user's events could not be read",
+    "features_stale": "what is known of the user is older than the policy allows",
     "timeline_newer": "a newer version wrote the user's timeline; upgrade this process",
     "profile_unavailable": "the user's profile could not be read",
     "ledger_unavailable": "past contacts could not be read",

@@ -12,8 +12,8 @@ from serving.cli.options import HERE, Place
 def train(*, seed: Annotated[int, Parameter(help="The same seed on the same log gives the same model.")] = 0, place: Place = HERE) -> None:
     """Train a risk model on everything imported, record it in MLflow, and make it champion.
 
-    The same as `mlflow run . -e train -P product=products/onboarding --env-manager=local`. A running service takes the new model at its
-    next start.
+    The same as `mlflow run . -e train -P product=products/onboarding --env-manager=local`. A running service takes the new model
+    within seconds.
 
     Example: `stillhere train --product products/onboarding`
     """

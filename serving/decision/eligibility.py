@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from features.core.catalogue import window_text
 from serving.decision.chance import draw
 from serving.decision.policy import Channel, MessageClass, Policy
 from serving.decision.values import Degradation, Inputs, Verdict
@@ -19,7 +20,7 @@ def known_risk(inputs: Inputs) -> float | None:
 def shared_verdicts(inputs: Inputs, policy: Policy) -> tuple[Verdict, ...]:
     """Rules that close every arm at once: ledger, features, consent; where the policy has them suppression, holdout, the main switch."""
     optional = (_suppression(inputs, policy), _holdout(inputs, policy), _switch(policy))
-    return (_ledger(inputs), _features(inputs), _consent(inputs, policy), *(verdict for verdict in optional if verdict is not None))
+    return (_ledger(inputs), _features(inputs, policy), _consent(inputs, policy), *(verdict for verdict in optional if verdict is not None))
 
 
 def is_held_out(inputs: Inputs, policy: Policy) -> bool | None:
@@ -53,11 +54,14 @@ def _ledger(inputs: Inputs) -> Verdict:
     return passed(EVERY_ARM, "ledger")
 
 
-def _features(inputs: Inputs) -> Verdict:
+def _features(inputs: Inputs, policy: Policy) -> Verdict:
     if Degradation.TIMELINE_NEWER in inputs.degraded:
         return refused(EVERY_ARM, "features", "timeline_newer", user_id=inputs.user_id)
     if not inputs.features or Degradation.FEATURES_UNAVAILABLE in inputs.degraded:
         return refused(EVERY_ARM, "features", "features_unavailable")
+    if Degradation.FEATURES_STALE in inputs.degraded:
+        limit = "" if policy.max_feature_age is None else f" ({window_text(policy.max_feature_age)})"
+        return refused(EVERY_ARM, "features", "features_stale", limit=limit)
     return passed(EVERY_ARM, "features")
 
 

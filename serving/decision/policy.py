@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -229,6 +230,7 @@ class Policy:
     fatigue_window: timedelta | None = None  # of channels that are alike otherwise, the one less used within it goes first
     actionable_causes: tuple[str, ...] = ()  # from the product; carried so that a decision needs the policy alone
     cause_sentences: Mapping[str, str] = field(default_factory=dict)
+    max_feature_age: timedelta | None = None  # since something new became known of a user; past it nothing is sent; None: any age
 
     @cached_property
     def channels_in_order(self) -> tuple[Channel, ...]:
@@ -308,6 +310,11 @@ class Policy:
     def quiet_by_class(self) -> Mapping[MessageClass, tuple[QuietHours, ...]]:
         """Quiet hours of each class."""
         return {class_: tuple(quiet for quiet in self.quiet_hours if class_ in quiet.classes) for class_ in MessageClass}
+
+    @cached_property
+    def max_feature_age_us(self) -> float:
+        """The same in microseconds; infinite where any age will do."""
+        return math.inf if self.max_feature_age is None else self.max_feature_age // _MICROSECOND
 
     @cached_property
     def lookback_us(self) -> int:

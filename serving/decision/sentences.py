@@ -10,6 +10,7 @@ REFUSED: Final = {
     "ledger_unavailable": "The record of past contacts cannot be read, so no cap could be guaranteed.",
     "cap_contended": "Other decisions for this user took the last slot of {window} each time this one tried.",
     "features_unavailable": "The user's behaviour cannot be read, so nothing is known that would justify a contact.",
+    "features_stale": "Nothing new became known of this user for longer than the policy allows{limit}: what is known may no longer hold.",
     "timeline_newer": "The timeline of user {user_id!r} was written by a newer version of Stillhere: upgrade this process.",
     "profile_unavailable": "The user's profile cannot be read, so consent cannot be shown.",
     "no_consent": "The user has not consented to being contacted ({attribute} is not true).",

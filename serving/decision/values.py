@@ -25,6 +25,7 @@ class Degradation(StrEnum):
     MODEL_MISSING = "model_missing"
     FEATURES_UNAVAILABLE = "features_unavailable"
     TIMELINE_NEWER = "timeline_newer"  # why features are unavailable: a newer version wrote the timeline
+    FEATURES_STALE = "features_stale"  # nothing new became known for longer than the policy allows
     PROFILE_UNAVAILABLE = "profile_unavailable"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
     USER_ERASED = "user_erased"  # nothing is missing: nothing may be known

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from features.core.condition import Condition
 from features.declarations.conditions import read_condition
-from features.declarations.fields import Duration, Name, Text, TimeZone, refuse
+from features.declarations.fields import Duration, Name, PositiveDuration, Text, TimeZone, refuse
 from features.declarations.yaml_file import Declared
 from serving.decision.policy import Membership, MessageClass, Mode, SegmentCondition
 
@@ -177,3 +177,4 @@ class PolicySchema(Declared):
     holdout: HoldoutSchema | None = None
     exploration: ExplorationSchema = ExplorationSchema()
     switched_off: SwitchedOffSchema = SwitchedOffSchema()
+    max_feature_age: PositiveDuration | None = None

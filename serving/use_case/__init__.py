@@ -3,7 +3,8 @@
 Knows ports, not adapters. Missing stores, models and ledgers are turned into degraded inputs here and nowhere else.
 """
 
+from serving.use_case.following import CurrentDecider, Followed, Follower
 from serving.use_case.service import DecisionService
 from serving.use_case.settle import DecisionAnswer
 
-__all__ = ["DecisionAnswer", "DecisionService"]
+__all__ = ["CurrentDecider", "DecisionAnswer", "DecisionService", "Followed", "Follower"]

@@ -20,8 +20,8 @@ from serving.use_case.settle import DecisionAnswer, LedgerOfOneCall, Settlement,
 class DecisionService:
     """Decides about users of one product, with one policy and one model.
 
-    Immutable: another policy or model is another service, so that every answer carries exactly one version of each. The policy goes into
-    the archive (when there is one) before it decides anything.
+    Immutable: another policy or model is another service (`following` swaps them), so that every answer carries exactly one version of
+    each. The policy goes into the archive (when there is one) before it decides anything.
     """
 
     product: Product

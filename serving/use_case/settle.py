@@ -175,9 +175,13 @@ class Settlement:
             segments=segments,
             ages=known.ages,
             contacts=None if contacts is None else self._counting(contacts, known.as_of_us),
-            degraded=known.degraded,
+            degraded=(*known.degraded, Degradation.FEATURES_STALE) if self._is_stale(known) else known.degraded,
         )
         return inputs if contacts is not None else _without_ledger(inputs)
+
+    def _is_stale(self, known: Known) -> bool:
+        """Whether what is known is older than the policy allows; who was never heard of is not stale but unknown."""
+        return 0 < known.newest_known_us < known.as_of_us - self.policy.max_feature_age_us
 
     def _with_fresh_contacts(self, inputs: Inputs) -> Inputs:
         if inputs.contacts is None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import orjson
 import pyarrow.parquet as pq
 import pytest
@@ -7,8 +10,11 @@ import pytest
 from features.adapters.memory_identities import MemoryIdentityStore
 from features.ports import StoreError
 from serving.adapters.receipt_export import ReceiptExporter, exported_ids
+from serving.adapters.receipt_files import exported_scores
 from serving.adapters.redis_erasure import LedgerOfUsers
 from serving.adapters.redis_ledger import RedisLedger, connect
+from serving.adapters.shadow import Shadow
+from serving.use_case import Followed
 from tests.serving_world import FixedScorer, World
 
 
@@ -59,6 +65,105 @@ def test_the_columns_say_what_the_receipt_says(world, exporter, tmp_path):
     assert (row["decision_id"], row["action"], row["risk"], row["model"]) == (output["decision_id"], "send", 0.9, "onboarding/1")
     assert (row["message_id"], row["channel"], row["code"]) == (output["message"]["id"], "email", output["reason"]["code"])
     assert row["as_of"].isoformat() == "2026-03-02T12:00:00+00:00"
+
+
+@dataclass
+class Challenger:
+    """A source whose model the test changes."""
+
+    scorer: FixedScorer | None
+
+    def identity(self):
+        return "" if self.scorer is None else self.scorer.version
+
+    def load(self):
+        return self.scorer
+
+
+class Broken(FixedScorer):
+    def risk(self, vectors, profiles):
+        raise ZeroDivisionError("no model at all")
+
+
+@pytest.fixture
+def challenger():
+    return Challenger(FixedScorer(version="onboarding/2", said_risk=0.4))
+
+
+@pytest.fixture
+def shadowed(world, client, tmp_path, challenger):
+    scorer = Followed.begin("challenger", challenger, lambda: None)
+    shadow = Shadow(scorer=scorer, program=world.program)
+    return ReceiptExporter(client=client, product="onboarding", receipts_dir=tmp_path, shadow=shadow)
+
+
+def decided(world, user_id, *, times=12):
+    world.person(user_id)
+    world.happens(user_id, "login", times=times)
+    return world.answer(user_id)
+
+
+def test_the_challenger_of_the_moment_scores_what_was_decided_and_changes_no_receipt(world, shadowed, challenger, tmp_path):
+    answers = [decided(world, "ada")]
+    shadowed.export()
+    challenger.scorer = FixedScorer(version="onboarding/3", said_risk=0.5)
+    answers.append(decided(world, "ben"))
+    shadowed.export()
+    challenger.scorer = None
+    answers.append(decided(world, "cyd"))
+    shadowed.export()
+    said = {row["user_id"]: (row["model"], row["risk"], row["shadow_model"], row["shadow_risk"]) for row in rows(tmp_path)}
+    assert said == {
+        "ada": ("onboarding/1", 0.9, "onboarding/2", 0.4),
+        "ben": ("onboarding/1", 0.9, "onboarding/3", 0.5),
+        "cyd": ("onboarding/1", 0.9, None, None),
+    }
+    assert {row["receipt"].encode() for row in rows(tmp_path)} == {answer.receipt for answer in answers}
+    assert sorted(exported_scores(tmp_path)["shadow_model"]) == ["onboarding/2", "onboarding/3"]
+
+
+def test_the_challenger_sees_the_very_numbers_that_the_champion_saw(world, shadowed, challenger):
+    seen = []
+
+    class Curious(FixedScorer):
+        def risk(self, vectors, profiles):
+            seen.append((vectors.copy(), list(profiles)))
+            return super().risk(vectors, profiles)
+
+    world.scorer = Curious()
+    world.service = world.service_with(world.service.policy)
+    challenger.scorer = Curious(version="onboarding/3")
+    decided(world, "ada")
+    shadowed.export()
+    (champions, profiles), (challengers, same_profiles) = seen
+    np.testing.assert_array_equal(champions, challengers)
+    assert profiles == same_profiles
+
+
+def test_a_challenger_that_fails_costs_nobody_a_receipt(world, shadowed, challenger, tmp_path):
+    challenger.scorer = Broken(version="onboarding/3")
+    decided(world, "ada")
+    assert shadowed.export() == 1
+    assert [(row["risk"], row["shadow_model"], row["shadow_risk"]) for row in rows(tmp_path)] == [(0.9, None, None)]
+
+
+def test_what_the_champion_could_not_score_the_challenger_does_not_score_either(world, shadowed, tmp_path):
+    world.scorer = None
+    world.service = world.service_with(world.service.policy)
+    decided(world, "ada")
+    shadowed.export()
+    assert [row["shadow_risk"] for row in rows(tmp_path)] == [None]
+
+
+def test_files_from_before_challengers_are_read_as_having_none(world, exporter, shadowed, tmp_path):
+    decided(world, "ada")
+    exporter.export()
+    (part,) = tmp_path.glob("day=*/part-*.parquet")
+    table = pq.read_table(part, partitioning=None)
+    pq.write_table(table.drop_columns(["shadow_model", "shadow_risk"]), part)
+    decided(world, "ben")
+    shadowed.export()
+    assert exported_scores(tmp_path)["shadow_risk"].tolist() == [0.4]
 
 
 class AwayOnce(MemoryIdentityStore):

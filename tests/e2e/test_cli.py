@@ -14,6 +14,7 @@ from serving.cli import main
 from serving.cli.demo.personas import personas
 from serving.cli.demo.state import is_demo, keep, reset
 from serving.cli.faults import BadInputError
+from tests.serving_world import ROOT
 from tests.small_model import write_small_bundle
 
 COMMANDS = (
@@ -121,6 +122,35 @@ def test_decide_replay_and_explain_without_a_running_service(run, home):
     code, receipt, _ = run("explain", decision["decision_id"], "--json")
     assert orjson.loads(receipt)["output"] == decision
     assert read_run_file(home / "run.json") is None
+
+
+def test_many_decisions_are_replayed_and_run_under_another_policy(run, tmp_path):
+    for user_id in ("ada", "bob"):
+        run("decide", user_id)
+    code, text, _ = run("replay", "--all")
+    assert code == 0
+    assert "different, 0 not checked" in text.decode()
+    code, counts, _ = run("replay", "--since", "2099-01-01", "--json")
+    assert (code, orjson.loads(counts)["receipts"]) == (0, 0)
+    other = tmp_path / "policy.yaml"
+    other.write_text(
+        (ROOT / "products" / "onboarding" / "policy.yaml")
+        .read_text()
+        .replace("consent_attribute: consent", "consent_attribute: in_app_opt_in")
+    )
+    code, found, _ = run("policy", "backtest", other, "--json")
+    assert (code, orjson.loads(found)["decisions"] >= 2) == (0, True)
+    code, _, err = run("replay", "--all", "dfdee430d40bd57de-01kjmma2g00000000000000000")
+    assert (code, "give a decision id, or one of" in err) == (2, True)
+
+
+def test_a_policy_is_checked_and_what_is_wrong_is_refused(run, tmp_path):
+    code, text, _ = run("policy", "check")
+    assert (code, b"policy.yaml" in text) == (0, True)
+    wrong = tmp_path / "policy.yaml"
+    wrong.write_text((ROOT / "products" / "onboarding" / "policy.yaml").read_text().replace("risk_threshold: 0.60", "risk_threshold: 6.0"))
+    code, _, err = run("policy", "check", wrong)
+    assert (code, "risk_threshold" in err) == (2, True)
 
 
 def test_explaining_a_user_remembers_nothing(run):

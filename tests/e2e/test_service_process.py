@@ -97,7 +97,7 @@ def test_events_decision_receipt_replay_over_http(client, installation):
 def test_public_routes_are_ours_and_not_bentomls(client):
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/livez").json() == {"status": "ok"}
-    assert client.get("/readyz").json() == {"status": "ready", "checks": {"redis": "ok", "model": "ok"}}
+    assert client.get("/readyz").json() == {"status": "ready", "checks": {"redis": "ok", "model": "ok", "policy": "ok"}}
     assert client.get("/openapi.json").json()["openapi"].startswith("3.1")
     for path in ("/", "/nowhere", "/docs.json", "/schema.json"):
         answer = client.get(path)

@@ -48,6 +48,15 @@ def test_threads_do_not_share_buffers(model: RiskModel, booster: lightgbm.Booste
     np.testing.assert_array_equal(got, expected)
 
 
+def test_a_model_warmed_on_one_thread_is_warm_on_the_next(booster: lightgbm.Booster, rows: np.ndarray) -> None:
+    model = RiskModel(booster.model_to_string(), rows.shape[1])
+    with ThreadPoolExecutor(1) as other:
+        other.submit(model.raw_scores, rows[:1]).result()
+    model.raw_scores(rows[:2])
+    model.contributions(rows[0])
+    assert len(model._idle) == 1  # nobody had to load it again
+
+
 def test_a_wrong_shape_is_refused(model: RiskModel, rows: np.ndarray) -> None:
     with pytest.raises(ModelError, match=r"\(1, 8\).*expected \(n_rows, 9\)"):
         model.raw_scores(rows[:1, :-1])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -231,3 +232,10 @@ def test_the_longest_cooldown_is_what_the_ledger_remembers(write, onboarding):
 def test_a_missing_file_is_named(tmp_path, onboarding):
     with pytest.raises(DeclarationError, match=r"policy\.yaml"):
         load_policy(tmp_path / "policy.yaml", onboarding)
+
+
+def test_an_age_of_features_is_a_duration_longer_than_nothing(write, onboarding):
+    text = unquoted(changed(lambda content: content.update(max_feature_age="60d")))
+    assert load_policy(write(text), onboarding).max_feature_age == timedelta(days=60)
+    with pytest.raises(DeclarationError, match="max_feature_age"):
+        load_policy(write(unquoted(changed(lambda content: content.update(max_feature_age="0d")))), onboarding)

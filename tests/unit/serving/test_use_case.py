@@ -307,6 +307,18 @@ def test_a_timeline_of_a_newer_version_degrades_its_user_alone_and_says_to_upgra
     }
 
 
+def test_what_is_older_than_the_policy_allows_is_flagged_and_nothing_is_sent(world):
+    quiet_for_ten_days(world, "ada")
+    world.person("nobody_ever_heard_of")
+    at_the_limit = world.service_with(with_hash(replace(world.service.policy, max_feature_age=timedelta(days=10))))
+    past_it = world.service_with(with_hash(replace(world.service.policy, max_feature_age=timedelta(days=10) - timedelta(microseconds=1))))
+    stale, unknown = (orjson.loads(a.output) for a in past_it.decide_many(["ada", "nobody_ever_heard_of"], now_us=to_us(NOON)))
+    assert (stale["action"], stale["degraded"], stale["reason"]["code"]) == ("none", ["features_stale"], "features_stale")
+    assert unknown["degraded"] == []
+    (fresh,) = (orjson.loads(a.output) for a in at_the_limit.decide_many(["ada"], now_us=to_us(NOON)))
+    assert (fresh["action"], fresh["degraded"]) == ("send", [])
+
+
 class StoreWithBadRows:
     """A store some of whose rows cannot be decoded."""
 

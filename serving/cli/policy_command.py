@@ -1,0 +1,126 @@
+"""``policy check`` and ``policy backtest``: what a policy means, and what it would have done, before it goes live."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import cyclopts
+from cyclopts import Parameter
+
+from serving.cli.options import HERE, Place
+
+if TYPE_CHECKING:
+    from serving.policy_backtest import Backtest
+    from serving.policy_review import Remark
+
+
+def build() -> cyclopts.App:
+    """Put the commands about policies together."""
+    app = cyclopts.App(name="policy", help="Look at a policy before it goes live.")
+    app.command(check)
+    app.command(backtest)
+    return app
+
+
+def check(
+    file: Path | None = None,
+    /,
+    *,
+    json: Annotated[bool, Parameter(help="Print findings as JSON.", negative=())] = False,
+    place: Place = HERE,
+) -> int:
+    """Check a policy against its product, and say which rules never speak or get in each other's way.
+
+    What is wrong is refused with file, place and remedy (exit code 2). What is dead or in conflict is listed (exit code 1); notes alone
+    leave the exit code 0.
+
+    Example: `stillhere policy check products/onboarding/policy.yaml`
+
+    Parameters
+    ----------
+    file
+        The policy. [default: policy.yaml of the product folder]
+    """
+    from features.declarations.product_file import load_product
+    from serving.policy_file import load_policy
+    from serving.policy_review import Finding, review_policy
+
+    settings = place.settings()
+    path = file or settings.product_folder / "policy.yaml"
+    policy = load_policy(path, load_product(settings.product_folder))
+    remarks = review_policy(policy)
+    sys.stdout.write(_remarks_as_json(remarks) if json else _remarks_as_text(remarks, path, policy.hash))
+    return 1 if any(remark.kind is not Finding.NOTE for remark in remarks) else 0
+
+
+def backtest(
+    file: Path,
+    /,
+    *,
+    json: Annotated[bool, Parameter(help="Print everything as JSON.", negative=())] = False,
+    place: Place = HERE,
+) -> int:
+    """Run another policy over past decisions: how many more would be sent, and to whom.
+
+    Every exported receipt is decided again from what was known then; contacts that the other policy would have made are not among what was
+    known.
+
+    Example: `stillhere policy backtest new-policy.yaml`
+
+    Parameters
+    ----------
+    file
+        The other policy.
+    """
+    from serving.adapters.receipt_files import exported_receipts
+    from serving.cli.decide import opened
+    from serving.policy_backtest import backtest_policy
+    from serving.policy_file import load_policy
+
+    with opened(place) as installation:
+        other = load_policy(file, installation.product)
+        installation.exporter.export()  # so that the newest are there
+        folder = installation.settings.home.receipts_dir(installation.product.name)
+        found = backtest_policy((receipt for batch in exported_receipts(folder) for receipt in batch), other)
+    sys.stdout.write(_as_json(found) if json else _as_text(found))
+    return 0
+
+
+def _remarks_as_json(remarks: list[Remark]) -> str:
+    import orjson
+
+    return orjson.dumps([{"kind": r.kind.value, "path": r.path, "sentence": r.sentence} for r in remarks]).decode() + "\n"
+
+
+def _remarks_as_text(remarks: list[Remark], path: Path, policy_hash: str) -> str:
+    if not remarks:
+        return f"{path} ({policy_hash}): nothing to remark\n"
+    width = max(len(remark.path) for remark in remarks)
+    lines = [f"{path} ({policy_hash}):", *(f"  {r.kind.value:<9} {r.path:<{width}}  {r.sentence}" for r in remarks)]
+    return "\n".join(lines) + "\n"
+
+
+def _as_json(found: Backtest) -> str:
+    import orjson
+
+    return orjson.dumps(found.to_json()).decode() + "\n"
+
+
+def _as_text(found: Backtest) -> str:
+    lines = [
+        f"{found.decisions:,} decisions about {found.users:,} users, from {found.policies} policies"
+        + (f"; {found.unreadable:,} receipts could not be read" if found.unreadable else ""),
+        f"sent: {found.sent_before:,} then, {found.sent_after:,} now ({found.sent_after - found.sent_before:+,})",
+    ]
+    for title, counts in found.tables().items():
+        if counts:
+            lines.append(f"by {title}:")
+            lines += [f"  {name:<28} {before:>8,} {after:>8,} {after - before:>+8,}" for name, (before, after) in counts.items()]
+    if found.moves:
+        lines.append("What would be done instead:")
+        lines += [f"  {count:>6,}  {before} -> {after}" for (before, after), count in found.moves.most_common(15)]
+    if found.newly_contacted:
+        lines.append("Newly contacted, for example: " + ", ".join(found.newly_contacted[:8]))
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,108 @@
+"""The client against the real app: what it makes of answers, and what it tries again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from serving.client import Client, Decision, StillhereError
+from tests.e2e.test_http import Site, login_failed
+from tests.serving_world import FixedScorer
+
+
+@pytest.fixture
+def site(onboarding):
+    return Site(onboarding, scorer=FixedScorer(said_risk=0.9, said_contributions={"silence": 1.0}))
+
+
+class Through(httpx.BaseTransport):
+    """Carries requests to the app in this process; loses answers, or stands in for them, as told."""
+
+    def __init__(self, site, *, lost=0, instead=()):
+        self.site, self.lost, self.instead, self.sent = site, lost, list(instead), []
+
+    def handle_request(self, request):
+        self.sent.append(request)
+        if self.instead:
+            return self.instead.pop(0)
+        headers = {name: value for name, value in request.headers.items() if name != "content-length"}
+        answer = self.site.http.request(request.method, request.url.path, content=request.read(), headers=headers)
+        if self.lost:
+            self.lost -= 1
+            raise httpx.ReadTimeout("the answer got lost")
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+
+def client(site, *, waits=None, **how):
+    transport = Through(site, **how)
+    return Client(url="http://stillhere", transport=transport, sleep=(waits if waits is not None else []).append), transport
+
+
+def leaving(site):
+    site.world.person("ada")
+    site.world.happens("ada", "login", times=12, ago=timedelta(days=10))
+    return "ada"
+
+
+def test_a_decision_says_what_to_send_when_and_why(site):
+    asks, _ = client(site)
+    decision = asks.decide(leaving(site))
+    assert (decision.action, decision.is_sent, decision.reason) == ("send", True, "sent_by_high_risk")
+    assert (decision.message.channel, decision.message.send_at) == ("email", datetime(2026, 3, 2, 12, tzinfo=UTC))
+    assert asks.receipt(decision.decision_id)["output"] == decision.raw
+    assert asks.delivered(decision.decision_id, at=datetime(2026, 3, 2, 12, tzinfo=UTC)) == "known"
+    assert asks.failed("nonsense") == "unknown"
+
+
+def test_an_answer_that_got_lost_is_asked_for_again_and_is_the_same_decision(site):
+    waits = []
+    asks, transport = client(site, lost=2, waits=waits)
+    decision = asks.decide(leaving(site))
+    assert len({request.headers["Idempotency-Key"] for request in transport.sent}) == 1
+    assert (len(transport.sent), waits) == (3, [0.1, 0.2])
+    assert decision.is_sent
+    assert len(site.world.ledger.outbox("onboarding")) == 1
+
+
+def test_a_service_that_is_full_is_asked_again_when_it_says(site):
+    waits = []
+    full = httpx.Response(
+        503, headers={"Retry-After": "1"}, json={"error": {"code": "overloaded", "message": "full", "what_to_do": "wait"}}
+    )
+    asks, _ = client(site, instead=[full], waits=waits)
+    assert asks.decide("ada").action == "none"
+    assert waits == [1.0]
+
+
+def test_what_stays_unreachable_or_full_is_an_error_with_its_code(site):
+    asks, _ = client(site, lost=9)
+    with pytest.raises(StillhereError, match="the answer got lost") as unreachable:
+        asks.decide("ada")
+    assert (unreachable.value.code, unreachable.value.status) == ("unreachable", None)
+    gateway = [httpx.Response(502, text="<html>") for _ in range(3)]
+    asks, _ = client(site, instead=gateway)
+    with pytest.raises(StillhereError) as odd:
+        asks.decide("ada")
+    assert (odd.value.code, odd.value.status) == ("unexpected_answer", 502)
+
+
+def test_bad_items_of_a_list_have_their_errors_in_their_places_and_are_not_tried_again(site):
+    asks, transport = client(site)
+    good, bad = asks.decide_many(["ada", " "])
+    assert isinstance(good, Decision)
+    assert (bad.code, bad.field) == ("invalid_request", "[1].user_id")
+    assert len(transport.sent) == 1
+
+
+def test_events_are_accepted_or_refused_one_by_one(site):
+    asks, _ = client(site)
+    accepted = asks.send([login_failed(), {"kind": "nonsense"}])
+    assert (accepted.accepted, [one["index"] for one in accepted.rejected]) == (1, [1])
+    with pytest.raises(StillhereError) as nothing:
+        asks.send([{"kind": "nonsense"}])
+    assert (nothing.value.code, nothing.value.status) == ("all_rejected", 422)
+    with pytest.raises(StillhereError) as unknown:
+        asks.receipt("d0123456789abcdef-01hqxkz8000000000000000000")
+    assert unknown.value.code == "decision_not_found"

@@ -1,0 +1,102 @@
+"""Redis behind a proxy that misbehaves: every decision is an answer in time, closed, flagged and counted; then all is well again."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from features.core.event import Event, to_us
+from features.core.timeline import timeline_from_events
+from serving import bootstrap
+from serving.settings import read_settings
+from tests.fault_proxy import FaultProxy
+from tests.following_world import until
+from tests.http_client import InProcess
+from tests.small_model import write_small_bundle
+
+FAULTS = ("down", "delay", "reset", "black hole")
+TIMEOUT_S = 0.1
+DEADLINE_S = 0.7  # of one decision: one timeout, and some for a busy machine; the delay of the proxy is far past it
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, onboarding):
+    home = tmp_path_factory.mktemp("home")
+    write_small_bundle(onboarding, home / "products" / onboarding.name / "bundles" / "1")
+    return home
+
+
+@pytest.fixture
+def proxy(redis_url):
+    with FaultProxy(redis_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def opened(proxy, home, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/none.db")
+    settings = read_settings({"STILLHERE_HOME": str(home), "STILLHERE_REDIS_TIMEOUT_S": str(TIMEOUT_S)})
+    opened = bootstrap.installation(settings, proxy.url, timeout_s=TIMEOUT_S)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def figures():
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def http(opened, figures, redis_url):
+    """The app, with a user whose sign-in keeps failing: help would go out at once."""
+    direct = bootstrap.installation(opened.settings, redis_url)
+    now = datetime.now(UTC)
+    ages = [timedelta(seconds=second) for second in (1, 2, 3)]
+    events = [Event(event_id=str(age), user_id="ada", kind="login_failed", occurred_at=now - age, received_at=now - age) for age in ages]
+    direct.timelines.merge({"ada": timeline_from_events(events, opened.product.catalogue.kinds)})
+    agreed = {"consent": True, "in_app_opt_in": True, "email_opt_in": True, "timezone": "UTC"}
+    direct.profiles.write({"ada": agreed}, changed_us=to_us(now))
+    direct.close()
+    return InProcess(bootstrap.build_api(opened, registry=figures))
+
+
+def decide(http, user_id="ada"):
+    started = time.perf_counter()
+    answer = http.post("/v1/decisions", {"user_id": user_id})
+    assert time.perf_counter() - started < DEADLINE_S
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_redis_closes_every_arm_is_flagged_and_counted_and_passes(fault, http, proxy, opened, figures):
+    assert not decide(http, "somebody")["degraded"]
+    proxy.mode = fault
+    n_asked = 10
+    for _ in range(n_asked):
+        decision = decide(http)
+        assert (decision["action"], [arm["name"] for arm in decision["arms"] if arm["open"]]) == ("none", ["none"])
+        assert "ledger_unavailable" in decision["degraded"]
+    batch = http.post("/v1/decisions", [{"user_id": f"user-{number}"} for number in range(50)])
+    assert batch.status_code == 200
+    assert {decision["action"] for decision in batch.json()} == {"none"}
+    assert figures.get_sample_value("stillhere_degraded_total", {"what": "ledger_unavailable"}) >= n_asked + 50
+    proxy.mode = "pass"
+    until(lambda: not decide(http, "somebody")["degraded"])
+    assert decide(http)["action"] == "send"  # nothing that failed has used up the cap
+    assert decide(http)["action"] == "none"
+    assert len(opened.ledger.contacts("onboarding", "ada", since_us=0)) == 1
+
+
+def test_a_commit_whose_reply_is_lost_is_found_again_and_made_once(http, proxy, opened):
+    assert not decide(http, "somebody")["degraded"]  # the script is known
+    proxy.mode = "lose commits"
+    decision = decide(http)
+    assert (decision["action"], decision["degraded"]) == ("send", [])
+    assert decide(http)["action"] == "none"
+    proxy.mode = "pass"
+    (contact,) = opened.ledger.contacts("onboarding", "ada", since_us=0)
+    assert contact.decision_id == decision["decision_id"]

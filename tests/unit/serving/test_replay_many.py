@@ -1,0 +1,67 @@
+"""Thousands of receipts at once: what is counted, and what another policy would have done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import orjson
+import pytest
+
+from serving.decision.policy import Exploration
+from serving.policy_backtest import backtest_policy
+from serving.policy_file.document import with_hash
+from serving.replay import Replayer
+from serving.replay_many import replay_all
+
+
+@pytest.fixture
+def receipts(world):
+    """Ada is written to, Bob has not consented, nothing is known of Eve."""
+    world.person("ada")
+    world.person("bob", consent=False)
+    for user_id in ("ada", "bob"):
+        world.happens(user_id, "login", times=12, ago=timedelta(days=10))
+    return [world.answer(user_id).receipt for user_id in ("ada", "bob", "eve")]
+
+
+def replayers(world):
+    return lambda version: Replayer(archive=world.archive, ledger=world.ledger, scorer=world.scorer, program=world.program)
+
+
+def test_everything_comes_out_the_same_under_the_policies_that_decided(world, receipts):
+    summary = replay_all(receipts, replayers(world))
+    assert summary.is_same
+    assert (summary.receipts, summary.outcomes["decision"]["same"], summary.moves.total()) == (3, 3, 0)
+    assert summary.outcomes["features"]["same"] == 3
+
+
+def test_another_policy_shows_what_it_would_have_done(world, receipts, shipped_policy):
+    strict = with_hash(replace(shipped_policy, risk_threshold=0.99, segment_thresholds={}))
+    summary = replay_all(receipts, replayers(world), policy=strict)
+    assert not summary.is_same
+    assert summary.moves == {("send we_kept_your_place by email", "none (risk_below_threshold)"): 1}
+    assert {"action", "message", "versions.policy"} <= summary.paths.keys()
+
+
+def test_what_is_no_receipt_is_counted_and_costs_no_other_its_answer(world, receipts):
+    other = orjson.dumps({**orjson.loads(receipts[0]), "versions": {"model": None, "policy": "unknown", "features": "f"}})
+    summary = replay_all([b"?", *receipts, b"{}", other], replayers(world))
+    assert (summary.receipts, summary.unreadable, summary.is_same) == (3, 3, False)
+    assert any("the archive has no policy" in fault for fault in summary.faults)
+
+
+def test_a_backtest_counts_sends_by_everything_a_team_asks_for(world, receipts, shipped_policy):
+    lax = with_hash(replace(shipped_policy, consent_attribute="email_opt_in"))
+    found = backtest_policy([*receipts, b"?"], lax)
+    assert (found.decisions, found.users, found.unreadable, found.sent_before, found.sent_after) == (3, 3, 1, 1, 2)
+    assert found.newly_contacted == ["bob"]
+    assert found.tables()["channel"] == {"email": (1, 2)}
+    assert found.moves.total() == 1
+
+
+def test_a_backtest_keeps_the_chances_of_both_policies(world, receipts, shipped_policy):
+    exploring = with_hash(replace(shipped_policy, exploration=Exploration(arm_share=0.5)))
+    (ada, *_) = backtest_policy(receipts, exploring).redecided
+    assert (ada.arm, ada.propensity) == ("outreach/email", 1.0)
+    assert ada.chances == {"assist/in_app": 0.0, "outreach/email": 0.75, "none": 0.25}
