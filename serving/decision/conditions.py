@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from features.core.condition import Condition, holds
@@ -11,14 +12,16 @@ from serving.decision.values import Inputs
 
 def all_hold(conditions: Iterable[Condition | SegmentCondition], inputs: Inputs) -> bool:
     """Whether every condition holds; what is not known satisfies none."""
-    for condition in conditions:  # noqa: SIM110 - runs for every trigger and message: a generator would double its time
-        if not _holds(condition, inputs):
+    numbers, ages = inputs.features, inputs.ages
+    for condition in conditions:  # runs for every trigger, guardrail and message: a generator, or a call for each, would double its time
+        if not isinstance(condition, Condition):
+            if not _is_member(condition, inputs):
+                return False
+        elif not condition.compare(numbers.get(condition.feature, math.nan), condition.value) and not holds(condition, ages):
             return False
     return True
 
 
-def _holds(condition: Condition | SegmentCondition, inputs: Inputs) -> bool:
-    if isinstance(condition, Condition):
-        return holds(condition, inputs.features) or (condition.feature in inputs.ages and holds(condition, inputs.ages))
+def _is_member(condition: SegmentCondition, inputs: Inputs) -> bool:
     segment = inputs.segment if condition.segmentation is None else inputs.segments.get(condition.segmentation)
     return segment is not None and (segment == condition.segment) is (condition.membership is Membership.IS)

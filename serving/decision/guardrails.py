@@ -11,20 +11,23 @@ from serving.decision.eligibility import known_risk
 from serving.decision.local_time import local
 from serving.decision.messages import Choice
 from serving.decision.moment import Moment, moment_for
-from serving.decision.policy import Channel, Message, Policy
+from serving.decision.policy import Channel, Guardrail, Message, MessageClass, Policy
 from serving.decision.sentences import day_and_clock
 from serving.decision.values import Contact, Inputs, Verdict
 from serving.decision.verdicts import held, passed, refused
 
 
-def guardrail_verdicts(channel: Channel, inputs: Inputs, policy: Policy) -> Iterator[Verdict]:
-    """One verdict for each guardrail that the policy declares for the arm's class; it holds the arm while all its conditions hold."""
-    for guardrail in policy.guardrails_by_class[channel.message_class]:
-        rule = f"guardrail:{guardrail.name}"
-        if all_hold(guardrail.conditions, inputs):
-            yield held(channel.arm, rule, f"held_by_{guardrail.name}", guardrail.sentence)
-        else:
-            yield passed(channel.arm, rule, "guardrail", name=guardrail.name)
+def holding(message_class: MessageClass, inputs: Inputs, policy: Policy) -> tuple[Guardrail, ...]:
+    """The guardrails of the class whose conditions all hold."""
+    return tuple(guardrail for guardrail in policy.guardrails_by_class[message_class] if all_hold(guardrail.conditions, inputs))
+
+
+def guardrail_verdicts(channel: Channel, held_by: Sequence[Guardrail], policy: Policy) -> Iterator[Verdict]:
+    """One verdict for each guardrail that holds the arm; where none does, one for all of them, if the policy has any for its class."""
+    for guardrail in held_by:
+        yield held(channel.arm, f"guardrail:{guardrail.name}", f"held_by_{guardrail.name}", guardrail.sentence)
+    if not held_by and policy.guardrails_by_class[channel.message_class]:
+        yield passed(channel.arm, "guardrail")
 
 
 def suppression_verdict(channel: Channel, message: Message, contacts: Sequence[Contact], moment: Moment, policy: Policy) -> Verdict | None:

@@ -238,6 +238,12 @@ class Policy:
         return tuple(sorted(self.channels, key=lambda channel: channel.message_class is not MessageClass.ASSIST))
 
     @cached_property
+    def channels_by_class(self) -> Mapping[MessageClass, tuple[Channel, ...]]:
+        """Channels of each class that has any, in the declared order."""
+        classes = dict.fromkeys(channel.message_class for channel in self.channels_in_order)
+        return {class_: tuple(channel for channel in self.channels if channel.message_class is class_) for class_ in classes}
+
+    @cached_property
     def orders_channels(self) -> bool:
         """Whether the order of channels depends on the user, and not on the file alone."""
         return self.preference_attribute is not None or self.fatigue_window is not None or any(channel.urgent for channel in self.channels)

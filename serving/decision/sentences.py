@@ -42,7 +42,7 @@ PASSED: Final = {
     "holdout": "The user is not in the holdout.",
     "switched_off": "Nothing of it is switched off.",
     "available": "{channel} reaches the user.",
-    "guardrail": "Nothing of what {name} looks for is the case.",
+    "guardrail": "Nothing of what the policy's guardrails look for is the case.",
     "suppression": "No message that would suppress others is close.",
     "price": "The contact is expected to take away {worth:.3f} of risk; its slot costs {price:.3f}.",
     "opt_in": "The user can be reached by {channel}.",
