@@ -10,7 +10,7 @@ export FEAST_USAGE := False
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help setup setup-spark lock demo up test test-faults test-spark check fmt lint type imports bench-features bench-features-large bench-mooc bench-decide bench-spark clean
+.PHONY: help setup setup-spark lock demo up test test-faults test-spark check fmt lint type imports bench-features bench-features-large bench-mooc bench-decide bench-slot-price bench-spark clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ bench-mooc: $(STAMP) ## Risk on KDD Cup 2015 beside recency alone (data in STILL
 
 bench-decide: $(STAMP) ## Decisions per second beside an empty route and a naive service
 	@$(BIN)/python -m benchmarks.bench_decide
+
+bench-slot-price: $(STAMP) ## What the price of a slot is worth under a weekly cap (simulated, 2 minutes)
+	@$(BIN)/python -m benchmarks.bench_slot_price
 
 bench-spark: $(STAMP) ## The Spark executor beside batch: equal, and what it costs (after make setup-spark)
 	@$(BIN)/python -m benchmarks.bench_spark
