@@ -41,7 +41,7 @@ def unquoted(text: str) -> str:
     return re.sub(rf"({NUMBERS}): '([^']*)'", r"\1: \2", text)
 
 
-@pytest.mark.parametrize("product", ["onboarding", "mooc"])
+@pytest.mark.parametrize("product", ["onboarding", "mooc", "shop"])
 def test_every_shipped_policy_loads(product):
     folder = ROOT / "products" / product
     policy = load_policy(folder / "policy.yaml", load_product(folder))
