@@ -18,7 +18,7 @@ REFUSED: Final = {
     "holdout": "The user is one of the {share:.1%} who are never contacted, so that the worth of contacting can be measured.",
     "switched_off": "{what} is switched off by the policy.",
     "not_available": "{channel} does not reach the user ({attribute} is not true).",
-    "suppressed_after": "The message {message} is too close; after it the user is told nothing else for a while.",
+    "suppressed_after": "The message {message} is too close; for a while after it nothing else of its class is sent.",
     "slot_price": "The contact is expected to take away {worth:.3f} of risk; one of the few that are left must take away {price:.3f}.",
     "explored_none": "Chance chose to send nothing, to measure what contact is worth.",
     "no_opt_in": "The user has not opted in to {channel} ({attribute} is not true).",
