@@ -31,8 +31,8 @@ def guardrail_verdicts(channel: Channel, held_by: Sequence[Guardrail], policy: P
 
 
 def suppression_verdict(channel: Channel, message: Message, contacts: Sequence[Contact], moment: Moment, policy: Policy) -> Verdict | None:
-    """Whether a message that suppresses others is too close; None where the policy has none."""
-    if not policy.suppressing:
+    """Whether a message that suppresses others is too close; None where the policy has none of its class."""
+    if not policy.suppressing[message.message_class]:
         return None
     refusal = first_refusal(contacts, suppression_windows(message, moment.at_us, policy))
     if refusal is None:
@@ -69,7 +69,7 @@ def price_verdict(channel: Channel, message: Message, inputs: Inputs, moment: Mo
 
 def _unsuppressed_us(channel: Channel, message: Message, contacts: Sequence[Contact], *, moment: Moment, policy: Policy) -> int | None:
     """The first instant from which, moved past quiet hours if need be, nothing suppresses the message."""
-    lengths_us = [0, *(one.suppresses_us for one in policy.suppressing)]
+    lengths_us = [0, *(one.suppresses_us for one in policy.suppressing[message.message_class])]
     ends = sorted({contact.at_us + length_us + (length_us == 0) for contact in contacts for length_us in lengths_us})
     for asked_us in (end_us for end_us in ends if end_us > moment.asked_us):
         at_us = moment_for(channel, asked_us, moment.zone, policy).at_us

@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 
+from features.core.catalogue import window_text
 from features.core.condition import Condition
 
 _MICROSECOND, _DAY = timedelta(microseconds=1), timedelta(days=1)
@@ -166,6 +167,11 @@ class Cap:
         """Length of the rolling interval in microseconds; 0 for a calendar day."""
         return 0 if self.window is None else self.window // _MICROSECOND
 
+    @cached_property
+    def within(self) -> str:
+        """The rolling interval in words; empty for a calendar day."""
+        return "" if self.window is None else f"within {window_text(self.window)}"
+
     def covers(self, message: Message) -> bool:
         """Whether a contact with this message counts towards the cap."""
         mine = (self.channel, self.message_class, self.message_id)
@@ -303,9 +309,9 @@ class Policy:
         return {class_: tuple(guardrail for guardrail in self.guardrails if class_ in guardrail.classes) for class_ in MessageClass}
 
     @cached_property
-    def suppressing(self) -> tuple[Message, ...]:
-        """Messages after which others are held back."""
-        return tuple(message for message in self.messages if message.suppresses_us)
+    def suppressing(self) -> Mapping[MessageClass, tuple[Message, ...]]:
+        """Messages of each class after which others of it are held back."""
+        return {class_: tuple(m for m in self.messages if m.suppresses_us and m.message_class is class_) for class_ in MessageClass}
 
     @cached_property
     def fatigue_us(self) -> int:
