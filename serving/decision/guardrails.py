@@ -60,7 +60,8 @@ def price_verdict(channel: Channel, message: Message, inputs: Inputs, moment: Mo
         return None
     contacts = inputs.contacts or ()
     caps = [cap for cap in policy.caps_by_message[message.id] if cap.limit > 1]
-    used = max(((counted(contacts, cap_window(cap, moment.at_us, moment.zone)) + 1) / cap.limit for cap in caps), default=0.0)
+    counts = [counted(contacts, cap_window(cap, moment.at_us, moment.zone)) if contacts else 0 for cap in caps]
+    used = max(((count + 1) / cap.limit for count, cap in zip(counts, caps, strict=True)), default=0.0)
     facts = {"worth": risk * message.effect, "price": channel.slot_price * min(used, 1.0)}
     if facts["worth"] < facts["price"]:
         return refused(channel.arm, "price", "slot_price", **facts)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from features.declarations.product_file import load_product
+from serving.decision.policy import Exploration
 from serving.policy_file import load_policy
+from serving.policy_file.document import with_hash
 from tests.scenario.situations import arm
 from tests.serving_world import ROOT, FixedScorer, World
 
@@ -20,9 +23,15 @@ def product():
     return load_product(ROOT / "products" / "shop")
 
 
+@pytest.fixture(scope="module")
+def shipped(product):
+    return load_policy(ROOT / "products" / "shop" / "policy.yaml", product)
+
+
 @pytest.fixture
-def world(product):
-    policy = load_policy(ROOT / "products" / "shop" / "policy.yaml", product)
+def world(product, shipped):
+    """The rules without chance, which would decide otherwise now and then."""
+    policy = with_hash(replace(shipped, holdout=None, exploration=Exploration()))
     return World(product, policy, scorer=FixedScorer(version="shop/1", said_risk=0.2))
 
 
@@ -239,3 +248,17 @@ def test_who_just_bought_is_not_pressed(world):
     world.scorer.said_risk = 0.9
     world.happens(shopper(world), "purchase", value=100, ago=DAY - timedelta(seconds=1))
     assert world.decide()["reason"]["code"] == "held_by_just_bought"
+
+
+def test_the_shop_measures_what_contacting_is_worth_all_the_time(product, shipped):
+    world = World(product, shipped, scorer=FixedScorer(version="shop/1", said_risk=0.9))
+    groups = set()
+    for number in range(60):
+        output = world.decide(shopper(world, f"user-{number}"))
+        group = output["experiments"]["holdout"]
+        groups.add(group)
+        assert (output["reason"]["code"] == "holdout") is (group == "held_out")
+        assert sum(each["propensity"] for each in output["arms"]) == pytest.approx(1.0)
+        if group == "treated":
+            assert arm(output, "outreach/email")["propensity"] == pytest.approx(0.99)
+    assert groups == {"held_out", "treated"}

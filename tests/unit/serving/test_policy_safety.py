@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from features.declarations.product_file import load_product
-from features.declarations.yaml_file import DeclarationError
-from serving.policy_file import load_policy, policy_document, policy_from_document
+from features.declarations.yaml_file import DeclarationError, Declared
+from serving.policy_file import load_policy, policy_document, policy_from_document, schema
+from tests.serving_world import ROOT
 
 PRODUCT = """\
 name: small
@@ -209,3 +210,12 @@ def test_a_weak_signal_beside_another_one_may_fire(load, conditions):
 
 def test_a_weak_signal_beside_the_risk_may_fire(load):
     load(lambda p: p["triggers"]["hesitating"].update(conditions=["count_hover_1d >= 2"], risk_above_threshold=True))
+
+
+SECTIONS = [one for one in vars(schema).values() if isinstance(one, type) and issubclass(one, Declared) and one is not Declared]
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
+def test_every_key_is_told_in_the_document(section):
+    text = (ROOT / "docs" / "policy-file.md").read_text()
+    assert [key for key in section.model_fields if f"`{key}`" not in text] == []
