@@ -10,7 +10,7 @@ export FEAST_USAGE := False
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help setup setup-spark lock demo up test test-faults test-spark check fmt lint type imports bench-features bench-features-large bench-mooc bench-decide bench-slot-price bench-spark clean
+.PHONY: help setup setup-spark lock demo up test test-faults test-spark check fmt lint type imports bench-features bench-features-large bench-mooc bench-timing bench-cdnow bench-thresholds bench-decide bench-slot-price bench-spark bench-uplift setup-uplift-reference test-uplift-reference clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -74,6 +74,15 @@ bench-features-large: $(STAMP) ## 100 million events from Parquet to Parquet (ab
 bench-mooc: $(STAMP) ## Risk on KDD Cup 2015 beside recency alone (data in STILLHERE_DATA)
 	@$(BIN)/python -m benchmarks.bench_mooc
 
+bench-cdnow: $(STAMP) ## Who never buys again on CDNOW, beside BG/NBD (data in STILLHERE_DATA)
+	@$(BIN)/python -m benchmarks.bench_cdnow
+
+bench-thresholds: $(STAMP) ## The alert error held in simulated cohorts, its recall, alarms (about 4 minutes)
+	@$(BIN)/python -m benchmarks.bench_thresholds
+
+bench-timing: $(STAMP) ## When to act, beside fixed delays, habits and the oracle (about 10 minutes)
+	@$(BIN)/python -m benchmarks.bench_timing
+
 bench-decide: $(STAMP) ## Decisions per second beside an empty route and a naive service
 	@$(BIN)/python -m benchmarks.bench_decide
 
@@ -82,6 +91,16 @@ bench-slot-price: $(STAMP) ## What the price of a slot is worth under a weekly c
 
 bench-spark: $(STAMP) ## The Spark executor beside batch: equal, and what it costs (after make setup-spark)
 	@$(BIN)/python -m benchmarks.bench_spark
+
+bench-uplift: $(STAMP) ## Uplift, policy values and planted gains (data in STILLHERE_DATA; under 4 minutes)
+	@$(BIN)/python -m benchmarks.bench_uplift
+
+setup-uplift-reference: $(STAMP) ## Make .venv-reference with EconML and causalml, whose pins are not ours
+	@$(or $(UV),$(BIN)/python -m uv) venv --quiet --python $(BIN)/python .venv-reference
+	@$(or $(UV),$(BIN)/python -m uv) pip install --quiet --python .venv-reference/bin/python econml==0.17.0 causalml==0.18.0 "lightgbm>=4.6,<5"
+
+test-uplift-reference: $(STAMP) ## Compare the learners with EconML's and causalml's (after make setup-uplift-reference)
+	@$(BIN)/python -m pytest -q -rs tests/reference
 
 clean: ## Remove generated state (not .venv)
 	rm -rf .stillhere mlflow.db* mlruns mlartifacts feature_repo/data benchmarks/out

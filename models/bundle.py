@@ -15,10 +15,12 @@ import numpy.typing as npt
 from features.core.product import Product
 from models.attribution import BASE, by_cause
 from models.calibration import Calibration
+from models.cause_stability import CauseStability
 from models.errors import CorruptBundleError, ModelError
 from models.risk import RiskModel
 from models.segments import SegmentModel
 from models.signature import Signature
+from models.timing.part import TimingModel
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -29,6 +31,10 @@ REGISTRATION = "registration.json"
 _FILES = ("model.txt", "calibration.json", "signature.json", "causes.json")
 _SEGMENTS = "segments.json"
 """Only where training learned segments; bundles older than these have none."""
+_CAUSE_STABILITY = "cause_stability.json"
+"""Only where training measured it; without it the top cause of everyone is named."""
+_TIMING = "timing.json"
+"""Only where timing was learned; see ``models.timing``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +47,8 @@ class BundleContent:
     calibration: Calibration
     causes: Mapping[str, str]  # cause of every model input, features and attributes alike
     segments: SegmentModel | None = None
+    cause_stability: CauseStability | None = None
+    timing: TimingModel | None = None
     about: Mapping[str, Any] = field(default_factory=dict)  # for people: horizon, spans, run id
 
 
@@ -55,12 +63,19 @@ class Bundle:
     model: RiskModel
     about: Mapping[str, Any]
     segment_model: SegmentModel | None = None
+    cause_stability: CauseStability | None = None
+    timing: TimingModel | None = None
     columns: tuple[int, ...] | None = None  # of the model's features in the vectors it is given; None: all, in the model's order
 
     @property
     def feature_fingerprint(self) -> str:
         """Fingerprint of the features the model was trained on."""
         return self.signature.feature_fingerprint
+
+    @property
+    def min_cause_lead(self) -> float:
+        """Log-odds by which the top cause must lead to be named; 0 where stability was not measured."""
+        return 0.0 if self.cause_stability is None else self.cause_stability.min_lead
 
     def risk(self, vectors: FloatArray, profiles: Sequence[Mapping[str, object]]) -> FloatArray:
         """Calibrated P(dropout within the horizon), shape (n_users,), for vectors of shape (n_users, n_features)."""
@@ -105,6 +120,10 @@ def write_bundle(folder: Path, content: BundleContent) -> Path:
     }
     if content.segments is not None:
         files[_SEGMENTS] = _json(content.segments.to_json())
+    if content.cause_stability is not None:
+        files[_CAUSE_STABILITY] = _json(content.cause_stability.to_json())
+    if content.timing is not None:
+        files[_TIMING] = _json(content.timing.to_json())
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     hashes = {name: _sha256(folder / name) for name in files}
@@ -164,6 +183,8 @@ def load_bundle(folder: Path, product: Product | None = None) -> Bundle:
         model=RiskModel((folder / "model.txt").read_text(encoding="utf-8"), len(signature.input_names)),
         about=manifest["about"],
         segment_model=_segment_model(folder, manifest, signature),
+        cause_stability=_cause_stability(folder, manifest),
+        timing=_timing_model(folder, manifest, signature),
         columns=columns,
     )
 
@@ -186,6 +207,18 @@ def _segment_model(folder: Path, manifest: Mapping[str, Any], signature: Signatu
     if _SEGMENTS not in manifest["files"]:
         return None
     return SegmentModel.from_json(_read_json(folder / _SEGMENTS), signature.feature_names)
+
+
+def _cause_stability(folder: Path, manifest: Mapping[str, Any]) -> CauseStability | None:
+    if _CAUSE_STABILITY not in manifest["files"]:
+        return None
+    return CauseStability.from_json(_read_json(folder / _CAUSE_STABILITY))
+
+
+def _timing_model(folder: Path, manifest: Mapping[str, Any], signature: Signature) -> TimingModel | None:
+    if _TIMING not in manifest["files"]:
+        return None
+    return TimingModel.from_json(_read_json(folder / _TIMING), len(signature.input_names))
 
 
 def _version(folder: Path, manifest: Mapping[str, Any]) -> str:

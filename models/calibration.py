@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,16 +35,21 @@ _PARAMETERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """A method and its fitted parameters.
+    """A method, its fitted parameters, and a correction of the base rate.
+
+    ``prior_shift`` is added to the log-odds of every mapped score: the odds of all users rise or fall by one factor, which is what a
+    change of the base rate alone does to them.
 
     References
     ----------
     Platt (1999), Probabilistic outputs for support vector machines. Zadrozny, Elkan (2002), doi:10.1145/775047.775151.
     Kull, Silva Filho, Flach (2017), Beyond sigmoids, doi:10.1214/17-EJS1338SI.
+    Saerens, Latinne, Decaestecker (2002), doi:10.1162/089976602753284446 (eq. 2.4: posteriors under another prior).
     """
 
     method: CalibrationMethod = CalibrationMethod.NONE
     parameters: Mapping[str, float | tuple[float, ...]]
+    prior_shift: float = 0.0  # log-odds
 
     def apply(self, raw: FloatArray) -> FloatArray:
         """Probabilities of raw scores, any shape; never decreasing in the raw score.
@@ -55,7 +61,12 @@ class Calibration:
         >>> shifted = Calibration(method=CalibrationMethod.PLATT, parameters={"slope": 1.0, "intercept": 2.0})
         >>> shifted.apply(np.array([-2.0])).tolist()
         [0.5]
+        >>> Calibration(parameters={}, prior_shift=float(np.log(3.0))).apply(np.array([0.0])).round(12).tolist()
+        [0.75]
         """
+        return shift_odds(self._mapped(raw), self.prior_shift)
+
+    def _mapped(self, raw: FloatArray) -> FloatArray:
         values = self.parameters
         if self.method is CalibrationMethod.PLATT:
             return sigmoid(_number(values["slope"]) * raw + _number(values["intercept"]))
@@ -68,7 +79,7 @@ class Calibration:
 
     def to_json(self) -> dict[str, Any]:
         """Content of ``calibration.json``."""
-        return {"method": self.method.value, "parameters": dict(self.parameters)}
+        return {"method": self.method.value, "parameters": dict(self.parameters), "prior_shift": self.prior_shift}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Calibration:
@@ -86,7 +97,10 @@ class Calibration:
         got, expected = dict(content.get("parameters", {})), _PARAMETERS[method]
         if sorted(got) != sorted(expected):
             raise ModelError(f"calibration {method.value} has parameters {sorted(got)}, expected {sorted(expected)}; train the model again")
-        return cls(method=method, parameters={name: _frozen(got[name]) for name in expected})
+        shift = content.get("prior_shift", 0.0)  # models of before have none
+        if not isinstance(shift, int | float) or not math.isfinite(shift):
+            raise ModelError(f"calibration prior_shift is {shift!r}, expected a finite number of log-odds; train the model again")
+        return cls(method=method, parameters={name: _frozen(got[name]) for name in expected}, prior_shift=float(shift))
 
 
 def sigmoid(raw: FloatArray) -> FloatArray:
@@ -100,6 +114,20 @@ def sigmoid(raw: FloatArray) -> FloatArray:
     small = np.exp(-np.abs(raw))
     probability: FloatArray = np.where(raw >= 0, 1.0, small) / (1.0 + small)
     return probability
+
+
+def shift_odds(probabilities: FloatArray, shift: float) -> FloatArray:
+    """Probabilities whose log-odds are ``shift`` higher; 0 and 1 stay, and so does everything where the shift is 0.
+
+    Examples
+    --------
+    >>> shift_odds(np.array([0.0, 0.5, 1.0]), float(np.log(4.0))).round(12).tolist()
+    [0.0, 0.8, 1.0]
+    """
+    if shift == 0.0:
+        return probabilities
+    with np.errstate(divide="ignore"):  # log-odds of 0 and 1 are infinite, and stay so
+        return sigmoid(np.log(probabilities) - np.log1p(-probabilities) + shift)
 
 
 def _softplus(x: FloatArray) -> FloatArray:

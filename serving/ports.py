@@ -201,6 +201,10 @@ class Scorer(Protocol):
     def feature_fingerprint(self) -> str:
         """Fingerprint of the features it was trained on."""
 
+    @property
+    def min_cause_lead(self) -> float:
+        """Log-odds by which the top cause must lead to pick the message; 0 where stability was not measured."""
+
     def risk(self, vectors: FloatArray, profiles: Sequence[dict[str, object]]) -> FloatArray:
         """Calibrated P(dropout), shape (n_users,), for vectors of shape (n_users, n_features).
 

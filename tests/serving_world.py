@@ -57,6 +57,7 @@ class FixedScorer:
     said_risk: float = 0.1
     said_contributions: Mapping[str, float] = field(default_factory=dict)
     said_segment: str | None = None
+    min_cause_lead: float = 0.0
     explained: int = 0  # how often it was asked why
 
     def risk(self, vectors: np.ndarray, profiles: Sequence[dict[str, object]]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What the model is always shown beside: recency alone, and the base rate."""
+"""What the model is always shown beside: a logistic regression, and recency alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from features.core.catalogue import Aggregation
 from features.core.product import Product
 from models.calibration import CalibrationMethod
 from training.calibrate import fit_calibration
-from training.frame import TrainingFrame
+from training.frame import TrainingFrame, learn_signature
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -42,3 +42,32 @@ def recency_scores(frame: TrainingFrame) -> FloatArray | None:
 def recency_probabilities(fitted_on: FloatArray, outcomes: npt.NDArray[np.bool_], scores: FloatArray) -> FloatArray:
     """Turn recency into probabilities by an isotonic fit on the training slice, so that Brier and log loss can be compared."""
     return fit_calibration(CalibrationMethod.ISOTONIC, fitted_on, outcomes).apply(scores)
+
+
+def logistic_scores(learn: TrainingFrame, test: TrainingFrame, seed: int) -> FloatArray:
+    """Probabilities of a logistic regression on the same inputs as the model's, learned from ``learn``, shape (n_test_rows,).
+
+    Numbers go through log(1 + |x|) with their sign, since counts and times are heavy-tailed, then are standardised; what is missing
+    becomes the mean, with an indicator beside it; categories become indicators.
+    """
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+    signature = learn_signature(learn)
+    categorical = list(signature.categorical_inputs)
+    numeric = [i for i in range(len(signature.input_names)) if i not in set(categorical)]
+    numbers = make_pipeline(FunctionTransformer(_signed_log), SimpleImputer(add_indicator=True, keep_empty_features=True), StandardScaler())
+    codes = OneHotEncoder(handle_unknown="ignore")  # what is missing is a category too
+    inputs = ColumnTransformer([("numbers", numbers, numeric), ("codes", codes, categorical)])
+    model = make_pipeline(inputs, LogisticRegression(max_iter=1000, random_state=seed))
+    model.fit(signature.encode(learn.vectors, learn.profiles()), learn.outcomes)
+    probabilities: FloatArray = model.predict_proba(signature.encode(test.vectors, test.profiles()))[:, 1]
+    return probabilities
+
+
+def _signed_log(numbers: FloatArray) -> FloatArray:
+    scaled: FloatArray = np.sign(numbers) * np.log1p(np.abs(numbers))
+    return scaled

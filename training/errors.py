@@ -33,3 +33,23 @@ class LeakError(TrainingError):
 
 class SimulationError(TrainingError):
     """The world asked for cannot be simulated."""
+
+
+class BadInputError(TrainingError):
+    """A number that a model cannot be grown from, or parameters that it cannot be grown with."""
+
+
+class RegistryError(TrainingError):
+    """MLflow or its store could not be reached, or refused; what was registered before still is."""
+
+
+class UnknownVersionError(TrainingError):
+    """The registry has no such version, alias or run."""
+
+
+class NotComparableError(TrainingError):
+    """Two models cannot be compared fairly: there are no rows that neither has learned from."""
+
+
+class PromotionRefusedError(TrainingError):
+    """The gate did not pass, or what was judged is no longer what is registered; the champion stays."""

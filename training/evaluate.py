@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +15,14 @@ BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 
 ECE_BINS = 15
+DRAWS = 400
+"""Bootstrap samples; the ends of a 95 % interval lie between the 10th and 11th of them from either side."""
 _TINY = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A figure with its 95 % percentile interval over bootstrap samples of users."""
+    """A figure with its percentile interval over bootstrap samples of users: 95 % unless its `UserDraws` says otherwise."""
 
     value: float
     low: float
@@ -98,9 +100,9 @@ def evaluate(probabilities: FloatArray, outcomes: BoolArray, draws: UserDraws, *
     ranks = probabilities if scores is None else scores
     slope, intercept = calibration_line(probabilities, outcomes)
     figures = {
-        "auc": draws.interval(_AucTable(ranks, outcomes)),
-        "brier": draws.interval(_mean_of((probabilities - outcomes) ** 2)),
-        "log_loss": draws.interval(_mean_of(log_losses(probabilities, outcomes))),
+        "auc": auc_interval(ranks, outcomes, draws),
+        "brier": draws.mean_interval((probabilities - outcomes) ** 2),
+        "log_loss": draws.mean_interval(log_losses(probabilities, outcomes)),
     }
     plain = {
         "average_precision": average_precision(ranks, outcomes),
@@ -117,31 +119,68 @@ def auc_gain(scores: FloatArray, baseline: FloatArray, outcomes: BoolArray, draw
     return draws.interval(lambda weights: ours(weights) - theirs(weights))
 
 
+def auc_interval(scores: FloatArray, outcomes: BoolArray, draws: UserDraws) -> Interval:
+    """AUC with its interval."""
+    return draws.interval(_AucTable(scores, outcomes))
+
+
 class UserDraws:
     """Bootstrap samples of users: each draws as many users as there are, with replacement, all rows of a user together.
+
+    Parameters
+    ----------
+    users
+        User of each row, shape (n_rows,).
+    confidence
+        Share of the samples that an interval covers.
 
     References
     ----------
     Field, Welsh (2007), Bootstrapping clustered data, doi:10.1111/j.1467-9868.2007.00593.x.
     """
 
-    def __init__(self, users: npt.ArrayLike, *, n_draws: int = 200, seed: int = 0) -> None:
+    def __init__(self, users: npt.ArrayLike, *, n_draws: int = DRAWS, seed: int = 0, confidence: float = 0.95) -> None:
         codes = np.unique(np.asarray(users), return_inverse=True)[1]
         self._codes: IntArray = codes.astype(np.int64)
         self._n_users = int(codes.max(initial=-1)) + 1
         self._n_draws = n_draws
         self._seed = seed
+        self._tails = ((1 - confidence) / 2, (1 + confidence) / 2)
+
+    @property
+    def n_users(self) -> int:
+        """Number of independent units."""
+        return self._n_users
 
     def interval(self, figure: Callable[[FloatArray], float]) -> Interval:
-        """Compute the figure with its 95 % interval; ``figure`` takes row weights of shape (n_rows,)."""
-        rng = np.random.default_rng(self._seed)  # the same samples for every figure: differences are paired
-        drawn = [figure(self._weights(rng)) for _ in range(self._n_draws)]
-        low, high = np.nanquantile(drawn, [0.025, 0.975])
-        return Interval(value=figure(np.ones(len(self._codes))), low=float(low), high=float(high))
+        """Compute the figure with its interval; ``figure`` takes row weights of shape (n_rows,)."""
+        drawn = [figure(counts[self._codes].astype(np.float64)) for counts in self._counts()]
+        return self._around(figure(np.ones(len(self._codes))), drawn)
 
-    def _weights(self, rng: np.random.Generator) -> FloatArray:
-        counts = np.bincount(rng.integers(0, self._n_users, size=self._n_users), minlength=self._n_users)
-        return counts[self._codes].astype(np.float64)
+    def mean_interval(self, values: FloatArray) -> Interval:
+        """Compute the mean over rows of ``values``, shape (n_rows,), with its interval, on the same samples as `interval`, but faster.
+
+        Examples
+        --------
+        >>> draws = UserDraws(["ann", "ann", "bob", "cem"])
+        >>> draws.mean_interval(np.array([1.0, 1.0, 0.0, 0.0])).value
+        0.5
+        """
+        sums = np.bincount(self._codes, values, minlength=self._n_users)
+        sizes = np.bincount(self._codes, minlength=self._n_users)
+        drawn = [float(counts @ sums / (counts @ sizes)) for counts in self._counts()]
+        return self._around(float(values.mean()), drawn)
+
+    def _around(self, value: float, drawn: list[float]) -> Interval:
+        known = np.array(drawn)[~np.isnan(drawn)]
+        low, high = np.quantile(known, self._tails) if len(known) else (np.nan, np.nan)
+        return Interval(value=value, low=float(low), high=float(high))
+
+    def _counts(self) -> Iterator[IntArray]:
+        """How often each user is in each sample: the same samples for every figure, so that differences are paired."""
+        rng = np.random.default_rng(self._seed)
+        for _ in range(self._n_draws):
+            yield np.bincount(rng.integers(0, self._n_users, size=self._n_users), minlength=self._n_users)
 
 
 class _AucTable:
@@ -159,10 +198,6 @@ class _AucTable:
         pairs = positive.sum() * negative.sum()
         below = np.cumsum(negative) - negative
         return float(positive @ (below + negative / 2) / pairs) if pairs > 0 else float("nan")
-
-
-def _mean_of(values: FloatArray) -> Callable[[FloatArray], float]:
-    return lambda weights: float(values @ weights / weights.sum())
 
 
 def _exact(value: float) -> Interval:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.core.catalogue import Catalogue, Direction
+from features.core.catalogue import Direction
 from features.core.families import CODES
+from features.core.product import AttributeType, Product
 from models.signature import Signature
+from training.errors import BadInputError
 from training.frame import TrainingFrame
+from training.trees import average, with_intercept
 
 FloatArray = npt.NDArray[np.float64]
 
+EXPLANATION_BUDGET = 120_000
+"""Trees x leaves x depth squared that one explanation may cost: about 1 ms on a core of 2.5 GHz, so 2 ms with that core shared."""
+
+_SEED_STRIDE = 7919  # LightGBM draws its own seeds from ours by adding: neighbours could share some
 _CONSTRAINT = {Direction.UP: 1, Direction.DOWN: -1, Direction.NONE: 0}
 
 
@@ -23,8 +31,12 @@ _CONSTRAINT = {Direction.UP: 1, Direction.DOWN: -1, Direction.NONE: 0}
 class FitParameters:
     """LightGBM's parameters.
 
-    Depth and rounds bound the cost of an explanation: TreeSHAP takes time in proportion to rounds x leaves x depth squared, and the
+    Depth and rounds bound the cost of an explanation: TreeSHAP takes time in proportion to trees x leaves x depth squared, and the
     defaults keep one row under 2 ms.
+
+    ``positive_weight`` is how many stayers one dropout counts for while trees grow. Log loss needs no such help to give calibrated
+    probabilities of a rare outcome, so it is 1; where a tree would not split for a handful of positives it may be more, and the
+    log-odds that this adds are taken off again (King, Zeng 2001, doi:10.1093/oxfordjournals.pan.a004868, prior correction).
     """
 
     learning_rate: float = 0.05
@@ -34,9 +46,19 @@ class FitParameters:
     feature_fraction: float = 0.6
     bagging_fraction: float = 0.8
     lambda_l2: float = 5.0
+    path_smooth: float = 0.0  # how much a leaf leans towards its parent
+    positive_weight: float | None = 1.0  # None: as many as there are stayers for each dropout
     max_rounds: int = 300
     early_stopping_rounds: int = 30
+    n_seeds: int = 1  # models that are grown from different samples of rows and inputs and averaged, each of as many trees
+    leak_auc: float = 0.99  # rows of which one input alone orders the outcomes better are refused; 1 refuses none
     num_threads: int = 1  # data of this size gains nothing from more, and contended threads wait for each other
+
+    @property
+    def explanation_cost(self) -> float:
+        """Upper bound of trees x leaves x depth squared, which the time of one explanation follows; infinite without a depth."""
+        depth = self.max_depth if self.max_depth > 0 else math.inf
+        return self.n_seeds * self.max_rounds * min(self.num_leaves, 2**depth) * depth**2
 
     def for_lightgbm(self, *, seed: int, monotone: list[int]) -> dict[str, Any]:
         """Spell them as LightGBM does; the same seed gives the same model on the same machine."""
@@ -51,6 +73,7 @@ class FitParameters:
             "bagging_fraction": self.bagging_fraction,
             "bagging_freq": 1,
             "lambda_l2": self.lambda_l2,
+            "path_smooth": self.path_smooth,
             "monotone_constraints": monotone,
             "num_threads": self.num_threads,
             "deterministic": True,
@@ -65,8 +88,8 @@ class Fitted:
     """A fitted model as text, and how the fit went."""
 
     model_text: str
-    rounds: int
-    stop_log_loss: float
+    rounds: int  # trees of each seed
+    stop_log_loss: float  # rows weighted as they were fitted
 
 
 def fit(
@@ -83,16 +106,22 @@ def fit(
     First fits on ``train`` and stops where the log loss of ``stop`` no longer falls; then fits anew, with as many trees, on the rows of
     both: the latest rows are the most like those to come. Both slices lie before the calibration slice. ``progress`` is called with
     (round, max_rounds) of the first fit.
+
+    Raises
+    ------
+    BadInputError
+        If a feature of either slice is infinite.
     """
     import lightgbm  # imported here: seconds of start-up that --help need not wait for
 
-    options = parameters.for_lightgbm(seed=seed, monotone=monotone_constraints(train.product.catalogue, signature))
-    fitted_on = _dataset(lightgbm, [train], signature)
+    options = parameters.for_lightgbm(seed=seed, monotone=monotone_constraints(train.product, signature))
+    weight = _positive_weight([train], parameters)
+    fitted_on = dataset([train], signature, weight=weight)
     first = lightgbm.train(
         options,
         fitted_on,
         num_boost_round=parameters.max_rounds,
-        valid_sets=[_dataset(lightgbm, [stop], signature, reference=fitted_on)],
+        valid_sets=[dataset([stop], signature, weight=weight, reference=fitted_on)],
         valid_names=["stop"],
         callbacks=[lightgbm.early_stopping(parameters.early_stopping_rounds, verbose=False), *_reporting(progress, parameters.max_rounds)],
     )
@@ -105,28 +134,66 @@ def fit(
 
 
 def grow(frames: Sequence[TrainingFrame], signature: Signature, *, parameters: FitParameters, seed: int, rounds: int) -> str:
-    """Fit exactly ``rounds`` trees on the rows of all frames; the model in LightGBM's text format."""
+    """Fit exactly ``rounds`` trees for each seed on the rows of all frames; their mean in LightGBM's text format."""
     import lightgbm
 
-    options = parameters.for_lightgbm(seed=seed, monotone=monotone_constraints(frames[0].product.catalogue, signature))
-    text: str = lightgbm.train(options, _dataset(lightgbm, frames, signature), num_boost_round=rounds).model_to_string()
-    return text
+    monotone = monotone_constraints(frames[0].product, signature)
+    weight = _positive_weight(frames, parameters)
+    data = dataset(frames, signature, weight=weight)
+    texts = [
+        lightgbm.train(parameters.for_lightgbm(seed=each, monotone=monotone), data, num_boost_round=rounds).model_to_string()
+        for each in (seed + _SEED_STRIDE * k for k in range(parameters.n_seeds))
+    ]
+    return with_intercept(average(texts), -math.log(weight))
 
 
-def _dataset(lightgbm: Any, frames: Sequence[TrainingFrame], signature: Signature, reference: Any = None) -> Any:
+def _positive_weight(frames: Sequence[TrainingFrame], parameters: FitParameters) -> float:
+    if parameters.positive_weight is not None:
+        return parameters.positive_weight
+    outcomes = np.concatenate([frame.outcomes for frame in frames])
+    return float((~outcomes).sum() / outcomes.sum())
+
+
+def dataset(
+    frames: Sequence[TrainingFrame],
+    signature: Signature,
+    *,
+    weight: float = 1.0,
+    reference: Any = None,
+    params: dict[str, Any] | None = None,
+) -> Any:
+    """Rows of all frames as a ``lightgbm.Dataset``; each dropout counts ``weight`` times, bins are those of ``reference``."""
+    import lightgbm
+
+    outcomes = np.concatenate([frame.outcomes for frame in frames])
     return lightgbm.Dataset(
-        np.concatenate([signature.encode(frame.vectors, frame.profiles()) for frame in frames]),
-        label=np.concatenate([frame.outcomes for frame in frames]).astype(np.float64),
+        np.concatenate([_inputs(frame, signature) for frame in frames]),
+        label=outcomes.astype(np.float64),
+        weight=None if weight == 1.0 else np.where(outcomes, weight, 1.0),
         feature_name=[f"f{i}" for i in range(len(signature.input_names))],  # LightGBM refuses some characters; the signature has the names
         categorical_feature=list(signature.categorical_inputs),
         reference=reference,
+        params=params,
     )
 
 
-def monotone_constraints(catalogue: Catalogue, signature: Signature) -> list[int]:
-    """One of 1, 0, -1 per model input, as the catalogue declares; attributes and codes are free."""
-    declared = {feature.name: _CONSTRAINT[feature.direction] for feature in catalogue.features if feature.aggregation not in CODES}
-    return [declared.get(name, 0) for name in signature.input_names]
+def _inputs(frame: TrainingFrame, signature: Signature) -> FloatArray:
+    rows = signature.encode(frame.vectors, frame.profiles())
+    infinite = np.isinf(rows).sum(axis=0)
+    if infinite.any():
+        worst = int(infinite.argmax())
+        raise BadInputError(
+            f"input {signature.input_names[worst]} is infinite in {infinite[worst]} of {len(rows)} rows, expected numbers, or NaN where"
+            " nothing is known; check the units of what is imported"
+        )
+    return rows
+
+
+def monotone_constraints(product: Product, signature: Signature) -> list[int]:
+    """One of 1, 0, -1 per model input, as features and attributes declare; codes and categories are free."""
+    declared = {feature.name: feature.direction for feature in product.catalogue.features if feature.aggregation not in CODES}
+    declared |= {a.name: a.direction for a in product.model_attributes if a.type is not AttributeType.CATEGORY}
+    return [_CONSTRAINT[declared.get(name, Direction.NONE)] for name in signature.input_names]
 
 
 def _reporting(progress: Callable[[int, int], None] | None, max_rounds: int) -> list[Callable[[Any], None]]:

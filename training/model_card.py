@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from features.core.product import Product
-from training.evaluate import Evaluation, Interval
+from models.signature import Signature
+from training.note import review_parts
 from training.pipeline import TrainedModel
-from training.review import MODEL
+from training.registry import Champion
+from training.standing import Standing
 
-_SHOWN = ("auc", "average_precision", "brier", "log_loss", "ece", "calibration_slope")
+_MOST_NAMES = 12
 
 
-def model_card(trained: TrainedModel, facts: Mapping[str, str]) -> str:
+def model_card(trained: TrainedModel, facts: Mapping[str, str], *, standing: Standing | None = None) -> str:
     """Write the card; ``facts`` are fingerprints, hashes and versions, by name."""
-    product = trained.slices.train.product
+    product, champion = trained.slices.train.product, trained.champion
+    beside = None if champion is None else champion.version.version
     parts = [
         f"# Risk of dropout, product `{product.name}`",
+        *([] if standing is None else [f"On registration it became **{standing.alias}**: {standing.because}."]),
         _intended_use(trained, product),
-        "## Figures on the test slice, the latest rows\n\n" + _figures(trained.review.evaluations),
-        _gain(trained.review.gain_over_recency),
+        "## Figures on the test slice, the latest rows",
+        *review_parts(trained.review, trained.slices.test, beside=beside),
+        "## What changed against the champion",
+        changes(trained.content.signature, trained.content.about, trained.champion),
         "## Slices\n\n" + _slices(trained),
         "## Causes\n\n" + _causes(trained),
         "## Segments\n\n" + _segments(trained),
@@ -28,6 +35,47 @@ def model_card(trained: TrainedModel, facts: Mapping[str, str]) -> str:
         "## Provenance\n\n" + "\n".join(f"- {name}: `{value}`" for name, value in facts.items()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def changes(signature: Signature, about: Mapping[str, Any], champion: Champion | None) -> str:
+    """What differs from the champion: features, attributes, spans of the rows, horizon; a sentence where there is nobody to differ from."""
+    if champion is None:
+        return "There was no champion: this is the first model."
+    if champion.bundle is None:
+        return f"Champion version {champion.version.version} could not be compared: {champion.unusable}."
+    theirs, before = champion.bundle.signature, champion.bundle.about
+    lines = [
+        f"Against version {champion.version.version} (MLflow run `{champion.version.run_id}`):",
+        "",
+        _difference("inputs", set(signature.input_names), set(theirs.input_names)),
+        _difference("definitions", set(signature.definitions), set(theirs.definitions)),
+        f"- horizon: {_days(before)} then, {_days(about)} now",
+    ]
+    for name in ("train", "stop", "calibration", "test"):
+        then, now = before.get("slices", {}).get(name), about["slices"][name]
+        if then is not None:
+            lines.append(
+                f"- {name}: {then['rows']} rows to {then['to'][:10]}, dropout rate {then['dropout_rate']:.3f} then;"
+                f" {now['rows']} rows to {now['to'][:10]}, {now['dropout_rate']:.3f} now"
+            )
+    return "\n".join(lines)
+
+
+def _difference(what: str, ours: set[str], theirs: set[str]) -> str:
+    if ours == theirs:
+        return f"- {what}: the same {len(ours)}"
+    gained, lost = sorted(ours - theirs), sorted(theirs - ours)
+    return f"- {what}: {len(ours)}; new: {_some(gained)}; gone: {_some(lost)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:_MOST_NAMES])
+    return (shown or "none") + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")
+
+
+def _days(about: Mapping[str, Any]) -> str:
+    seconds = about.get("horizon_s")
+    return "unknown" if seconds is None else f"{seconds / 86400:g} days"
 
 
 def _intended_use(trained: TrainedModel, product: Product) -> str:
@@ -56,26 +104,6 @@ def _calibration(log_loss: Mapping[str, float]) -> str:
     )
 
 
-def _figures(evaluations: Mapping[str, Evaluation]) -> str:
-    """One row per scorer; intervals are 95 %, bootstrapped by user."""
-    header = "| scorer | " + " | ".join(_SHOWN) + " |\n" + "|---" * (1 + len(_SHOWN)) + "|"
-    rows = [f"| {name} | " + " | ".join(_cell(e.figures[shown]) for shown in _SHOWN) + " |" for name, e in evaluations.items()]
-    return "\n".join([header, *rows, "", f"Intervals: 95 %, bootstrap by user. `{MODEL}` is this one."])
-
-
-def _cell(interval: Interval) -> str:
-    if math.isnan(interval.value):
-        return "-"
-    return f"{interval.value:.4f}" if math.isnan(interval.low) else str(interval)
-
-
-def _gain(gain: Interval | None) -> str:
-    if gain is None:
-        return "The catalogue has no seconds_since_last feature, so recency alone could not be measured."
-    verdict = "better than" if gain.low > 0 else "not shown to be better than"
-    return f"AUC gain over recency alone, paired: {gain}. The model is {verdict} recency alone."
-
-
 def _slices(trained: TrainedModel) -> str:
     rows = [
         f"| {name} | {s['rows']} | {s['users']} | {s['dropout_rate']:.3f} | {s['from']} | {s['to']} |"
@@ -101,7 +129,7 @@ def _segments(trained: TrainedModel) -> str:
         how = f"Learned by k-means, k = {learned.k} (silhouette by k: {tried}). Ids kept from the champion: {kept}."
     rows = [
         f"| {f.segmentation} | {f.segment} | {f.name} | {f.share:.3f} | {f.dropout_rate:.3f} | {f.mean_risk:.3f} | {_number(f.auc)} |"
-        for f in trained.segment_figures
+        for f in trained.review.segment_figures
     ]
     header = "| segmentation | segment | what stands out | share | dropout rate | mean risk | AUC |\n|---|---|---|---|---|---|---|"
     return "\n".join([how, "", header, *rows]) if rows else how
@@ -115,5 +143,7 @@ _LIMITS = """## Limits
 
 - **Risk is not uplift.** A high risk says who is likely to drop out, not whom a message would keep; only a randomised experiment says that.
 - A cause is an attribution of the *model's* score (TreeSHAP), not proof of why a person leaves.
+- It scores users of this product, with a timeline of declared events. It is not for users of another product, nor for decisions that
+  withhold something from a person, such as credit, price or access.
 - The figures are of one log and one span of time. Where the product or its users change, measure again and retrain.
 - An outcome counts as dropout when no declared activity follows within the horizon; somebody who comes back later still counts."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,15 +12,21 @@ import numpy.typing as npt
 
 from models.bundle import BundleContent
 from models.risk import RiskModel
-from models.segments import SegmentModel
 from models.signature import Signature
 from training.calibrate import CalibrationChoice, choose_calibration
+from training.cohorts import by_first_week, choose_correction
+from training.compare import Scored
+from training.errors import NotComparableError
 from training.fit import FitParameters, Fitted, fit
 from training.frame import USER, TrainingFrame, causes_of, learn_signature
-from training.review import Review, review, slice_summary
-from training.segment_report import SegmentFigures, segment_figures
+from training.gate import unlearned
+from training.leaks import require_no_tell_tale
+from training.registry import Champion
+from training.review import CHAMPION, Review, baselines, bundle_scored, explain_sample, review, slice_summary
+from training.segment_report import segment_rows
 from training.segments import LearnedSegments, learn_segments
 from training.split import Slices, require_gaps, split_by_time
+from training.stages import Stage, no_stage
 
 _US = timedelta(microseconds=1)
 
@@ -40,7 +46,7 @@ class TrainedModel:
     calibration: CalibrationChoice
     review: Review
     segments: LearnedSegments | None  # None where behaviour was too little or too much alike
-    segment_figures: Sequence[SegmentFigures]
+    champion: Champion | None = None  # the one that this model is compared with
 
 
 def say_nothing(stage: str, share: float) -> None:
@@ -53,14 +59,18 @@ def train_model(
     parameters: FitParameters | None = None,
     seed: int = 0,
     report: Report = say_nothing,
-    previous: SegmentModel | None = None,
+    champion: Champion | None = None,
+    stage: Stage = no_stage,
 ) -> TrainedModel:
     """Split by time, fit, calibrate on a later slice, measure on the latest.
 
     Parameters
     ----------
-    previous
-        The champion's learned segments, whose ids are kept where segments are the same.
+    champion
+        The present champion: scored on the same test rows, of which those that it has learned from are left out; the ids of its learned
+        segments are kept where segments are the same.
+    stage
+        Called around each stage: ``training.stages.mlflow_stage`` nests a run for each.
 
     Raises
     ------
@@ -69,43 +79,40 @@ def train_model(
     """
     slices = split_by_time(frame)
     require_gaps(slices)
-    return train_slices(slices, parameters=parameters or FitParameters(), seed=seed, report=report, previous=previous)
+    slices, champion = _fair(slices, champion)
+    beside = Beside(champion=champion, stage=stage)
+    return train_slices(slices, parameters=parameters or FitParameters(), seed=seed, report=report, beside=beside)
 
 
 def train_slices(
-    slices: Slices, *, parameters: FitParameters, seed: int, report: Report = say_nothing, previous: SegmentModel | None = None
+    slices: Slices, *, parameters: FitParameters, seed: int, report: Report = say_nothing, beside: Beside | None = None
 ) -> TrainedModel:
     """Train on slices that were cut elsewhere: fit on ``train``, stop on ``stop``, calibrate on ``calibration``, measure on ``test``."""
-    product = slices.train.product
+    beside = beside or Beside()
+    product, stage = slices.train.product, beside.stage
     signature = learn_signature(slices.train)
-    fitted = fit(
-        slices.train,
-        slices.stop,
-        signature,
-        parameters=parameters,
-        seed=seed,
-        progress=lambda done, of: report("fitting LightGBM", done / of),
-    )
+    require_no_tell_tale(slices.fitted, signature, max_auc=parameters.leak_auc)
+    with stage("fit") as note:
+        fitted = fit(
+            slices.train,
+            slices.stop,
+            signature,
+            parameters=parameters,
+            seed=seed,
+            progress=lambda done, of: report("fitting LightGBM", done / of),
+        )
+        note({"lightgbm.rounds": fitted.rounds, "stop.log_loss": fitted.stop_log_loss})
     report("fitting LightGBM", 1.0)
     model = RiskModel(fitted.model_text, len(signature.input_names))
     report("learning segments", 0.0)
-    segments = learn_segments(slices.train, seed=seed, previous=previous)
+    with stage("segments") as note:
+        segments = learn_segments(slices.train, seed=seed, previous=None if beside.champion is None else beside.champion.segments)
+        note({"segments.k": 0 if segments is None else segments.k})
     report("learning segments", 1.0)
-    choice = _calibrate(model, signature, slices.calibration)
-    report("evaluating", 0.0)
+    with stage("calibrate") as note:
+        choice = _calibrate(model, signature, slices.calibration)
+        note({f"calibration.{name}_log_loss": loss for name, loss in choice.log_loss.items()})
     causes = causes_of(product)
-    encoded = encode(slices.test, signature)
-    raw = model.raw_scores(encoded)
-    risk = choice.calibration.apply(raw)
-    measured = review(
-        slices,
-        raw,
-        risk,
-        model=model,
-        encoded=encoded,
-        causes=tuple(causes[name] for name in signature.input_names),
-    )
-    report("evaluating", 1.0)
     content = BundleContent(
         product=product.name,
         model_text=fitted.model_text,
@@ -115,6 +122,7 @@ def train_slices(
         segments=None if segments is None else segments.model,
         about=_about(slices),
     )
+    measured = _measure(slices, content, model, seed=seed, report=report, beside=beside)
     return TrainedModel(
         content=content,
         slices=slices,
@@ -123,8 +131,46 @@ def train_slices(
         calibration=choice,
         review=measured,
         segments=segments,
-        segment_figures=segment_figures(slices.test, risk, content.segments),
+        champion=beside.champion,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What a training happens beside: the champion it is compared with, and whoever keeps the book of its stages."""
+
+    champion: Champion | None = None
+    stage: Stage = field(default=no_stage)
+
+
+def _fair(slices: Slices, champion: Champion | None) -> tuple[Slices, Champion | None]:
+    """Leave out test rows that the champion has learned from; where too few would remain, it is not compared, and why is kept."""
+    if champion is None or champion.bundle is None:
+        return slices, champion
+    try:
+        rows = unlearned(slices.test, {f"champion {champion.version.version}": champion.bundle})
+    except NotComparableError as exc:
+        return slices, replace(champion, bundle=None, unusable=str(exc))
+    return replace(slices, test=slices.test.at(np.flatnonzero(rows))), champion
+
+
+def _measure(slices: Slices, content: BundleContent, model: RiskModel, *, seed: int, report: Report, beside: Beside) -> Review:
+    report("evaluating", 0.0)
+    encoded = encode(slices.test, content.signature)
+    with beside.stage("explain") as note:
+        causes = explain_sample(model, encoded, tuple(content.causes[name] for name in content.signature.input_names))
+        note({"contrib.one_row_ms": causes.one_row_ms})
+    report("evaluating", 0.3)
+    with beside.stage("evaluate") as note:
+        raw = model.raw_scores(encoded)
+        scored = Scored(probabilities=content.calibration.apply(raw), ranks=raw)
+        champion = beside.champion.bundle if beside.champion else None
+        others = {} if champion is None else {CHAMPION: bundle_scored(champion, slices.test)}
+        others |= baselines(slices, seed=seed)
+        measured = review(slices.test, scored, others, segments=segment_rows(slices.test, content.segments), causes=causes)
+        note({f"model.{name}": measured.evaluations["model"].figures[name].value for name in ("auc", "log_loss", "brier", "ece")})
+    report("evaluating", 1.0)
+    return measured
 
 
 def encode(frame: TrainingFrame, signature: Signature) -> FloatArray:
@@ -138,10 +184,12 @@ def with_about(trained: TrainedModel, **facts: Any) -> TrainedModel:
 
 
 def _calibrate(model: RiskModel, signature: Signature, calibration: TrainingFrame) -> CalibrationChoice:
-    raw = model.raw_scores(encode(calibration, signature))
-    return choose_calibration(
-        raw, calibration.outcomes, calibration.as_of_us, calibration.rows[USER].to_numpy(), horizon_us=calibration.horizon // _US
-    )
+    """Choose the map, then how to correct the base rate between those who came in different weeks."""
+    raw, users = model.raw_scores(encode(calibration, signature)), calibration.rows[USER].to_numpy()
+    choice = choose_calibration(raw, calibration.outcomes, calibration.as_of_us, users, horizon_us=calibration.horizon // _US)
+    cohorts = by_first_week(users, calibration.as_of_us)
+    correction = choose_correction(choice.calibration.apply(raw), calibration.outcomes, cohorts)
+    return replace(choice, calibration=replace(choice.calibration, prior_shift=correction.shift), correction=correction)
 
 
 def _about(slices: Slices) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from training.evaluate import reliability
+from training.compare import SegmentGain
+from training.evaluate import Interval, reliability
 from training.segments import LearnedSegments
 
 if TYPE_CHECKING:
@@ -17,54 +18,119 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
+_LEAST_SHARE = 0.01  # lift of the first few rows is noise
+_BINS, _WIDTH = 60, 0.4  # of a beeswarm: its columns, and how far points go up and down
+_NUDGE = 0.25  # between intervals of one row of a forest plot
+
+
+COLOURS = {"model": "#0b5fa5", "champion": "#d1495b", "logistic": "#7a5195", "recency alone": "#e59500", "base rate": "#8a8a8a"}
+"""One colour per scorer in every plot; safe for the common forms of colour blindness."""
+
 
 def roc_and_pr(scores: Mapping[str, FloatArray], outcomes: BoolArray) -> Figure:
-    """ROC and precision-recall curves of several scorers over the same rows."""
+    """ROC and precision-recall curves of several scorers over the same rows, the model on top."""
     figure, (roc, pr) = _panels("ROC", "Precision and recall")
-    for name, values in scores.items():
+    for name, values in reversed(list(scores.items())):
         found, false_alarms, alerts = _sweep(values, outcomes)
-        roc.plot(false_alarms / max(1, (~outcomes).sum()), found / max(1, outcomes.sum()), label=name)
-        pr.plot(found / max(1, outcomes.sum()), found / alerts, label=name)
+        roc.plot(false_alarms / max(1, (~outcomes).sum()), found / max(1, outcomes.sum()), label=name, **_style(name))
+        pr.plot(found / max(1, outcomes.sum()), found / alerts, label=name, **_style(name))
     roc.plot([0, 1], [0, 1], color="grey", linestyle=":")
     pr.axhline(float(outcomes.mean()), color="grey", linestyle=":", label="base rate")
     roc.set(xlabel="share of stayers alerted", ylabel="share of dropouts found")
     pr.set(xlabel="share of dropouts found", ylabel="dropouts among the alerted", ylim=(0, 1.02))
-    roc.legend()
-    pr.legend()
+    _legend(roc, pr)
+    return figure
+
+
+def lift_and_gain(scores: Mapping[str, FloatArray], outcomes: BoolArray) -> Figure:
+    """Who is found by contacting the riskiest share: dropouts found (gain), and how many times the base rate that is (lift)."""
+    figure, (gain, lift) = _panels("Gain: dropouts found", "Lift: dropouts found, times the base rate")
+    dropouts = max(1, int(outcomes.sum()))
+    for name, values in reversed(list(scores.items())):
+        found, _, alerts = _sweep(values, outcomes)
+        share, recall = alerts / len(outcomes), found / dropouts
+        gain.plot(np.append(0.0, share), np.append(0.0, recall), label=name, **_style(name))
+        shown = share >= _LEAST_SHARE
+        lift.plot(share[shown], (recall / share)[shown], label=name, **_style(name))
+    gain.plot([0, outcomes.mean(), 1], [0, 1, 1], color="grey", linestyle="--", linewidth=1, label="nobody can be better")
+    gain.plot([0, 1], [0, 1], color="grey", linestyle=":", label="at random")
+    lift.axhline(1, color="grey", linestyle=":", label="at random")
+    gain.set(xlabel="share of rows contacted, the riskiest first", ylabel="share of dropouts found")
+    lift.set(xlabel="share of rows contacted, the riskiest first", ylabel="lift", ylim=(0, None))
+    _legend(gain, lift)
     return figure
 
 
 def reliability_plot(probabilities: Mapping[str, FloatArray], outcomes: BoolArray) -> Figure:
-    """Mean predicted risk against the dropout rate of equal-mass bins; and how risks are spread."""
+    """Mean predicted risk against the dropout rate of equal-mass bins, with 95 % Wilson intervals; and how risks are spread.
+
+    References
+    ----------
+    Wilson (1927), Probable inference, doi:10.1080/01621459.1927.10502953.
+    """
     figure, (line, spread) = _panels("Reliability, equal-mass bins", "Spread of predicted risk")
-    for name, values in probabilities.items():
-        mean, rate, _ = reliability(values, outcomes)
-        line.plot(mean, rate, marker="o", label=name)
-        spread.hist(values, bins=40, range=(0, 1), histtype="step", label=name)
+    for name, values in reversed(list(probabilities.items())):
+        mean, rate, size = reliability(values, outcomes)
+        low, high = _wilson(rate, size)
+        around = np.clip([rate - low, high - rate], 0, None)
+        line.errorbar(mean, rate, yerr=around, marker="o", markersize=4, capsize=2, label=name, **_style(name))
+        spread.hist(values, bins=40, range=(0, 1), histtype="step", label=name, **_style(name))
     line.plot([0, 1], [0, 1], color="grey", linestyle=":")
     line.set(xlabel="predicted risk", ylabel="share that dropped out", xlim=(0, 1), ylim=(0, 1))
     spread.set(xlabel="predicted risk", ylabel="rows")
-    line.legend()
-    spread.legend()
+    _legend(line, spread)
     return figure
 
 
 def cause_plot(names: Sequence[str], sums: FloatArray) -> Figure:
-    """How much each cause moves the raw score: mean absolute log-odds, and the spread over users.
+    """How much each cause moves the raw score: mean absolute log-odds, and one point per row (a beeswarm).
 
     Parameters
     ----------
     names, sums
         From ``models.attribution.matrix_by_cause``; sums of shape (n_rows, n_names).
     """
-    figure, (bars, box) = _panels("Mean |log-odds| by cause", "Log-odds by cause, one value per row")
+    figure, (bars, swarm) = _panels("Mean |log-odds| by cause", "Log-odds by cause, one point per row")
     order = np.argsort(np.abs(sums).mean(axis=0))
     labels = [names[i] for i in order]
-    bars.barh(labels, np.abs(sums[:, order]).mean(axis=0))
-    box.boxplot([sums[:, i] for i in order], orientation="horizontal", tick_labels=labels, showfliers=False)
-    box.axvline(0, color="grey", linestyle=":")
+    bars.barh(labels, np.abs(sums[:, order]).mean(axis=0), color=COLOURS["model"])
+    total = sums.sum(axis=1)
+    for place, column in enumerate(order):
+        points = swarm.scatter(
+            sums[:, column], place + _spread(sums[:, column]), c=total, cmap="coolwarm", vmin=-_reach(total), vmax=_reach(total), s=7
+        )
+    if len(order):
+        figure.colorbar(points, ax=swarm, label="risk of the row against the average, log-odds")
+    swarm.set_yticks(range(len(order)), labels)
+    swarm.axvline(0, color="grey", linestyle=":")
     bars.set(xlabel="mean |log-odds|")
-    box.set(xlabel="log-odds added to the raw score (right: more risk)")
+    swarm.set(xlabel="log-odds added to the raw score (right: more risk)")
+    return figure
+
+
+def gain_plot(gains: Mapping[str, Mapping[str, Interval]], segments: Sequence[SegmentGain]) -> Figure:
+    """Forest plot of paired gains in log loss and AUC, over all rows and by segment; right of the line the model is better.
+
+    Over the first two of the other scorers: the champion, where there is one, and logistic regression.
+    """
+    shown = list(gains)[:2]
+    wheres = ["all rows", *dict.fromkeys(f"{each.segmentation}/{each.segment}" for each in segments)]
+    figure, panels = _panels("Gain in log loss", "Gain in AUC", height=1.5 + 0.34 * len(wheres))
+    for panel, metric in zip(panels, ("log_loss", "auc"), strict=True):
+        for nudge, over in enumerate(shown):
+            found = {"all rows": gains[over][metric]}
+            found |= {f"{each.segmentation}/{each.segment}": each.gain for each in segments if (each.metric, each.over) == (metric, over)}
+            for where, gain in found.items():
+                place = wheres.index(where) + _NUDGE * nudge
+                panel.plot([gain.low, gain.high], [place, place], **_style(over))
+                panel.plot(
+                    gain.value, place, marker="o", markersize=5, label=f"over {over}" if where == "all rows" else None, **_style(over)
+                )
+        panel.set_yticks(range(len(wheres)), wheres)
+        panel.invert_yaxis()
+        panel.axvline(0, color="grey", linestyle=":")
+        panel.set(xlabel="gain of the model, 95 %, paired by user (right: better)")
+    panels[0].legend(fontsize="small")
     return figure
 
 
@@ -87,11 +153,50 @@ def segment_plot(segments: LearnedSegments) -> Figure:
     return figure
 
 
-def _panels(left: str, right: str) -> tuple[Figure, Sequence[Any]]:
+def _style(name: str) -> dict[str, Any]:
+    return {"color": COLOURS.get(name, "#2f7f5f"), "linewidth": 2.0 if name == "model" else 1.4}
+
+
+def _legend(*panels: Any) -> None:
+    """A legend with the model first, whatever was drawn last."""
+    for panel in panels:
+        handles, labels = panel.get_legend_handles_labels()
+        places = list(COLOURS)
+        ordered = sorted(zip(labels, handles, strict=True), key=lambda item: places.index(item[0]) if item[0] in places else len(places))
+        panel.legend([handle for _, handle in ordered], [label for label, _ in ordered], fontsize="small")
+
+
+def _spread(values: FloatArray) -> FloatArray:
+    """Offsets that keep near values apart: the more there are, the further, at most 0.4 up or down; shape (n_rows,)."""
+    if len(values) == 0 or np.ptp(values) == 0:
+        return np.linspace(-_WIDTH, _WIDTH, len(values))
+    bins = np.minimum(((values - values.min()) / np.ptp(values) * _BINS).astype(int), _BINS - 1)
+    offsets = np.zeros(len(values))
+    fullest = np.bincount(bins).max()
+    for index in np.unique(bins):
+        members = np.flatnonzero(bins == index)
+        offsets[members] = np.linspace(-1, 1, len(members)) * _WIDTH * len(members) / fullest if len(members) > 1 else 0.0
+    return offsets
+
+
+def _reach(values: FloatArray) -> float:
+    return max(float(np.quantile(np.abs(values), 0.98)), 1e-9) if len(values) else 1.0
+
+
+def _wilson(rate: FloatArray, size: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+    from scipy.stats import binomtest
+
+    intervals = [
+        binomtest(round(share * n), n).proportion_ci(method="wilson") for share, n in zip(rate.tolist(), size.tolist(), strict=True)
+    ]
+    return np.array([each.low for each in intervals]), np.array([each.high for each in intervals])
+
+
+def _panels(left: str, right: str, *, height: float = 4.5) -> tuple[Figure, Sequence[Any]]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    figure = Figure(figsize=(12, max(4.0, height)), layout="constrained")
     FigureCanvasAgg(figure)  # no display and no global state
     panels = figure.subplots(1, 2)
     for panel, title in zip(panels, (left, right), strict=True):

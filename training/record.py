@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import importlib.metadata
-import math
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from features.core.product import AttributeType
-from models.bundle import write_bundle
+from models.bundle import BundleContent, write_bundle
 from models.signature import Signature
-from training.evaluate import Interval
-from training.frame import OUTCOME, TrainingFrame
+from training.horizons import HorizonFigures
 from training.model_card import model_card
 from training.pipeline import TrainedModel
-from training.plots import cause_plot, reliability_plot, roc_and_pr, segment_plot
-from training.review import MODEL
+from training.plots import segment_plot
+from training.record_review import finite, log_data, record_review, record_verdict
+from training.standing import Standing
 
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "lightgbm", "orjson")
 """What the logged model needs to load alone."""
@@ -30,11 +29,12 @@ _ROOT = Path(__file__).resolve().parent.parent
 _CODE = ("models", "features/__init__.py", "features/core")
 """What travels with the logged model, so that it loads outside a checkout."""
 
-_SEGMENT_FIGURES = ("rows", "share", "dropout_rate", "mean_risk", "brier", "auc")
 _COLUMN_TYPE = {AttributeType.CATEGORY: "string", AttributeType.NUMBER: "double", AttributeType.BOOLEAN: "boolean"}
 
 
-def record(trained: TrainedModel, facts: Mapping[str, str], *, source: Path) -> str:
+def record(
+    trained: TrainedModel, facts: Mapping[str, str], *, source: Path, standing: Standing, horizons: Sequence[HorizonFigures] = ()
+) -> str:
     """Log everything to the active run; returns the URI of the logged model. Nothing is registered yet.
 
     Parameters
@@ -43,18 +43,22 @@ def record(trained: TrainedModel, facts: Mapping[str, str], *, source: Path) -> 
         Fingerprints, hashes and versions by name; become tags of the run, prefixed ``stillhere.``.
     source
         Where the rows came from: the raw log's folder.
+    standing
+        What is to become of the model, and why.
     """
     import mlflow
 
     mlflow.set_tags({f"stillhere.{name}": value for name, value in facts.items()})
     mlflow.log_params(parameters(trained))
+    record_review(trained.review, trained.slices.test, horizons)
     mlflow.log_metrics(metrics(trained))
-    _log_plots(trained)
     _log_segments(trained)
-    mlflow.log_text(model_card(trained, facts), "model_card.md")
+    if standing.verdict is not None:
+        record_verdict(standing.verdict)
+    mlflow.log_text(model_card(trained, facts, standing=standing), "model_card.md")
     for context, frame in (("training", trained.slices.fitted), ("testing", trained.slices.test)):
-        _log_data(frame, context, source)
-    return _log_model(trained)
+        log_data(frame, context, source)
+    return log_model(trained.content)
 
 
 def parameters(trained: TrainedModel) -> dict[str, Any]:
@@ -70,82 +74,50 @@ def parameters(trained: TrainedModel) -> dict[str, Any]:
 
 
 def metrics(trained: TrainedModel) -> dict[str, float]:
-    """Figures to log: ``<scorer>.<figure>`` with ``_low`` and ``_high``, slice sizes, and what an explanation costs."""
-    logged: dict[str, float] = {"contrib.one_row_ms": trained.review.causes.one_row_ms, "stop.log_loss": trained.fitted.stop_log_loss}
-    for scorer, evaluation in trained.review.evaluations.items():
-        prefix = scorer.replace(" ", "_")
-        for name, interval in evaluation.figures.items():
-            logged |= _with_bounds(f"{prefix}.{name}", interval)
-    if trained.review.gain_over_recency is not None:
-        logged |= _with_bounds("gain_over_recency.auc", trained.review.gain_over_recency)
+    """Figures of the fit: slice sizes, the stopping and calibration losses, learned segments. Those of the model: `review_metrics`."""
+    logged: dict[str, float] = {"stop.log_loss": trained.fitted.stop_log_loss}
     for name, summary in trained.content.about["slices"].items():
         logged |= {f"slice.{name}.{figure}": float(summary[figure]) for figure in ("rows", "users", "dropout_rate")}
     logged |= {f"calibration.{name}_log_loss": loss for name, loss in trained.calibration.log_loss.items()}
-    logged |= _segment_metrics(trained)
-    return {name: value for name, value in logged.items() if not math.isnan(value)}
-
-
-def _segment_metrics(trained: TrainedModel) -> dict[str, float]:
-    logged = {}
     if trained.segments is not None:
-        logged = {"segments.k": float(trained.segments.k), "segments.ids_kept": float(len(trained.segments.kept))}
+        logged |= {"segments.k": float(trained.segments.k), "segments.ids_kept": float(len(trained.segments.kept))}
         logged |= {f"segments.silhouette_k{score.k}": score.silhouette for score in trained.segments.scores}
-    for figures in trained.segment_figures:
-        prefix = f"segment.{figures.segmentation}.{figures.segment}"
-        logged |= {f"{prefix}.{name}": float(getattr(figures, name)) for name in _SEGMENT_FIGURES}
-    return logged
+    return finite(logged | _stability_metrics(trained))
 
 
-def _with_bounds(name: str, interval: Interval) -> dict[str, float]:
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
-
-
-def _log_plots(trained: TrainedModel) -> None:
-    import mlflow
-
-    outcomes = trained.slices.test.outcomes
-    causes = trained.review.causes
-    curves = {name: e.probabilities for name, e in trained.review.evaluations.items() if name == MODEL}
-    mlflow.log_figure(roc_and_pr(trained.review.scores, outcomes), "plots/roc_pr.png")
-    mlflow.log_figure(reliability_plot(curves, outcomes), "plots/reliability.png")
-    mlflow.log_figure(cause_plot(causes.names, causes.sums), "plots/shap_by_cause.png")
+def _stability_metrics(trained: TrainedModel) -> dict[str, float]:
+    stability = trained.content.cause_stability
+    if stability is None:
+        return {}
+    logged = {name: float(getattr(stability, name)) for name in ("agreement", "agreement_of_stable", "stable_share", "min_lead")}
+    logged |= {f"{cause}_agreement": share for cause, share in stability.agreement_by_cause.items()}
+    return {f"cause_stability.{name}": value for name, value in logged.items()}
 
 
 def _log_segments(trained: TrainedModel) -> None:
     import mlflow
     import pandas as pd
 
-    mlflow.log_table(pd.DataFrame([asdict(figures) for figures in trained.segment_figures]), "segments/figures.json")
     if trained.segments is not None:
-        mlflow.log_table(pd.DataFrame([asdict(score) for score in trained.segments.scores]), "segments/k.json")
+        mlflow.log_table(pd.DataFrame([asdict(score) for score in trained.segments.scores]), "tables/segments_k.json")
         mlflow.log_figure(segment_plot(trained.segments), "plots/segments.png")
 
 
-def _log_data(frame: TrainingFrame, context: str, source: Path) -> None:
-    import mlflow
-    from mlflow.data.pandas_dataset import from_pandas
-    from mlflow.data.sources import LocalArtifactDatasetSource
-
-    where = LocalArtifactDatasetSource(str(source.absolute()))
-    name = f"{frame.product.name}-{context}"
-    dataset = from_pandas(frame.rows, source=where, targets=OUTCOME, name=name, digest=frame.fingerprint())
-    mlflow.log_input(dataset, context=context)
-
-
-def _log_model(trained: TrainedModel) -> str:
+def log_model(content: BundleContent) -> str:
+    """Log a bundle to the active run as a pyfunc model that loads alone; returns its URI. Nothing is registered."""
     import mlflow.pyfunc
 
     with _staged_code() as code_paths, tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
-        bundle = write_bundle(Path(scratch) / "bundle", trained.content)
+        bundle = write_bundle(Path(scratch) / "bundle", content)
         warnings.filterwarnings("ignore", ".*An input example was not provided", UserWarning)  # rows of real users stay out of the model
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(_ROOT / "training" / "model_script.py"),
             artifacts={"bundle": str(bundle)},
             code_paths=code_paths,
-            signature=mlflow_signature(trained.content.signature),
+            signature=mlflow_signature(content.signature),
             pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _REQUIREMENTS],
-            metadata={"feature_fingerprint": trained.content.signature.feature_fingerprint},
+            metadata={"feature_fingerprint": content.signature.feature_fingerprint},
         )
     return str(info.model_uri)
 

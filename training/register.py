@@ -1,18 +1,14 @@
-"""Register a logged model and point the alias ``champion`` at it: all or nothing."""
+"""Register a logged model as a version: all or nothing, whatever interrupts."""
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from models.segments import SegmentModel
-
-CHAMPION = "champion"
-
-_log = logging.getLogger(__name__)
+from training.errors import RegistryError
+from training.registry import CHALLENGER, CHAMPION, describe_aliases, registered_name, registry_errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,58 +19,52 @@ class Registration:
     version: str  # "3"
 
 
-def registered_name(product: str) -> str:
-    """Name of a product's model in the registry.
+@contextmanager
+def registered(product: str, model_uri: str, *, run_id: str, tags: Mapping[str, str], note: str = "") -> Iterator[Registration]:
+    """Register the model for the block, which gives it an alias; if the block raises, also by Ctrl-C, the version is taken back.
 
-    Examples
-    --------
-    >>> registered_name("onboarding")
-    'stillhere-onboarding'
-    """
-    return f"stillhere-{product}"
+    What is taken back takes its aliases with it; the alias ``challenger`` goes back to the version that had it. A version that became
+    champion before the block raised stays: the champion is never taken away.
 
-
-def register_champion(product: str, model_uri: str, *, run_id: str, tags: Mapping[str, str]) -> Registration:
-    """Register the model and make it champion; if any step fails, what was registered is taken back and the old champion stays.
-
-    The alias moves last and in one step, so whoever resolves it sees the old version or the new one.
+    Parameters
+    ----------
+    note
+        Markdown, shown on the version's page.
     """
     import mlflow
 
     client = mlflow.MlflowClient()
     name = registered_name(product)
-    is_new = _ensure_model(client, name, product)
     version: str | None = None
+    is_new, earlier = False, None
     try:
-        version = str(client.create_model_version(name, source=model_uri, run_id=run_id, tags=dict(tags)).version)
-        client.set_registered_model_alias(name, CHAMPION, version)
+        with registry_errors(f"registering {name}"):
+            is_new = _ensure_model(client, name, product)
+            earlier = describe_aliases(name).get(CHALLENGER)
+            created = client.create_model_version(name, source=model_uri, run_id=run_id, tags=dict(tags), description=note or None)
+            version = str(created.version)
+        yield Registration(name=name, version=version)
     except BaseException:  # also Ctrl-C: half a registration must not stay
-        _take_back(client, name, version=version, is_new=is_new)
+        _take_back(client, name, version=version, is_new=is_new, challenger=earlier)
         raise
-    return Registration(name=name, version=version)
 
 
-def champion_segments(product: str) -> SegmentModel | None:
-    """Learned segments of the present champion; None without champion, or where it has none that can be read."""
-    import mlflow.artifacts
-    from mlflow.exceptions import MlflowException
+def set_challenger(registration: Registration) -> None:
+    """Point the alias ``challenger`` at the version: one call."""
+    import mlflow
 
-    name = registered_name(product)
-    try:
-        version = mlflow.MlflowClient().get_model_version_by_alias(name, CHAMPION).version
-        content = json.loads(mlflow.artifacts.load_text(f"models:/{name}/{version}/artifacts/bundle/segments.json"))
-        return SegmentModel.from_json(content, content["feature_names"])
-    except (MlflowException, OSError, ValueError, KeyError, TypeError) as exc:
-        _log.info("no earlier segments to keep the ids of: %s", exc)
-        return None
+    with registry_errors(f"making version {registration.version} of {registration.name} challenger"):
+        mlflow.MlflowClient().set_registered_model_alias(registration.name, CHALLENGER, registration.version)
 
 
 def _ensure_model(client: Any, name: str, product: str) -> bool:
     """Make the registered model; False if it was there."""
     from mlflow.exceptions import MlflowException
 
+    aliases = "**champion** is served; **challenger** was trained since and waits for `promote`; **shadow** scores without deciding; "
+    description = f"Risk of dropout, product {product}. Aliases: {aliases}**previous** is where `promote --rollback` leads."
     try:
-        client.create_registered_model(name, description=f"Risk of dropout, product {product}. The alias {CHAMPION} is what is served.")
+        client.create_registered_model(name, description=description)
     except MlflowException as exc:
         if exc.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -82,8 +72,14 @@ def _ensure_model(client: Any, name: str, product: str) -> bool:
     return True
 
 
-def _take_back(client: Any, name: str, *, version: str | None, is_new: bool) -> None:
-    if version is not None:
-        client.delete_model_version(name, version)
-    if is_new:
-        client.delete_registered_model(name)
+def _take_back(client: Any, name: str, *, version: str | None, is_new: bool, challenger: str | None) -> None:
+    with suppress(RegistryError), registry_errors("taking back"):  # what the registry cannot undo now has no alias, and is never served
+        if version is not None:
+            aliases = describe_aliases(name)
+            if aliases.get(CHAMPION) == version:
+                return
+            client.delete_model_version(name, version)
+            if challenger is not None and aliases.get(CHALLENGER) == version:
+                client.set_registered_model_alias(name, CHALLENGER, challenger)
+        if is_new:
+            client.delete_registered_model(name)

@@ -1,24 +1,29 @@
-"""Everything a reviewer needs to judge a model: figures beside baselines, causes, and what an explanation costs."""
+"""Everything a reviewer needs to judge a model: figures beside baselines and champion, for whom, causes, and what an explanation costs."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from models.attribution import matrix_by_cause
+from models.bundle import Bundle
 from models.risk import RiskModel
-from training.baselines import recency_probabilities, recency_scores
-from training.evaluate import Evaluation, Interval, UserDraws, auc_gain, evaluate
+from training.baselines import logistic_scores, recency_probabilities, recency_scores
+from training.compare import Scored, SegmentGain, evaluated, gains, segment_gains
+from training.evaluate import Evaluation, Interval, UserDraws
 from training.frame import AS_OF, USER, TrainingFrame
+from training.segment_report import SegmentFigures, SegmentRows, figures_of
 from training.split import Slices
 
 FloatArray = npt.NDArray[np.float64]
 
-MODEL, RECENCY, BASE_RATE = "model", "recency alone", "base rate"
+MODEL, CHAMPION, LOGISTIC, RECENCY, BASE_RATE = "model", "champion", "logistic", "recency alone", "base rate"
+"""Names of the scorers in every table, in this order; metrics spell them with ``_`` for the space."""
+
 _EXPLAINED_ROWS = 500
 
 
@@ -33,39 +38,74 @@ class Causes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """Evaluations on the test slice by scorer name, the paired gain over recency, and the causes."""
+    """Evaluations on the test slice by scorer name, and what the model gains over each of the others."""
 
+    scored: Mapping[str, Scored]  # the model first
     evaluations: Mapping[str, Evaluation]
-    scores: Mapping[str, FloatArray]  # what each scorer orders the test rows by
-    gain_over_recency: Interval | None
+    gains: Mapping[str, Mapping[str, Interval]]  # by the other scorer's name, then by metric; above 0: the model is better
+    segments: Sequence[SegmentRows]
+    segment_figures: Sequence[SegmentFigures]
+    segment_gains: Sequence[SegmentGain]  # over every other scorer but the base rate
     causes: Causes
 
+    @property
+    def model(self) -> Scored:
+        """The model that is reviewed."""
+        return self.scored[MODEL]
 
-def review(
-    slices: Slices, raw: FloatArray, probabilities: FloatArray, *, model: RiskModel, encoded: FloatArray, causes: tuple[str, ...]
-) -> Review:
-    """Measure the model on the test slice beside recency alone and the base rate of the training slice.
+    @property
+    def scores(self) -> dict[str, FloatArray]:
+        """What each scorer orders the test rows by; without those that do not order them."""
+        return {name: scored.ranks for name, scored in self.scored.items() if name != BASE_RATE}
+
+    @property
+    def gain_over_recency(self) -> Interval | None:
+        """AUC gain over recency alone, paired; None where it could not be measured."""
+        return self.gains[RECENCY]["auc"] if RECENCY in self.gains else None
+
+
+def review(test: TrainingFrame, model: Scored, others: Mapping[str, Scored], *, segments: Sequence[SegmentRows], causes: Causes) -> Review:
+    """Measure the model on the test slice beside the others, over all rows and by segment.
 
     Parameters
     ----------
-    raw, probabilities, encoded
-        Raw scores (n_rows,), calibrated risks (n_rows,) and model inputs (n_rows, n_inputs) of the test slice.
+    model, others
+        What each says of the rows of ``test``; others by name, as `baselines` and `champion_scored` give them.
+    segments
+        As ``training.segment_report.segment_rows`` gives them.
     causes
-        Cause of each input.
+        As `explain_sample` gives them.
     """
-    outcomes = slices.test.outcomes
-    draws = UserDraws(slices.test.rows[USER].to_numpy())
-    evaluations = {MODEL: evaluate(probabilities, outcomes, draws, scores=raw)}
-    scores = {MODEL: raw}
-    gain = None
-    recency = _recency(slices)
-    if recency is not None:
-        scores[RECENCY], recency_risk = recency
-        evaluations[RECENCY] = evaluate(recency_risk, outcomes, draws, scores=scores[RECENCY])
-        gain = auc_gain(raw, scores[RECENCY], outcomes, draws)
-    base_rate = np.full(len(outcomes), slices.train.outcomes.mean())
-    evaluations[BASE_RATE] = evaluate(base_rate, outcomes, draws)
-    return Review(evaluations=evaluations, scores=scores, gain_over_recency=gain, causes=explain_sample(model, encoded, causes))
+    outcomes, users = test.outcomes, test.rows[USER].to_numpy()
+    draws = UserDraws(users)
+    scored = {MODEL: model, **others}
+    beside = {name: each for name, each in others.items() if name != BASE_RATE}
+    return Review(
+        scored=scored,
+        evaluations={name: evaluated(each, outcomes, draws) for name, each in scored.items()},
+        gains=gains(model, others, outcomes=outcomes, draws=draws),
+        segments=segments,
+        segment_figures=[figures_of(segment, model.probabilities, outcomes) for segment in segments],
+        segment_gains=segment_gains(model, beside, segments, outcomes=outcomes, users=users),
+        causes=causes,
+    )
+
+
+def baselines(slices: Slices, *, seed: int) -> dict[str, Scored]:
+    """What the model is always shown beside, learned from the fitted rows: logistic regression, recency alone, the base rate."""
+    test = slices.test
+    found = {LOGISTIC: Scored.by(logistic_scores(slices.fitted, test, seed))}
+    train, seconds = recency_scores(slices.train), recency_scores(test)
+    if train is not None and seconds is not None:
+        found[RECENCY] = Scored(probabilities=recency_probabilities(train, slices.train.outcomes, seconds), ranks=seconds)
+    found[BASE_RATE] = Scored.by(np.full(len(test.rows), slices.train.outcomes.mean()))
+    return found
+
+
+def bundle_scored(bundle: Bundle, frame: TrainingFrame) -> Scored:
+    """What a loaded bundle says of the rows of a frame of the same product; features that the product gained since are left out."""
+    raw = bundle.raw_scores(frame.vectors, frame.profiles())
+    return Scored(probabilities=bundle.calibration.apply(raw), ranks=raw)
 
 
 def explain_sample(model: RiskModel, encoded: FloatArray, causes: tuple[str, ...]) -> Causes:
@@ -78,13 +118,6 @@ def explain_sample(model: RiskModel, encoded: FloatArray, causes: tuple[str, ...
         times_s.append(time.perf_counter() - started)
     names, sums = matrix_by_cause(np.array(values), causes)
     return Causes(names=names[:-1], sums=sums[:, :-1], one_row_ms=float(np.median(times_s)) * 1000)
-
-
-def _recency(slices: Slices) -> tuple[FloatArray, FloatArray] | None:
-    train, test = recency_scores(slices.train), recency_scores(slices.test)
-    if train is None or test is None:
-        return None
-    return test, recency_probabilities(train, slices.train.outcomes, test)
 
 
 def slice_summary(frame: TrainingFrame) -> dict[str, str | int | float]:

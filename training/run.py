@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from features.core.product import Product
 from features.home import Home
-from training.dataset import build_frame
-from training.errors import TrainingError
+from training.cause_stability import with_cause_stability
+from training.dataset import build_frame, label_source
 from training.fit import FitParameters
+from training.frame import TrainingFrame
+from training.gate import Gate, Verdict, judge
+from training.horizons import HorizonFigures, horizon_figures
+from training.note import training_note
 from training.pipeline import Report, TrainedModel, say_nothing, train_model, with_about
 from training.record import record
-from training.register import Registration, champion_segments, register_champion
-from training.tracking import experiment_name, prepare_tracking
+from training.record_review import describe_run
+from training.register import Registration, registered
+from training.registry import champion_of
+from training.review import CHAMPION
+from training.stages import mlflow_stage
+from training.standing import Promotion, Standing, standing_of, take_place
+from training.tracking import name_run, prepare_tracking, run_of
+from training.tune import Search
+from training.tuning_run import tune_frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +34,10 @@ class Options:
 
     fit: FitParameters = field(default_factory=FitParameters)
     labels: str | None = None  # as for `training.dataset.build_frame`
+    tune_trials: int = 0  # trials to search parameters with first, beginning from `fit`; 0: none
+    tune_timeout_s: float = 600.0
+    promote: Promotion = "auto"
+    gate: Gate = field(default_factory=Gate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +45,7 @@ class Outcome:
     """What a successful run left behind."""
 
     registration: Registration
+    standing: Standing
     run_id: str
     tracking_uri: str
     trained: TrainedModel
@@ -47,9 +60,10 @@ def train_product(
     options: Options | None = None,
     report: Report = say_nothing,
 ) -> Outcome:
-    """Train on everything imported so far, record the run in MLflow, and make the model champion.
+    """Train on everything imported so far, record the run in MLflow, register the model, and make it champion if it may be.
 
-    Registering is the last step: a run that fails before leaves a failed run and nothing else.
+    It becomes champion if there is none, or if it is better than the champion (`training.gate.judge`); else challenger. Giving it its
+    place is the last step: a run that stops before leaves a failed run and nothing else, and the old champion goes on serving.
 
     Parameters
     ----------
@@ -59,41 +73,73 @@ def train_product(
     Raises
     ------
     TrainingError
-        If the log is empty, too short, has no mature labels or only one outcome.
+        If the log is empty, too short, has no mature labels or only one outcome; or MLflow does not answer.
     """
     options = options or Options()
     report("preparing MLflow", 0.0)
     tracking_uri = prepare_tracking()
     report("preparing MLflow", 1.0)
-    with _mlflow_run(product) as run_id:
-        frame = build_frame(product, home, labels=options.labels, report=report)
-        previous = champion_segments(product.name)
-        trained = train_model(frame, parameters=options.fit, seed=seed, report=report, previous=previous)
-        trained = with_about(trained, run_id=run_id)
-        report("recording the run", 0.0)
+    with run_of(product.name, "train") as run_id:
+        with mlflow_stage("dataset") as note:
+            champion = champion_of(product)
+            frame = build_frame(product, home, labels=options.labels, report=report)
+            note({"rows": len(frame.rows), "dropout_rate": float(frame.outcomes.mean())})
+        parameters = _parameters(frame, options, seed=seed, report=report)
+        trained = train_model(frame, parameters=parameters, seed=seed, report=report, champion=champion, stage=mlflow_stage)
+        with mlflow_stage("cause stability"):
+            trained = with_about(_with_stability(trained, product, product_dir, seed=seed, report=report), run_id=run_id)
+        horizons = _horizons(product, home, trained, options.labels)
         facts = _facts(product, trained, seed=seed, product_dir=product_dir)
-        model_uri = record(trained, facts, source=home.raw_dir(product.name))
+        report("recording the run", 0.0)
+        standing = standing_of(trained.champion, judge_trained(trained, options.gate), options.promote)
+        model_uri = record(trained, facts, source=home.raw_dir(product.name), horizons=horizons, standing=standing)
         report("recording the run", 1.0)
         report("registering", 0.0)
-        registration = register_champion(product.name, model_uri, run_id=run_id, tags=facts)
+        with mlflow_stage("register"):
+            registration = _deliver(trained, standing, model_uri=model_uri, run_id=run_id, tags=facts, horizons=horizons)
         report("registering", 1.0)
-    return Outcome(registration=registration, run_id=run_id, tracking_uri=tracking_uri, trained=trained)
+        name_run(f"train v{registration.version} {standing.alias}")
+    return Outcome(registration=registration, standing=standing, run_id=run_id, tracking_uri=tracking_uri, trained=trained)
 
 
-@contextmanager
-def _mlflow_run(product: Product) -> Iterator[str]:
-    """Join the run that ``mlflow run`` started, or start one in the product's own experiment."""
-    import mlflow
+def _parameters(frame: TrainingFrame, options: Options, *, seed: int, report: Report) -> FitParameters:
+    if options.tune_trials == 0:
+        return options.fit
+    search = Search(base=options.fit, n_trials=options.tune_trials, timeout_s=options.tune_timeout_s, seed=seed, report=report)
+    return tune_frame(frame, search).parameters  # nests a run for each trial
 
-    if "MLFLOW_RUN_ID" not in os.environ:
-        mlflow.set_experiment(experiment_name(product.name))
-    with mlflow.start_run() as run:
-        run_id: str = run.info.run_id
-        try:
-            yield run_id
-        except TrainingError as exc:
-            mlflow.set_tag("stillhere.stopped_because", str(exc))  # the run itself ends as FAILED
-            raise
+
+def judge_trained(trained: TrainedModel, gate: Gate) -> Verdict | None:
+    """Judge a trained model against the champion on the test slice; None where there is no champion to compare it with."""
+    review = trained.review
+    if CHAMPION not in review.scored:
+        return None
+    return judge(review.model, review.scored[CHAMPION], test=trained.slices.test, segments=review.segments, gate=gate)
+
+
+def _horizons(product: Product, home: Home, trained: TrainedModel, labels: str | None) -> list[HorizonFigures]:
+    """Figures at other horizons; none where outcomes come from a labels log, since that log's events may end before them."""
+    if label_source(product, labels) is not None:
+        return []
+    with mlflow_stage("horizons"):
+        return horizon_figures(product, home, trained.slices.test, trained.review.scored)
+
+
+def _deliver(
+    trained: TrainedModel,
+    standing: Standing,
+    *,
+    model_uri: str,
+    run_id: str,
+    tags: dict[str, str],
+    horizons: list[HorizonFigures],
+) -> Registration:
+    """Register, say so in the run, and give the version its place: the last step."""
+    product = trained.content.product
+    with registered(product, model_uri, run_id=run_id, tags=tags) as registration:
+        describe_run(run_id, training_note(trained, standing, registration.version, horizons), version=registration)
+        take_place(registration, standing)
+    return registration
 
 
 def _facts(product: Product, trained: TrainedModel, *, seed: int, product_dir: Path | None) -> dict[str, str]:
@@ -104,8 +150,20 @@ def _facts(product: Product, trained: TrainedModel, *, seed: int, product_dir: P
         "data_fingerprint": trained.slices.train.data_fingerprint,
         "rows_fingerprint": trained.slices.fitted.fingerprint(),
     }
+    if trained.champion is not None:
+        facts["compared_with"] = trained.champion.version.version
     policy_hash = _policy_hash(product, product_dir)
     return facts if policy_hash is None else facts | {"policy_hash": policy_hash}
+
+
+def _with_stability(trained: TrainedModel, product: Product, product_dir: Path | None, *, seed: int, report: Report) -> TrainedModel:
+    """Measure how stable the causes are that the policy's messages remedy; without a policy none is named, so none is measured."""
+    if product_dir is None or not (product_dir / "policy.yaml").is_file():
+        return trained
+    from serving.policy_file import load_policy
+
+    actionable = load_policy(product_dir / "policy.yaml", product).actionable_causes
+    return with_cause_stability(trained, actionable, seed=seed, report=report) if actionable else trained
 
 
 def _policy_hash(product: Product, product_dir: Path | None) -> str | None:

@@ -35,39 +35,54 @@ class SegmentFigures:
     auc: float  # NaN where all have the same outcome
 
 
-def segment_figures(test: TrainingFrame, probabilities: FloatArray, learned: SegmentModel | None) -> list[SegmentFigures]:
-    """Figures of every segment that has rows: the learned ones, then the declared ones.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentRows:
+    """Which rows of a slice are in a segment."""
+
+    segmentation: str
+    segment: str
+    name: str  # of a learned one; "" else
+    rows: BoolArray  # shape (n_rows,); at least one
+
+
+def segment_rows(test: TrainingFrame, learned: SegmentModel | None, vectors: FloatArray | None = None) -> list[SegmentRows]:
+    """Rows of every segment that has any: the learned segments, then the declared ones.
 
     A declared segmentation over attributes that training does not see (``model: false``) is left out.
+
+    Parameters
+    ----------
+    vectors
+        The features of the model that the segments were learned with, shape (n_rows, n_features); default: the product's own.
     """
-    figures: list[SegmentFigures] = []
+    found: list[SegmentRows] = []
     if learned is not None:
-        ids = np.array(learned.assign(test.vectors))
-        for group in learned.segments:
-            figures += _figures(test, probabilities, ids == group.id, place=(LEARNED, group.id), name=group.name)
+        ids = np.array(learned.assign(test.vectors if vectors is None else vectors))
+        found += [SegmentRows(segmentation=LEARNED, segment=group.id, name=group.name, rows=ids == group.id) for group in learned.segments]
     for name, segments in _declared(test.product):
-        found = _segments(test, segments)
-        for segment in segments:
-            figures += _figures(test, probabilities, found == segment.name, place=(name, segment.name))
-    return figures
+        here = _segments(test, segments)
+        found += [SegmentRows(segmentation=name, segment=segment.name, name="", rows=here == segment.name) for segment in segments]
+    return [segment for segment in found if segment.rows.any()]
 
 
-def _figures(
-    test: TrainingFrame, probabilities: FloatArray, mine: BoolArray, *, place: tuple[str, str], name: str = ""
-) -> Iterator[SegmentFigures]:
-    if not mine.any():
-        return
-    risk, outcomes = probabilities[mine], test.outcomes[mine]
-    yield SegmentFigures(
-        segmentation=place[0],
-        segment=place[1],
-        name=name,
-        rows=int(mine.sum()),
-        share=float(mine.mean()),
-        dropout_rate=float(outcomes.mean()),
+def segment_figures(test: TrainingFrame, probabilities: FloatArray, learned: SegmentModel | None) -> list[SegmentFigures]:
+    """Figures of every segment that has rows."""
+    return [figures_of(segment, probabilities, test.outcomes) for segment in segment_rows(test, learned)]
+
+
+def figures_of(segment: SegmentRows, probabilities: FloatArray, outcomes: BoolArray) -> SegmentFigures:
+    """Figures of one segment; probabilities and outcomes of the whole slice, shape (n_rows,)."""
+    risk, outcome = probabilities[segment.rows], outcomes[segment.rows]
+    return SegmentFigures(
+        segmentation=segment.segmentation,
+        segment=segment.segment,
+        name=segment.name,
+        rows=len(risk),
+        share=float(segment.rows.mean()),
+        dropout_rate=float(outcome.mean()),
         mean_risk=float(risk.mean()),
-        brier=float(((risk - outcomes) ** 2).mean()),
-        auc=auc(risk, outcomes),
+        brier=float(((risk - outcome) ** 2).mean()),
+        auc=auc(risk, outcome),
     )
 
 

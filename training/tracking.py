@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from training.errors import RegistryError
+from training.registry import registry_errors
+
+STOPPED = "stillhere.stopped_because"
+"""Tag of a run that did not finish."""
+
 _SQLITE = "sqlite:///"
+_RUN_NAME = "mlflow.runName"
+_RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
 
 
 def prepare_tracking() -> str:
@@ -18,14 +27,52 @@ def prepare_tracking() -> str:
 
     Several processes may call it at once: one makes the schema, the others wait for its lock. The store is MLflow's own default
     (``sqlite:///mlflow.db`` in the working directory) unless ``MLFLOW_TRACKING_URI`` says otherwise.
+
+    Raises
+    ------
+    RegistryError
+        If the store does not answer.
     """
     mlflow = _quiet_mlflow()
     uri = str(mlflow.get_tracking_uri())
-    with _lock(uri):
+    with store_lock(uri), registry_errors("opening the tracking store"):
         client = mlflow.MlflowClient()
         client.search_experiments(max_results=1)
         client.search_registered_models(max_results=1)
     return uri
+
+
+@contextmanager
+def run_of(product: str, title: str) -> Iterator[str]:
+    """Join the run that ``mlflow run`` started, or start one in the product's own experiment; yields its id.
+
+    A run that stops is FAILED and tagged ``stillhere.stopped_because``, also one that is interrupted.
+    """
+    import mlflow
+
+    joins = "MLFLOW_RUN_ID" in os.environ
+    if not joins:
+        mlflow.set_experiment(experiment_name(product))
+    with registry_errors("recording the run"), mlflow.start_run(run_name=None if joins else title) as run:
+        name_run(title)
+        try:
+            yield str(run.info.run_id)
+        except BaseException as exc:  # also Ctrl-C
+            with suppress(RegistryError), registry_errors("saying why the run stopped"):
+                mlflow.set_tag(STOPPED, str(exc) or f"interrupted ({type(exc).__name__})")
+            raise
+
+
+def name_run(title: str) -> None:
+    """Give the active run a name that says what it is, unless somebody chose one: MLflow's own are two random words and a number."""
+    import mlflow
+
+    run = mlflow.active_run()
+    if run is None:
+        return
+    present = mlflow.MlflowClient().get_run(run.info.run_id).data.tags.get(_RUN_NAME, "")
+    if _RANDOM_NAME.fullmatch(present) or title.startswith(present):
+        mlflow.set_tag(_RUN_NAME, title)
 
 
 def experiment_name(product: str) -> str:
@@ -51,6 +98,7 @@ def _quiet_mlflow() -> Any:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # seconds, not minutes, until a server that is away is called away
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow warns of type hints of its own while it is imported
         import mlflow.pyfunc
@@ -58,7 +106,7 @@ def _quiet_mlflow() -> Any:
 
 
 @contextmanager
-def _lock(uri: str) -> Iterator[None]:
+def store_lock(uri: str) -> Iterator[None]:
     """Hold an exclusive lock beside a SQLite file; a server behind any other URI keeps its own schema."""
     if not uri.startswith(_SQLITE):
         yield

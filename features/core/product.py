@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 
 from features.core.ages import age_name
-from features.core.catalogue import Catalogue
+from features.core.catalogue import Catalogue, Direction
 from features.core.condition import Condition
 
 
@@ -29,6 +29,7 @@ class Attribute:
     name: str
     type: AttributeType
     model: bool = True  # False: readable by the policy, hidden from the model
+    direction: Direction = Direction.NONE  # how risk is expected to move as a number, an age or a yes grows
     description: str = ""
 
 
@@ -96,7 +97,7 @@ class Product:
     def model_attributes(self) -> tuple[Attribute, ...]:
         """Profile attributes as the model may see them: those not hidden from it, no text, and of an instant its age, a number."""
         shown = [attribute for attribute in self.profile if attribute.model and attribute.type is not AttributeType.TEXT]
-        return tuple(Attribute(name=age_name(a.name), type=AttributeType.NUMBER) if a.type is AttributeType.INSTANT else a for a in shown)
+        return tuple(replace(a, name=age_name(a.name), type=AttributeType.NUMBER) if a.type is AttributeType.INSTANT else a for a in shown)
 
     @property
     def instants(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from features.core.ages import age_name
-from features.core.catalogue import subject_of, window_text
+from features.core.catalogue import Direction, subject_of, window_text
 from features.core.product import AttributeType
 from features.declarations.faults import Fault, place, unknown
 from features.declarations.feature_checks import feature_faults
@@ -79,6 +79,9 @@ def _profile_faults(schema: ProductSchema) -> Iterator[Fault]:
         if attribute.type is AttributeType.TEXT and attribute_model_input(attribute) is True:
             path = place("profile", name, "model")
             yield Fault(path=path, found="true", expected="false for text", advice="make it a category or leave model out")
+        if attribute.direction is not Direction.NONE and attribute.type in (AttributeType.CATEGORY, AttributeType.TEXT):
+            path, found = place("profile", name, "direction"), f"{attribute.direction.value} of a {attribute.type.value}"
+            yield Fault(path=path, found=found, expected="none", advice="only what can grow has a direction")
 
 
 def _reserved(section: str, names: Any) -> Iterator[Fault]:

@@ -10,10 +10,10 @@ from serving.cli.options import HERE, Place
 
 
 def train(*, seed: Annotated[int, Parameter(help="The same seed on the same log gives the same model.")] = 0, place: Place = HERE) -> None:
-    """Train a risk model on everything imported, record it in MLflow, and make it champion.
+    """Train a risk model on everything imported, record it in MLflow, and make it champion if it is the first or better.
 
-    The same as `mlflow run . -e train -P product=products/onboarding --env-manager=local`. A running service takes the new model
-    within seconds.
+    The same as `mlflow run . -e train -P product=products/onboarding --env-manager=local`. A model that is not shown to be better than the
+    champion waits as challenger; `python -m training promote` decides. A running service takes a new champion within seconds.
 
     Example: `stillhere train --product products/onboarding`
     """
@@ -25,6 +25,7 @@ def train(*, seed: Annotated[int, Parameter(help="The same seed on the same log 
     if policy.is_file():  # training notes its hash, and can do without
         load_policy(policy, product)
 
+    from training.commands.options import Log
     from training.commands.train import train as run_training
 
-    run_training(product=settings.product_folder, home=settings.home.root, seed=seed)
+    run_training(log=Log(product=settings.product_folder, home=settings.home.root, seed=seed))

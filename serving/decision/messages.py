@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +30,9 @@ def choose(channel: Channel, trigger: Trigger | None, inputs: Inputs, policy: Po
     """The message for an arm; None when the policy has none for its channel.
 
     Outreach: the actionable cause that raises the risk most, by at least ``min_contribution`` and with a message on this channel; else the
-    trigger's own cause; else the fallback. Assist: the trigger's own cause goes first, because help in the session answers what just
-    happened: three failed logins call for a password reset, whatever else weighs on the risk.
+    trigger's own cause; else the fallback. Where the top cause leads by less than the model says it must, a model of other users might
+    have named another: none is taken from the model. Assist: the trigger's own cause goes first, because help in the session answers
+    what just happened: three failed logins call for a password reset, whatever else weighs on the risk.
     """
     own = trigger.cause if trigger is not None else None
     attributed = _attributed(inputs, policy)
@@ -65,14 +66,22 @@ def fill(text: str, inputs: Inputs) -> str:
 
 
 def _attributed(inputs: Inputs, policy: Policy) -> Iterator[str]:
-    """Actionable causes that raise the risk enough, the strongest first; equals by name."""
-    contributions = inputs.contributions or {}
+    """Actionable causes that raise the risk enough, the strongest first; equals by name; none where the strongest does not lead enough."""
+    contributions = {cause: value for cause, value in (inputs.contributions or {}).items() if cause in policy.actionable_causes}
+    if _lead(contributions.values()) < inputs.min_cause_lead:
+        return iter(())
     raising = [
         (-contribution, cause)
         for cause, contribution in contributions.items()
-        if cause in policy.actionable_causes and contribution > 0.0 and contribution >= policy.min_contribution
+        if contribution > 0.0 and contribution >= policy.min_contribution
     ]
     return (cause for _, cause in sorted(raising))
+
+
+def _lead(contributions: Iterable[float]) -> float:
+    """Log-odds by which the strongest exceeds the next, or 0 where no other raises the risk."""
+    first, second, *_ = *sorted((max(value, 0.0) for value in contributions), reverse=True), 0.0, 0.0
+    return first - second
 
 
 def _is_unset(value: Any) -> bool:

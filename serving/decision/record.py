@@ -30,6 +30,7 @@ def inputs_to_json(inputs: Inputs) -> dict[str, Any]:
         "degraded": [degradation.value for degradation in inputs.degraded],
         "refused_by": inputs.refused_by,
         "exhausted": dict(inputs.exhausted),
+        **({"min_cause_lead": inputs.min_cause_lead} if inputs.min_cause_lead else {}),  # where stability was never measured, as before
     }
 
 
@@ -45,6 +46,7 @@ def inputs_from_json(recorded: Mapping[str, Any]) -> Inputs:
     return Inputs(
         **{name: recorded[name] for name in _AS_THEY_ARE},
         **{name: recorded.get(name, {}) for name in ("segments", "ages", "exhausted")},  # receipts older than these have none
+        min_cause_lead=recorded.get("min_cause_lead", 0.0),
         features={name: math.nan if value is None else value for name, value in recorded["features"].items()},
         contacts=None if contacts is None else tuple(_contact(contact) for contact in contacts),
         degraded=tuple(Degradation(name) for name in recorded["degraded"]),

@@ -64,6 +64,7 @@ class Inputs:
     degraded: tuple[Degradation, ...] = ()
     segments: Mapping[str, str] = field(default_factory=dict)  # by segmentation: the product's named ones, and what the model learned
     ages: Mapping[str, float] = field(default_factory=dict)  # seconds since the profile's instants, at as_of
+    min_cause_lead: float = 0.0  # log-odds by which the top cause must lead to pick the message; the model's own, 0: it has none
     refused_by: str | None = None  # the window by which the ledger refused each attempt; None in the ordinary case
     exhausted: Mapping[str, int] = field(default_factory=dict)  # rate limits without room, and when their window ends (us)
 

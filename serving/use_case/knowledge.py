@@ -77,6 +77,11 @@ class Reader:
         contributions = _attempt(lambda: scorer.contributions(vector, known.model_profile))
         return None if contributions is None else {cause: float(value) for cause, value in contributions.items() if math.isfinite(value)}
 
+    @property
+    def min_cause_lead(self) -> float:
+        """Log-odds by which the top cause must lead to pick the message, as the model says."""
+        return 0.0 if self.scorer is None else self.scorer.min_cause_lead
+
     def segments(self, known: Known) -> tuple[str | None, dict[str, str]]:
         """The user's segment in the primary segmentation, and by name in every other, the learned one included."""
         profile = None if Degradation.PROFILE_UNAVAILABLE in known.degraded else known.profile

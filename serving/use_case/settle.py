@@ -126,7 +126,7 @@ class Settlement:
     def _propose(self, case: Case) -> Commit:
         case.decision, is_worth_explaining = draft(case.inputs, self.policy)
         if is_worth_explaining and case.inputs.contributions is None:
-            case.inputs = replace(case.inputs, contributions=self.reader.explain(case.known))
+            case.inputs = replace(case.inputs, contributions=self.reader.explain(case.known), min_cause_lead=self.reader.min_cause_lead)
             case.decision = decide(case.inputs, self.policy)
         hash_ = timeline_hash(case.known.packed)
         case.answer = self._answer(case.known, case.inputs, case.decision, hash_=hash_, stored=True)

@@ -60,7 +60,7 @@ def product(product_folder: Path) -> Product:
     return load_product(product_folder)
 
 
-def run_entry_point(folder: Path, cwd: Path, *parameters: str) -> subprocess.CompletedProcess[str]:
+def run_entry_point(folder: Path, cwd: Path, *parameters: str, entry: str = "train") -> subprocess.CompletedProcess[str]:
     """``mlflow run`` as with .venv active, against a tracking store in ``cwd``."""
     shell = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}  # MLflow itself leaves its choices there
     environment = shell | {
@@ -75,7 +75,7 @@ def run_entry_point(folder: Path, cwd: Path, *parameters: str) -> subprocess.Com
         "run",
         str(ROOT),
         "-e",
-        "train",
+        entry,
         "--env-manager=local",
         "-P",
         f"product={folder}",
@@ -96,6 +96,15 @@ def test_mlflow_run_trains_registers_and_leaves_the_checkout_clean(product_folde
     assert run.data.params["max_rounds"] == "40"  # MLproject's own, logged by MLflow
     assert run.data.params["lightgbm.max_rounds"] == "40"  # ours
     assert {path.name for path in ROOT.iterdir()} - before <= {"__pycache__"}
+    children = client.search_runs([run.info.experiment_id], f"tags.mlflow.parentRunId = '{run.info.run_id}'")
+    assert {"dataset", "fit", "evaluate", "register"} <= {child.info.run_name for child in children}
+    refused = run_entry_point(product_folder, tmp_path, "-P", f"home={product_folder / 'home'}", "-P", "version=1", entry="promote")
+    assert refused.returncode != 0
+    assert "version 1 of stillhere-tiny is champion already" in " ".join(refused.stderr.split())
+    evaluated = run_entry_point(product_folder, tmp_path, "-P", f"home={product_folder / 'home'}", "-P", "model=1", entry="evaluate")
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert "version 1 on" in evaluated.stdout
+    assert "recency alone" in evaluated.stdout
 
 
 def test_the_join_brings_the_same_features_and_the_profile_as_of_then(product_folder: Path, product: Product) -> None:

@@ -6,49 +6,20 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pytest
-from mlflow.exceptions import MlflowException
 
 from features.backfill.raw_scan import data_fingerprint
-from features.core.product import Product
-from features.home import Home
 from models.bundle import REGISTRATION, load_bundle
 from serving.adapters.model_registry import CURRENT, RegistryError, fetch_champion, newest_local, resolve_champion
-from tests.unit.training import synthetic
+from tests.model.place import Place
 from training.errors import EmptyLogError
-from training.register import champion_segments, register_champion, registered_name
 from training.review import MODEL
-from training.run import Outcome, train_product
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the tests of this module train and register."""
-
-    folder: Path
-    product: Product
-    home: Home
-    outcome: Outcome
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """One training run, recorded and registered in an MLflow store of its own."""
-    folder = tmp_path_factory.mktemp("registry")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_RUN_ID", raising=False)
-        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-        product, home = synthetic.product(), synthetic.home_at(folder)
-        synthetic.fill(home, product, n_users=300, n_days=60, seed=5)
-        yield Place(folder=folder, product=product, home=home, outcome=train_product(product, home, seed=1))
-        mlflow.set_tracking_uri(None)
+from training.run import train_product
 
 
 def test_the_run_has_figures_plots_card_data_and_fingerprints(place: Place) -> None:
@@ -58,14 +29,18 @@ def test_the_run_has_figures_plots_card_data_and_fingerprints(place: Place) -> N
     assert run.data.metrics["model.auc"] == pytest.approx(place.outcome.trained.review.evaluations[MODEL].figures["auc"].value)
     assert run.data.tags["stillhere.feature_fingerprint"] == place.product.catalogue.fingerprint
     assert run.data.tags["stillhere.data_fingerprint"] == data_fingerprint(place.home.raw_dir(place.product.name))
-    assert {each.path for each in client.list_artifacts(run.info.run_id)} == {"model_card.md", "plots", "segments"}
+    assert {each.path for each in client.list_artifacts(run.info.run_id)} == {"model_card.md", "plots", "tables"}
     assert {each.path for each in client.list_artifacts(run.info.run_id, "plots")} == {
+        "plots/gain_by_segment.png",
+        "plots/lift_gain.png",
         "plots/reliability.png",
         "plots/roc_pr.png",
         "plots/segments.png",
         "plots/shap_by_cause.png",
     }
-    assert {each.path for each in client.list_artifacts(run.info.run_id, "segments")} == {"segments/figures.json", "segments/k.json"}
+    assert {each.path for each in client.list_artifacts(run.info.run_id, "tables")} == {
+        f"tables/{name}.json" for name in ("horizons", "scorers", "segment_gains", "segments", "segments_k", "thresholds")
+    }
     assert [each.dataset.name for each in run.inputs.dataset_inputs] == ["tiny-training", "tiny-testing"]
     slices = place.outcome.trained.slices
     assert len(slices.fitted.rows) == len(slices.train.rows) + len(slices.stop.rows)
@@ -164,42 +139,105 @@ def test_a_run_that_cannot_train_registers_nothing(place: Place) -> None:
         train_product(other, place.home)
     assert resolve_champion("never-imported") is None
     experiment = mlflow.get_experiment_by_name("stillhere-never-imported")
-    run = mlflow.MlflowClient().search_runs([experiment.experiment_id])[0]
-    assert run.info.status == "FAILED"
-    assert "has no events" in run.data.tags["stillhere.stopped_because"]
+    runs = mlflow.MlflowClient().search_runs([experiment.experiment_id])
+    assert {run.info.status for run in runs} == {"FAILED"}
+    parent = next(run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    assert "has no events" in parent.data.tags["stillhere.stopped_because"]
+    assert parent.data.tags["stillhere.stopped_in"] == "dataset"
 
 
-def test_a_registration_that_fails_is_taken_back(place: Place) -> None:
-    client = mlflow.MlflowClient()
-    name = registered_name("half-done")
-    with pytest.raises(MlflowException):
-        register_champion("half-done", "models:/m-that-is-not-there", run_id=place.outcome.run_id, tags={})
-    assert [model for model in client.search_registered_models() if model.name == name] == []
-
-
-def test_a_failed_registration_leaves_the_old_champion(place: Place) -> None:
-    before = resolve_champion("tiny")
-    with pytest.raises(MlflowException):
-        register_champion("tiny", "models:/m-that-is-not-there", run_id=place.outcome.run_id, tags={})
-    assert resolve_champion("tiny") == before
-
-
-def test_a_second_model_becomes_champion_and_the_first_stays(place: Place, tmp_path: Path) -> None:
-    uri = mlflow.MlflowClient().get_model_version(registered_name("tiny"), place.outcome.registration.version).source
-    second = register_champion("tiny", uri, run_id=place.outcome.run_id, tags={"seed": "1"})
-    try:
-        folder = fetch_champion("tiny", tmp_path)
-        assert folder == tmp_path / second.version
-        assert int(second.version) > int(place.outcome.registration.version)
-    finally:
-        mlflow.MlflowClient().set_registered_model_alias(second.name, "champion", place.outcome.registration.version)
-
-
-def test_the_next_training_keeps_the_ids_of_the_champions_segments(place: Place) -> None:
+def test_the_next_training_waits_as_challenger_and_keeps_the_ids_of_the_champions_segments(place: Place) -> None:
     before = place.outcome.trained.segments
     assert before is not None
-    assert champion_segments("tiny") == before.model
-    assert champion_segments("nobody") is None
-    after = train_product(place.product, place.home, seed=2).trained.segments
-    assert after is not None
-    assert after.kept == before.model.ids
+    after = train_product(place.product, place.home, seed=2)
+    assert after.standing.alias == "challenger"  # the same rows again: not shown to be better
+    assert resolve_champion("tiny").version == place.outcome.registration.version
+    assert after.trained.segments is not None
+    assert after.trained.segments.kept == before.model.ids
+    assert list(after.trained.review.evaluations) == [MODEL, "champion", "logistic", "recency alone", "base rate"]
+    run = mlflow.get_run(after.run_id)
+    assert run.data.tags["stillhere.compared_with"] == place.outcome.registration.version
+    assert run.data.tags["mlflow.runName"] == f"train v{after.registration.version} challenger"
+    card = mlflow.artifacts.load_text(f"runs:/{after.run_id}/model_card.md")
+    assert f"Against version {place.outcome.registration.version}" in card
+    assert "- inputs: the same" in card
+
+
+def test_every_stage_is_a_nested_run_with_its_duration(place: Place) -> None:
+    parent = mlflow.get_run(place.outcome.run_id)
+    children = mlflow.search_runs(
+        [parent.info.experiment_id], filter_string=f"tags.mlflow.parentRunId = '{place.outcome.run_id}'", output_format="list"
+    )
+    names = {run.data.tags["stillhere.stage"] for run in children}
+    assert names == {"dataset", "fit", "segments", "calibrate", "explain", "evaluate", "horizons", "register"}
+    assert all(run.data.metrics["stage.seconds"] > 0 and run.info.status == "FINISHED" for run in children)
+    fit = next(run for run in children if run.data.tags["stillhere.stage"] == "fit")
+    assert fit.data.metrics["lightgbm.rounds"] == place.outcome.trained.fitted.rounds
+
+
+def test_figures_come_by_horizon_and_by_segment(place: Place) -> None:
+    metrics = mlflow.get_run(place.outcome.run_id).data.metrics
+    own = "h5d"  # the product's own horizon
+    assert metrics[f"model.auc.{own}"] == pytest.approx(metrics["model.auc"])
+    assert metrics[f"test.dropout_rate.{own}"] == pytest.approx(metrics["slice.test.dropout_rate"], abs=1e-4)
+    assert metrics["test.dropout_rate.h1d"] > metrics["test.dropout_rate.h3d"] > metrics[f"test.dropout_rate.{own}"]
+    assert {"recency_alone.auc.h1d_low", "logistic.average_precision.h3d", "segment.learned.s1.auc"} <= set(metrics)
+
+
+PRODUCT = """
+version: 1
+name: tiny
+description: A small product.
+kinds: {login: {}}
+causes:
+  silence: {sentence: Not used for a while.}
+features:
+  - {aggregation: seconds_since_last, of: login, cause: silence}
+label:
+  activity: login
+  horizon: 5d
+  spine: {every: 1d, start_after: 1d, stop_after: 40d, active_within: 7d}
+"""
+STAGES = ("reading the raw log", "building snapshots", "fitting LightGBM", "learning segments", "evaluating", "recording the run")
+
+
+@pytest.mark.parametrize("stage", [*(pytest.param(stage, marks=pytest.mark.faults) for stage in STAGES), "registering"])
+@pytest.mark.parametrize("reason", [KeyboardInterrupt, RuntimeError("out of memory")], ids=["ctrl-c", "exception"])
+def test_a_run_stopped_in_any_stage_is_a_failed_run_and_nothing_else(place: Place, stage: str, reason: BaseException) -> None:
+    def stop(name: str, share: float) -> None:
+        if name == stage:
+            raise reason
+
+    client, name = mlflow.MlflowClient(), "stillhere-tiny"
+
+    def registry() -> tuple[object, ...]:
+        versions = client.search_model_versions(f"name = '{name}'")
+        return [version.version for version in versions], resolve_champion("tiny"), client.get_registered_model(name).aliases
+
+    before = registry()
+    with pytest.raises((KeyboardInterrupt, RuntimeError)):
+        train_product(place.product, place.home, seed=1, report=stop)
+    assert registry() == before
+    experiment = mlflow.get_experiment_by_name(name)
+    stopped = client.search_runs([experiment.experiment_id], "tags.mlflow.runName = 'train'")
+    newest = max(stopped, key=lambda run: run.info.start_time)
+    assert newest.info.status == "FAILED"
+    assert newest.data.tags["stillhere.stopped_because"] in {"out of memory", "interrupted (KeyboardInterrupt)"}
+    assert mlflow.active_run() is None
+
+
+def test_a_registry_that_is_away_is_said_in_one_sentence(place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from training.commands.app import run
+
+    (tmp_path / "product.yaml").write_text(PRODUCT)
+    (tmp_path / "garbage.db").write_bytes(b"this is no database" * 500)
+    for uri in (f"sqlite:///{tmp_path}/garbage.db", "http://127.0.0.1:1"):
+        mlflow.set_tracking_uri(uri)
+        try:
+            assert run(["promote", "--product", str(tmp_path), "--home", str(tmp_path / "home")]) == 1
+        finally:
+            mlflow.set_tracking_uri(f"sqlite:///{place.folder}/mlflow.db")
+        said = " ".join(capsys.readouterr().err.split())
+        assert "training stopped:" in said
+        assert f"MLflow at {uri} answered" in said
+        assert "Traceback" not in said

@@ -9,15 +9,35 @@ from rich.console import Console
 
 from features.declarations.yaml_file import DeclarationError
 from features.ports import StoreError
+from models.errors import ModelError
+from training.commands.backtest import backtest
+from training.commands.drift import drift
+from training.commands.evaluate import evaluate
+from training.commands.promote import promote
+from training.commands.signals import signals
 from training.commands.simulate import simulate
+from training.commands.thresholds import monitor, thresholds
+from training.commands.timing import timing
 from training.commands.train import train
+from training.commands.tune import tune
+from training.commands.uplift import uplift
 from training.errors import TrainingError
 
 app = cyclopts.App(name="python -m training", help="Simulate, train and register models. `mlflow run . -e train` calls the same commands.")
 app.command(simulate)
+app.command(timing)
 app.command(train)
+app.command(uplift)
+app.command(evaluate)
+app.command(promote)
+app.command(tune)
+app.command(thresholds)
+app.command(monitor)
+app.command(drift)
+app.command(backtest)
+app.command(signals)
 
-_EXPECTED = (TrainingError, DeclarationError, StoreError)
+_EXPECTED = (TrainingError, DeclarationError, StoreError, ModelError)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -46,8 +46,9 @@ def _train(opened: Installation, *, seed: int, steps: Steps) -> None:
     settings = opened.settings
     outcome = train_product(opened.product, settings.home, product_dir=settings.product_folder, seed=seed, report=stages.report)
     figures = outcome.trained.review.evaluations["model"].figures
-    registration = outcome.registration
-    steps.console.print(f"    [dim]{registration.name} version {registration.version} is champion; test AUC {figures['auc']}[/]")
+    registration, standing = outcome.registration, outcome.standing
+    said = f"{registration.name} version {registration.version} is {standing.alias}: {standing.because}"
+    steps.console.print(f"    [dim]{said}; test AUC {figures['auc']}[/]", soft_wrap=True)
 
 
 class _Stages:

@@ -26,6 +26,7 @@ def test_the_smallest_product_says_what_it_says(folder, smallest):
     assert product.label == Label(activity=("visit", "purchase", "refund"), horizon=timedelta(days=7), spine=SpineRule())
     assert product.profile[3] == Attribute(name="zone", type=AttributeType.TEXT, model=False)
     assert product.profile[0] == Attribute(name="plan", type=AttributeType.CATEGORY, model=True)
+    assert [attribute.direction.value for attribute in product.profile] == ["none"] * 5
     assert product.segments == (Segment(name="old", where={"plan": "basic", "age": 60, "vip": True}),)
     often = (
         Condition(feature="count_visit_7d", comparison=Comparison.AT_LEAST, value=3.0),
@@ -117,6 +118,11 @@ def test_one_entry_expands_in_declared_order_of_first_and_windows_second(folder,
             "label.spine.evry: found the unknown key evry, expected one of every, start_after,",
         ),
         ("{type: number}", "{type: float}", 'profile.age.type: found "float", expected category, number, boolean, instant or text'),
+        (
+            "{type: category}",
+            "{type: category, direction: up}",
+            "profile.plan.direction: found up of a category, expected none; only what can grow has a direction",
+        ),
         ("{type: text}", "{type: text, model: true}", "profile.zone.model: found true, expected false for text; make it a category or"),
         ("  zone:", "  user_id:", "profile.user_id: found a name the system uses itself, expected another name; rename it"),
         ("  zone:", "  count_visit_7d:", "features[0]: found count_visit_7d, a name in use, expected another name; rename the attribute"),
@@ -222,3 +228,12 @@ def test_a_folder_that_is_not_there_is_named_with_what_to_do(tmp_path, monkeypat
     (tmp_path / "empty" / "product.yaml").touch()
     with pytest.raises(DeclarationError, match=r"product\.yaml: found a file, expected a product folder"):
         load_product(tmp_path / "empty" / "product.yaml")
+
+
+def test_an_attribute_and_an_age_keep_their_direction(folder, smallest) -> None:
+    text = smallest.replace("{type: number}", "{type: number, direction: down}").replace(
+        "{type: instant}", "{type: instant, direction: up}"
+    )
+    product = load_product(folder(text))
+    directions = {attribute.name: attribute.direction.value for attribute in product.model_attributes}
+    assert directions == {"plan": "none", "age": "down", "vip": "none", "seconds_since_joined": "up"}

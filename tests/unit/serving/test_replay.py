@@ -39,6 +39,16 @@ def test_a_decision_replays_to_the_same_bytes_score_and_features(world, receipt)
     assert report.output == orjson.dumps(orjson.loads(receipt)["output"], option=orjson.OPT_SORT_KEYS)
 
 
+def test_a_decision_whose_cause_was_unstable_replays_whatever_later_models_say(world):
+    world.scorer.said_contributions, world.scorer.min_cause_lead = {"silence": 0.5, "skipped_setup": 0.4}, 0.2
+    world.person()
+    world.happens("ada", "login", times=12, ago=timedelta(days=10))
+    receipt = world.answer().receipt
+    assert orjson.loads(receipt)["output"]["cause"] is None
+    world.scorer.min_cause_lead = 0.0
+    assert replayer(world).replay(receipt).decision.outcome is Outcome.SAME
+
+
 @pytest.mark.parametrize("kind", ["login_failed", "form_failed", None])
 def test_every_kind_of_decision_replays(world, kind):
     world.person()

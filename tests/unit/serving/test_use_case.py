@@ -394,3 +394,13 @@ def test_caps_hold_over_a_month_of_asking_every_hour(onboarding, shipped_policy)
     assert max(per_day.values()) == 2
     assert max(emails.values(), default=0) <= 1
     assert all(not (local(c.at_us, zone).hour >= 21 or local(c.at_us, zone).hour < 8) for c in contacts if c.channel == "email")
+
+
+@pytest.mark.parametrize(("min_cause_lead", "cause"), [(0.0, "silence"), (0.1, "silence"), (0.2, None)])
+def test_a_cause_that_leads_too_little_brings_the_default_message(world, min_cause_lead, cause):
+    world.scorer.said_contributions = {"silence": 0.5, "skipped_setup": 0.375}
+    world.scorer.min_cause_lead = min_cause_lead
+    answer = world.answer(quiet_for_ten_days(world))
+    found = orjson.loads(answer.output)["cause"]
+    assert (found and found["group"]) == cause
+    assert receipt_of(answer)["inputs"].get("min_cause_lead", 0.0) == min_cause_lead

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from models.calibration import CalibrationMethod, sigmoid
-from training.calibrate import choose_calibration, fit_calibration, fit_logistic, log_losses
+from models.calibration import Calibration, CalibrationMethod, sigmoid
+from training.calibrate import choose_across, choose_calibration, fit_calibration, fit_logistic, log_losses
 from training.evaluate import ece
 
 N = 8000
@@ -23,7 +23,7 @@ def slice_of(true_of_raw, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.
 def test_a_calibrated_score_is_left_alone() -> None:
     chosen = choose_calibration(*slice_of(sigmoid, seed=11), horizon_us=0)
     assert chosen.calibration.method is CalibrationMethod.NONE
-    assert set(chosen.log_loss) == {"none", "platt", "isotonic"}
+    assert set(chosen.log_loss) == {"none", "platt", "beta", "isotonic"}
 
 
 def test_a_shifted_score_gets_platt() -> None:
@@ -46,7 +46,8 @@ def test_a_gain_that_a_handful_of_users_makes_is_not_believed() -> None:
     by_row = choose_calibration(raw, outcomes, as_of_us, np.arange(N), horizon_us=0)
     by_cluster = choose_calibration(raw, outcomes, as_of_us, np.arange(N) % 2, horizon_us=0)
     assert by_row.log_loss == by_cluster.log_loss
-    assert by_cluster.calibration.method in {CalibrationMethod.NONE, by_row.calibration.method}
+    assert by_row.calibration.method is not CalibrationMethod.NONE
+    assert by_cluster.calibration.method is CalibrationMethod.NONE
 
 
 def test_one_instant_and_one_outcome_leave_the_score_alone() -> None:
@@ -75,13 +76,26 @@ def test_a_map_is_not_judged_on_outcomes_that_it_was_fitted_on(seed: int) -> Non
     chosen = choose_calibration(*slice_, horizon_us=20)
     assert leaking.calibration.method is CalibrationMethod.ISOTONIC
     assert chosen.calibration.method is CalibrationMethod.NONE
-    assert set(chosen.log_loss) == {"none", "platt", "isotonic"}
+    assert set(chosen.log_loss) == {"none", "platt", "beta", "isotonic"}
 
 
 def test_a_slice_shorter_than_two_horizons_leaves_the_score_alone() -> None:
     chosen = choose_calibration(*shared_outcomes(2, n_early=0), horizon_us=20)
     assert chosen.calibration.method is CalibrationMethod.NONE
     assert set(chosen.log_loss) == {"none"}
+
+
+def test_across_cohorts_a_common_fault_is_corrected() -> None:
+    raw, outcomes, _, _ = slice_of(lambda raw: sigmoid(0.6 * raw + 1.0))
+    chosen = choose_across(raw, outcomes, np.arange(N) % 8)
+    assert chosen.calibration.method is CalibrationMethod.PLATT
+    assert set(chosen.log_loss) == {"none", "platt", "beta", "isotonic"}
+
+
+def test_across_cohorts_a_fault_of_one_alone_is_not() -> None:
+    cohort = np.arange(N) % 8
+    raw, outcomes, _, _ = slice_of(lambda raw: sigmoid(raw + np.where(cohort == 7, 2.0, 0.0)))
+    assert choose_across(raw, outcomes, cohort).calibration.method is CalibrationMethod.NONE
 
 
 def test_the_logistic_fit_equals_scikit_learn() -> None:
@@ -99,6 +113,36 @@ def test_separable_data_does_not_diverge() -> None:
 def test_platt_never_turns_the_order_around() -> None:
     raw, outcomes, _, _ = slice_of(lambda raw: sigmoid(-raw))
     assert fit_calibration(CalibrationMethod.PLATT, raw, outcomes).method is CalibrationMethod.NONE
+
+
+def planted_beta() -> Calibration:
+    return Calibration(method=CalibrationMethod.BETA, parameters={"a": 0.4, "b": 1.8, "c": -0.5})
+
+
+def test_beta_recovers_a_planted_map() -> None:
+    rng = np.random.default_rng(5)
+    raw = rng.normal(0, 2, size=200_000)
+    outcomes = rng.random(len(raw)) < planted_beta().apply(raw)
+    fitted = fit_calibration(CalibrationMethod.BETA, raw, outcomes)
+    assert fitted.method is CalibrationMethod.BETA
+    assert [fitted.parameters[name] for name in "abc"] == pytest.approx([0.4, 1.8, -0.5], abs=0.05)
+
+
+def test_a_planted_beta_map_is_chosen() -> None:
+    raw, outcomes, as_of_us, users = slice_of(planted_beta().apply)
+    assert choose_calibration(raw, outcomes, as_of_us, users, horizon_us=0).calibration.method is CalibrationMethod.BETA
+
+
+def test_beta_never_turns_the_order_around() -> None:
+    raw, outcomes, _, _ = slice_of(lambda raw: sigmoid(-raw))
+    assert fit_calibration(CalibrationMethod.BETA, raw, outcomes).method is CalibrationMethod.NONE
+
+
+def test_beta_holds_each_side_to_its_direction() -> None:
+    raw, outcomes, _, _ = slice_of(lambda raw: sigmoid(-np.abs(raw)))  # rises, then falls
+    fitted = fit_calibration(CalibrationMethod.BETA, raw, outcomes)
+    probabilities = fitted.apply(np.linspace(-5, 5, 101))
+    assert (np.diff(probabilities) >= 0).all()
 
 
 def test_log_losses_of_certain_mistakes_are_finite() -> None:

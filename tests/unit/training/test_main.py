@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 
+import pytest
 import yaml
 
 from training.__main__ import NEEDED, missing_packages
@@ -33,15 +36,28 @@ def test_mlproject_declares_no_parameter_that_is_logged_again() -> None:
     assert not any("." in name for name in declared)  # every logged parameter has a dot: test_pipeline
 
 
-def test_mlproject_and_the_command_line_agree() -> None:
+LOG = {"product": "products/onboarding", "home": "h", "labels": "", "seed": 1}
+ENTRY_POINTS = {
+    "train": LOG | {"max_rounds": 10, "max_depth": 3, "promote": "never", "parameters": "", "tune_trials": 0},
+    "tune": LOG | {"trials": 3, "timeout_s": 60.0},
+    "evaluate": LOG | {"model": "models:/stillhere-onboarding/3"},
+    "promote": LOG
+    | {"version": 3, "metric": "auc", "confidence": 0.9, "margin": 0.02, "force": "a reason", "rollback": "true", "shadow": "none"},
+}
+
+
+@pytest.mark.parametrize("name", ENTRY_POINTS)
+def test_mlproject_and_the_command_line_agree(name: str) -> None:
     from training.commands.app import app
 
-    entry = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]["train"]
-    values = {"product": "products/onboarding", "home": "h", "seed": 1, "max_rounds": 10, "max_depth": 3, "labels": ""}
+    entry, values = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"][name], ENTRY_POINTS[name]
     assert set(values) == set(entry["parameters"])
-    arguments = entry["command"].format(**values).split()[3:]
+    arguments = shlex.split(entry["command"].format(**{key: shlex.quote(str(value)) for key, value in values.items()}))[3:]
     _, bound, _ = app.parse_args(arguments)
-    assert {name: str(value) for name, value in bound.arguments.items()} == {name: str(value) for name, value in values.items()}
+    given = {}
+    for key, value in bound.arguments.items():
+        given |= asdict(value) if is_dataclass(value) else {key: value}
+    assert {key: str(value).lower() for key, value in given.items()} == {key: str(value).lower() for key, value in values.items()}
 
 
 def test_an_expected_error_is_one_sentence(tmp_path: Path, monkeypatch, capsys) -> None:

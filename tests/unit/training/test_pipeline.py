@@ -11,8 +11,9 @@ from models.bundle import load_bundle, write_bundle
 from training.frame import TrainingFrame
 from training.model_card import model_card
 from training.pipeline import TrainedModel, train_model, with_about
-from training.plots import cause_plot, reliability_plot, roc_and_pr
+from training.plots import cause_plot, gain_plot, lift_and_gain, reliability_plot, roc_and_pr
 from training.record import metrics, mlflow_signature, parameters
+from training.record_review import review_metrics
 from training.review import BASE_RATE, MODEL, RECENCY
 
 
@@ -54,15 +55,26 @@ def test_facts_are_added_to_what_the_bundle_says_of_itself(trained: TrainedModel
 
 def test_the_card_says_what_the_model_is_for_and_what_it_is_not(trained: TrainedModel) -> None:
     card = model_card(trained, {"seed": "3"})
-    for expected in ("Risk is not uplift", "Intended use", "recency alone", "| test |", "- silence:", "- seed: `3`", "better than recency"):
+    for expected in (
+        "There was no champion",
+        "Risk is not uplift",
+        "Intended use",
+        "recency alone",
+        "| test |",
+        "- silence:",
+        "- seed: `3`",
+        "Over **recency alone**",
+        "Over **logistic regression**",
+    ):
         assert expected in card
     assert " nan" not in card
 
 
 def test_logged_figures_are_numbers(trained: TrainedModel) -> None:
-    logged = metrics(trained)
+    logged = metrics(trained) | review_metrics(trained.review)
     assert np.isfinite(list(logged.values())).all()
     assert {"model.auc", "model.auc_low", "model.ece", "recency_alone.auc", "gain_over_recency.auc_low", "slice.test.rows"} <= set(logged)
+    assert {"logistic.log_loss", "gain_over_logistic.log_loss_low", "segment.learned.s1.gain_over_recency.log_loss_high"} <= set(logged)
     assert "base_rate.calibration_slope" not in logged  # not defined for one probability
 
 
@@ -74,6 +86,8 @@ def test_plots_are_drawn_without_a_display(trained: TrainedModel, tmp_path: Path
     review, outcomes = trained.review, trained.slices.test.outcomes
     figures = [
         roc_and_pr(review.scores, outcomes),
+        lift_and_gain(review.scores, outcomes),
+        gain_plot(review.gains, review.segment_gains),
         reliability_plot({MODEL: review.evaluations[MODEL].probabilities}, outcomes),
         cause_plot(review.causes.names, review.causes.sums),
     ]

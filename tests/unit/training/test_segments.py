@@ -176,7 +176,7 @@ def test_scaling_goes_there_and_back(learned: LearnedSegments) -> None:
 
 
 def test_figures_are_reported_for_learned_and_declared_segments(trained: TrainedModel) -> None:
-    figures = trained.segment_figures
+    figures = trained.review.segment_figures
     assert trained.segments is not None
     learned = [f for f in figures if f.segmentation == "learned"]
     assert sum(f.rows for f in learned) == len(trained.slices.test.rows)

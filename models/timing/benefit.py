@@ -1,0 +1,170 @@
+"""The benefit curve of one user: for each candidate slot what is expected of acting then, whether it is allowed, and which slot is best.
+
+The best allowed slot is chosen only if its gain over the first allowed one is clear of its uncertainty. Otherwise the answer is to abstain,
+with the reason: there is no better time than now, or too little is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from models.timing.hazard import Asked
+from models.timing.part import TimingModel
+from models.timing.periods import HOURS_OF_WEEK, hour_of_week
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+CLEAR = 0.5
+"""Standard errors by which a gain must exceed 0: better with a chance of 69 %. More is not asked of one user, as waiting in vain costs no
+more than not waiting; that timing matters at all is tested over everybody, at 99 %."""
+INTERVAL = 1.645
+"""Standard errors to each side of what is expected: 90 %."""
+
+
+class Advice(StrEnum):
+    """What the curve says."""
+
+    BETTER_SLOT = "better_slot"
+    NO_BETTER_TIME = "no_better_time_than_now"
+    NOT_ENOUGH_DATA = "not_enough_data"
+    NOTHING_ALLOWED = "no_allowed_slot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A candidate."""
+
+    delay_s: float  # after as_of
+    allowed: bool = True
+    code: str = "ok"  # reason code: "ok" or why it is not allowed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotBenefit:
+    """What acting in one slot is expected to bring."""
+
+    delay_s: float
+    allowed: bool
+    code: str
+    still_away: float  # P(not back by then)
+    receptive: float  # how usual the hour is for this user; 1 is average
+    expected: float | None  # reduction of P(dropout) by acting then; None where no delay was ever randomised
+    low: float | None  # 90 % interval
+    high: float | None
+    gain: float | None  # beyond that of the first allowed slot
+    gain_se: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Every slot, and the advice."""
+
+    slots: tuple[SlotBenefit, ...]
+    advice: Advice
+    chosen: int | None  # position of the slot to act in; None where none is allowed. Without a better one, the first allowed
+
+    @property
+    def abstains(self) -> bool:
+        """Whether no slot is preferred."""
+        return self.advice is not Advice.BETTER_SLOT
+
+
+def benefit_curve(model: TimingModel, asked: Asked, slots: Sequence[Slot], *, action: int = 1, clear: float = CLEAR) -> Curve:
+    """The curve of one user.
+
+    Parameters
+    ----------
+    asked
+        One row: the user at as_of.
+    slots
+        In order of time; whether each is allowed is the caller's to know.
+    action
+        Code of what would be sent, see `models.timing.response.ResponseModel.actions`.
+    clear
+        Standard errors by which a gain must exceed 0.
+
+    Examples
+    --------
+    See ``tests/unit/models_timing/test_benefit.py``.
+    """
+    delays_s = np.array([slot.delay_s for slot in slots])
+    base = first_allowed(np.array([[slot.allowed for slot in slots]]))
+    away, receptive = model.hazard.still_away(asked, delays_s.tolist())[0], _receptive(asked, delays_s)[0]
+    expected = se = gain = gain_se = [None] * len(slots)
+    if model.response is not None:
+        effects = model.response.effects(asked, np.array([action]), delays_s)
+        expected, se = effects.mean[0].tolist(), effects.se[0].tolist()
+        gain, gain_se = (part[0].tolist() for part in effects.gain_over(np.maximum(base, 0)))
+    found = tuple(
+        SlotBenefit(
+            delay_s=slot.delay_s,
+            allowed=slot.allowed,
+            code=slot.code,
+            still_away=float(away[i]),
+            receptive=float(receptive[i]),
+            expected=expected[i],
+            low=_off(expected[i], se[i], -INTERVAL),
+            high=_off(expected[i], se[i], INTERVAL),
+            gain=gain[i],
+            gain_se=gain_se[i],
+        )
+        for i, slot in enumerate(slots)
+    )
+    advice, chosen = advise(found, is_shown=model.response is not None and model.response.is_shown, clear=clear)
+    return Curve(slots=found, advice=advice, chosen=chosen)
+
+
+def advise(slots: Sequence[SlotBenefit], *, is_shown: bool, clear: float = CLEAR) -> tuple[Advice, int | None]:
+    """Choose the allowed slot of greatest gain, if it is clear of its uncertainty; else the first allowed slot, and say why.
+
+    Parameters
+    ----------
+    is_shown
+        Whether randomised delays have shown any effect of timing.
+    """
+    allowed = [i for i, slot in enumerate(slots) if slot.allowed]
+    if not allowed:
+        return Advice.NOTHING_ALLOWED, None
+    if not is_shown:
+        return Advice.NOT_ENOUGH_DATA, allowed[0]
+    best = max(allowed, key=lambda i: slots[i].gain or 0.0)  # of equals the first
+    gain, gain_se = slots[best].gain, slots[best].gain_se
+    if best == allowed[0] or gain is None or gain_se is None or gain <= clear * gain_se:
+        return Advice.NO_BETTER_TIME, allowed[0]
+    return Advice.BETTER_SLOT, best
+
+
+def choose_many(gain: FloatArray, gain_se: FloatArray, base: IntArray, *, is_shown: bool, clear: float = CLEAR) -> IntArray:
+    """`advise` for many users at once whose slots are all allowed; positions of the chosen slots, shape (n_rows,)."""
+    best = gain.argmax(axis=1)
+    rows = np.arange(len(gain))
+    is_clear = is_shown & (gain[rows, best] > clear * gain_se[rows, best])
+    return np.where(is_clear, best, base)
+
+
+def first_allowed(allowed: npt.NDArray[np.bool_]) -> IntArray:
+    """Position of each row's first allowed slot, shape (n_rows,); -1 where there is none.
+
+    Examples
+    --------
+    >>> first_allowed(np.array([[False, True, True], [False, False, False]])).tolist()
+    [1, -1]
+    """
+    return np.where(allowed.any(axis=1), allowed.argmax(axis=1), -1)
+
+
+def _receptive(asked: Asked, delays_s: FloatArray) -> FloatArray:
+    at_us = asked.as_of_us[:, None] + (delays_s * 1e6).astype(np.int64)
+    of_week = hour_of_week(at_us, asked.utc_offset_s[:, None])
+    habit: FloatArray = np.take_along_axis(asked.habit, of_week, axis=1) * HOURS_OF_WEEK
+    return habit
+
+
+def _off(centre: float | None, se: float | None, n_errors: float) -> float | None:
+    return None if centre is None or se is None else centre + n_errors * se

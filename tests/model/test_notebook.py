@@ -1,0 +1,33 @@
+"""What docs/training.md shows for a notebook runs as it stands."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+
+from features.home import Home
+from tests.model.place import Fresh
+from training.registry import registered_name
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "training.md"
+
+
+def test_the_blocks_for_a_notebook_run_one_after_the_other(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh.register("worse", champion_after=None)
+    section = DOCUMENT.read_text().split("## From a notebook")[1].split("## The bundle")[0]
+    blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    assert len(blocks) == 3
+    cells: dict[str, object] = {}
+    loaded = 'product, home = load_product(Path("products/onboarding")), Home(Path(".stillhere"))'
+    assert loaded in blocks[0]
+    cells |= {"product": fresh.product, "home": fresh.home}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # MLflow's of its own type hints
+        for block in blocks:
+            exec(compile(block.replace(loaded, ""), str(DOCUMENT), "exec"), cells)
+    assert cells["outcome"].standing.alias == "champion"
+    assert registered_name(fresh.product.name) == fresh.name
+    assert isinstance(cells["home"], Home)

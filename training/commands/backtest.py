@@ -1,0 +1,47 @@
+"""``backtest``: walk forward over the log, retraining at each step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from features.declarations.product_file import load_product
+from features.home import Home
+from training.backtest import BacktestOptions, backtest_product, step_table
+from training.commands.progress import progress_report
+from training.commands.tables import say, show
+from training.fit import FitParameters
+
+
+def backtest(
+    *,
+    product: Path = Path("products/onboarding"),
+    home: Path = Path(".stillhere"),
+    steps: int = 4,
+    seed: int = 0,
+    max_rounds: int = 300,
+    labels: str = "",
+) -> None:
+    """Train anew at several instants of the log, each time on what was known by then, and measure on what came next.
+
+    Parameters
+    ----------
+    product
+        Folder with product.yaml.
+    home
+        State directory that the log was imported into.
+    steps
+        How often, evenly over the later half of the rows.
+    seed
+        The same seed on the same log gives the same models.
+    max_rounds
+        Most trees; early stopping usually ends sooner.
+    labels
+        Name of a labels log, or "implied"; as for train.
+    """
+    options = BacktestOptions(steps=steps, seed=seed, parameters=FitParameters(max_rounds=max_rounds))
+    with progress_report() as report:
+        made, run_id = backtest_product(load_product(product), Home(home), options, labels=labels or None, report=report)
+    show(f"{len(made)} steps forward", step_table(made))
+    if len(made) < steps:
+        say(f"{steps - len(made)} steps were left out: too little was known by then to learn from")
+    say(f"MLflow run {run_id}, one nested run a step")

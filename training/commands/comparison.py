@@ -1,0 +1,48 @@
+"""How a comparison looks in a terminal: the scorers, the segments, the gate."""
+
+from __future__ import annotations
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from training.gate import Verdict
+from training.review import BASE_RATE, Review
+from training.tables import in_words, scorer_table, verdict_table
+
+_FIGURES = ("scorer", "auc", "log_loss", "brier", "ece")
+
+
+def print_review(console: Console, review: Review) -> None:
+    """Print one row per scorer, and what the model gains over each."""
+    console.print(_table("On the same rows (95 % intervals, bootstrap by user)", scorer_table(review)[list(_FIGURES)]))
+    for over, gains in review.gains.items():
+        if over != BASE_RATE:
+            words = "; ".join(
+                f"{metric} {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] {in_words(gain)}" for metric, gain in gains.items()
+            )
+            console.print(f"  gain over {over}: {words}", highlight=False, soft_wrap=True)
+
+
+def print_verdict(console: Console, verdict: Verdict) -> None:
+    """Print what the gate looked at, row by row."""
+    gate = verdict.gate
+    title = f"The gate: {gate.metric}, {gate.confidence:.0%} confidence, margin {gate.margin} in a segment"
+    console.print(_table(title, verdict_table(verdict)))
+
+
+def _table(title: str, frame: pd.DataFrame) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for column in frame.columns:
+        table.add_column(str(column), overflow="fold")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(_cell(value) for value in row))
+    return table
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:g}"
+    return str(value)

@@ -1,0 +1,120 @@
+"""``thresholds`` and ``monitor``: solve alert thresholds, and watch them in operation."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from features.declarations.product_file import load_product
+from features.home import Home
+from training.commands.progress import progress_report
+from training.commands.tables import say, show
+from training.thresholds.alert_error import AlertError
+from training.thresholds.monitor import Monitored
+from training.thresholds.policy_text import snippet
+from training.thresholds.report import TITLES, monitor_table, threshold_table
+from training.thresholds.run import Look, Scope, monitor_product, solve_product
+from training.thresholds.solve import Contract
+
+ALARMED = 3
+"""Exit code where something is to be done: for cron."""
+
+
+def thresholds(  # noqa: PLR0913 - each is a choice of the caller's
+    *,
+    product: Path = Path("products/onboarding"),
+    home: Path = Path(".stillhere"),
+    error: AlertError = AlertError.OF_STAYERS,
+    bound: float = 0.15,
+    confidence: float = 0.95,
+    least_users: int = 20,
+    labels: str = "",
+    stale_after_days: int = 30,
+    write: bool = False,
+) -> None:
+    """Solve the champion's risk thresholds, so that the alert error keeps within its bound for each segment.
+
+    Parameters
+    ----------
+    product
+        Folder with product.yaml and policy.yaml.
+    home
+        State directory that the log was imported into.
+    error
+        of-stayers: FP/(FP+TN); of-alerts: FP/alerts. Both are always shown.
+    bound
+        Most of it, as a share.
+    confidence
+        With which the bound holds, all segments together.
+    least_users
+        Users who stayed that a segment needs for a threshold of its own.
+    labels
+        Name of a labels log, or "implied"; as for train.
+    stale_after_days
+        A log that ends longer ago is refused; 0: any age will do.
+    write
+        Put the result into policy.yaml, where nothing else changes.
+    """
+    contract = Contract(error=error, bound=bound, confidence=confidence, least_users=least_users)
+    scope = Scope(contract=contract, labels=labels or None, write_to=product / "policy.yaml" if write else None)
+    with progress_report() as report:
+        ran = solve_product(load_product(product), Home(home), look_now(stale_after_days), scope, report=report)
+    title = f"{TITLES[contract.error.value]} at most {bound:.0%} with {confidence:.0%} confidence, champion version {ran.champion.version}"
+    show(title, threshold_table(ran.thresholds))
+    if ran.thresholds.undecided:
+        say(f"not enough data, hence the strictest of the others: {', '.join(ran.thresholds.undecided)}")
+    say("", snippet(ran.thresholds.risk_threshold, ran.thresholds.segment_thresholds))
+    done = "nothing written; --write puts these lines into policy.yaml" if ran.policy_hash is None else f"policy is now {ran.policy_hash}"
+    say(f"{done}; MLflow run {ran.run_id}")
+
+
+def monitor(
+    *,
+    product: Path = Path("products/onboarding"),
+    home: Path = Path(".stillhere"),
+    error: AlertError = AlertError.OF_STAYERS,
+    bound: float = 0.15,
+    since: datetime | None = None,
+    stale_after_days: int = 30,
+) -> None:
+    """Watch the alert error of decisions whose outcomes are known; ends with 3 where the bound is broken.
+
+    Parameters
+    ----------
+    product
+        Folder with product.yaml.
+    home
+        State directory with the raw log and the exported receipts.
+    error
+        of-stayers or of-alerts: as the thresholds were solved.
+    bound
+        As the thresholds were solved.
+    since
+        Decisions before it are left out: when the present thresholds came into force.
+    stale_after_days
+        A log that ends longer ago is refused; 0: any age will do.
+    """
+    contract = Contract(error=error, bound=bound)
+    begin = since if since is None or since.tzinfo is not None else since.replace(tzinfo=UTC)
+    ran = monitor_product(load_product(product), Home(home), look_now(stale_after_days), contract, since=begin)
+    show(f"{TITLES[contract.error.value]} of {len(ran.decided.rows)} decisions", monitor_table(ran.monitored))
+    say(*(f"{title}: {getattr(ran.monitored.figures, name)}" for name, title in TITLES.items()))
+    say(f"left out: {', '.join(f'{count} {reason}' for reason, count in ran.decided.left_out.items())}; MLflow run {ran.run_id}")
+    _show_alarm(ran.monitored)
+
+
+def look_now(stale_after_days: int) -> Look:
+    """Look at the clock, here and nowhere deeper."""
+    return Look(now=datetime.now(UTC), stale_after=timedelta(days=stale_after_days) if stale_after_days > 0 else None)
+
+
+def _show_alarm(seen: Monitored) -> None:
+    if not seen.alarms:
+        return
+    say(*(f"ALARM {sentence}" for sentence in seen.alarms))
+    if seen.proposal is None:
+        say(f"no thresholds can be proposed: {seen.no_proposal_because}")
+    else:
+        show("proposal: solved anew on what came since the change", threshold_table(seen.proposal))
+        say("", snippet(seen.proposal.risk_threshold, seen.proposal.segment_thresholds))
+    raise SystemExit(ALARMED)

@@ -1,0 +1,62 @@
+"""``timing``: when people come back, when they use the product and, from randomised delays, when to act."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from features.declarations.product_file import load_product
+from features.home import Home
+from serving.policy_file import load_policy
+from training.commands.progress import progress_report
+from training.timing.fitted import TimingOptions
+from training.timing.run import FIGURES, TimingRun, time_product
+
+
+def timing(
+    *, product: Path = Path("products/onboarding"), home: Path = Path(".stillhere"), trial: str = "", seed: int = 0, max_rows: int = 6_000
+) -> None:
+    """Fit the timing part on an imported log and record it in MLflow, with curves, calibration and baselines.
+
+    Parameters
+    ----------
+    product
+        Folder with product.yaml and policy.yaml, which names the attribute of the users' time zones.
+    home
+        State directory that the log was imported into.
+    trial
+        Parquet file of decisions with randomised delays, as `simulate --trial` writes it; empty: no response to delays is learned.
+    seed
+        The same seed on the same log gives the same model.
+    max_rows
+        Most (user, as_of) rows of a slice that the hazard is learned from.
+    """
+    declared = load_product(product)
+    policy = load_policy(product / "policy.yaml", declared)
+    with progress_report() as report:
+        outcome = time_product(
+            declared,
+            Home(home),
+            trial=Path(trial) if trial else None,
+            options=TimingOptions(seed=seed, max_rows=max_rows),
+            zones=(policy.timezone_attribute, policy.default_timezone),
+            report=report,
+        )
+    _print_outcome(outcome)
+
+
+def _print_outcome(outcome: TimingRun) -> None:
+    console, fitted = Console(), outcome.fitted
+    for name, text in FIGURES.items():
+        if name in fitted.figures:
+            console.print(f"  {text}: {fitted.figures[name]:.4f}", highlight=False)
+    response = fitted.model.response
+    if response is None:
+        console.print("  response to delays: none learned, since no trial was given; every curve abstains", highlight=False)
+    else:
+        said = "shown" if response.is_shown else "not shown, so every curve abstains"
+        console.print(f"  effect of timing on {response.n_rows:,} randomised rows: {said}", highlight=False)
+        console.print(f"    slope {response.slope:.2f} (se {response.slope_se:.2f}),", highlight=False)
+        console.print(f"    gain over now {response.gain:+.4f} (se {response.gain_se:.4f})", highlight=False)
+    console.print(f"  MLflow run {outcome.run_id} in {outcome.tracking_uri}; look with: mlflow ui", highlight=False, soft_wrap=True)

@@ -1,0 +1,143 @@
+"""Put a review into the current MLflow run, the same way for training, evaluation and promotion: metrics, tables and plots."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from training.evaluate import Interval
+from training.frame import OUTCOME, TrainingFrame
+from training.gate import Verdict
+from training.horizons import HorizonFigures
+from training.plots import cause_plot, gain_plot, lift_and_gain, reliability_plot, roc_and_pr
+from training.register import Registration
+from training.registry import registry_errors
+from training.review import CHAMPION, MODEL, RECENCY, Review
+from training.tables import horizon_table, scorer_rows, segment_gain_rows, segment_rows_table, threshold_table, verdict_table
+
+NOTE_TAG = "mlflow.note.content"
+"""What MLflow shows as the description of a run."""
+
+_SEGMENT_FIGURES = ("rows", "share", "dropout_rate", "mean_risk", "brier", "auc")
+
+
+def record_review(review: Review, test: TrainingFrame, horizons: Sequence[HorizonFigures] = ()) -> None:
+    """Log what a reviewer looks at to the active run.
+
+    Tables under ``tables/``, plots under ``plots/``, and the metrics of `review_metrics` and `horizon_metrics`.
+    """
+    import mlflow
+
+    mlflow.log_metrics(review_metrics(review) | horizon_metrics(horizons))
+    mlflow.log_table(scorer_rows(review), "tables/scorers.json")
+    mlflow.log_table(segment_rows_table(review), "tables/segments.json")
+    mlflow.log_table(segment_gain_rows(review), "tables/segment_gains.json")
+    mlflow.log_table(threshold_table(review.model.probabilities, test.outcomes), "tables/thresholds.json")
+    if horizons:
+        mlflow.log_table(horizon_table(horizons), "tables/horizons.json")
+    _log_plots(review, test)
+
+
+def record_verdict(verdict: Verdict) -> None:
+    """Log what the gate found to the active run."""
+    import mlflow
+
+    mlflow.log_table(verdict_table(verdict), "tables/gate.json")
+    mlflow.log_metrics(finite({"gate.passed": float(verdict.passed)} | _with_bounds("gate.gain", verdict.gain)))
+    mlflow.set_tags({"stillhere.gate": "passed" if verdict.passed else "refused", "stillhere.gate_because": verdict.because})
+
+
+def review_metrics(review: Review) -> dict[str, float]:
+    """Figures to log, by stable names, so that two runs stand side by side in MLflow's comparison.
+
+    First, since MLflow shows the first ones first, ``gain_over_<scorer>.<metric>``, above 0 where the model is better; then
+    ``<scorer>.<figure>``, each with ``_low`` and ``_high``; then
+    ``segment.<segmentation>.<segment>.<figure>`` and ``segment.<segmentation>.<segment>.gain_over_<scorer>.<metric>``.
+    """
+    logged: dict[str, float] = {}
+    for over, gains in review.gains.items():
+        for metric, gain in gains.items():
+            logged |= _with_bounds(f"gain_over_{_short(over)}.{metric}", gain)
+    for scorer, evaluation in review.evaluations.items():
+        for name, interval in evaluation.figures.items():
+            logged |= _with_bounds(f"{spelled(scorer)}.{name}", interval)
+    logged["contrib.one_row_ms"] = review.causes.one_row_ms
+    for figures in review.segment_figures:
+        prefix = f"segment.{figures.segmentation}.{figures.segment}"
+        logged |= {f"{prefix}.{name}": float(getattr(figures, name)) for name in _SEGMENT_FIGURES}
+    for each in review.segment_gains:
+        prefix = f"segment.{each.segmentation}.{each.segment}.gain_over_{_short(each.over)}"
+        logged |= _with_bounds(f"{prefix}.{each.metric}", each.gain)
+    return finite(logged)
+
+
+def horizon_metrics(horizons: Sequence[HorizonFigures]) -> dict[str, float]:
+    """Figures by horizon: ``model.auc.h7d`` with ``_low`` and ``_high``, ``model.average_precision.h7d``, ``test.dropout_rate.h7d``."""
+    logged: dict[str, float] = {}
+    for each in horizons:
+        prefix = spelled(each.scorer)
+        logged |= _with_bounds(f"{prefix}.auc.{each.suffix}", each.auc)
+        logged |= {f"{prefix}.average_precision.{each.suffix}": each.average_precision}
+        logged |= {f"test.dropout_rate.{each.suffix}": each.dropout_rate, f"test.rows.{each.suffix}": float(each.rows)}
+    return finite(logged)
+
+
+def describe_run(run_id: str, note: str, *, version: Registration | None = None) -> None:
+    """Write the note where MLflow shows it: on the run's page, and on the version's."""
+    import mlflow
+
+    client = mlflow.MlflowClient()
+    with registry_errors("describing the run"):
+        client.set_tag(run_id, NOTE_TAG, note)
+        if version is not None:
+            client.update_model_version(version.name, version.version, description=note)
+
+
+def log_data(frame: TrainingFrame, context: str, source: Path) -> None:
+    """Log rows as one of the run's data sets, with their fingerprint as its digest."""
+    import mlflow
+    from mlflow.data.pandas_dataset import from_pandas
+    from mlflow.data.sources import LocalArtifactDatasetSource
+
+    where = LocalArtifactDatasetSource(str(source.absolute()))
+    name = f"{frame.product.name}-{context}"
+    dataset = from_pandas(frame.rows, source=where, targets=OUTCOME, name=name, digest=frame.fingerprint())
+    mlflow.log_input(dataset, context=context)
+
+
+def spelled(scorer: str) -> str:
+    """Spell a scorer's name as part of a metric's.
+
+    Examples
+    --------
+    >>> spelled("recency alone")
+    'recency_alone'
+    """
+    return scorer.replace(" ", "_")
+
+
+def finite(figures: Mapping[str, float]) -> dict[str, float]:
+    """Figures without those that are not defined: MLflow's comparison cannot draw NaN."""
+    return {name: value for name, value in figures.items() if math.isfinite(value)}
+
+
+def _log_plots(review: Review, test: TrainingFrame) -> None:
+    import mlflow
+
+    outcomes, causes = test.outcomes, review.causes
+    probabilities = {name: review.scored[name].probabilities for name in (MODEL, CHAMPION) if name in review.scored}
+    mlflow.log_figure(roc_and_pr(review.scores, outcomes), "plots/roc_pr.png")
+    mlflow.log_figure(lift_and_gain(review.scores, outcomes), "plots/lift_gain.png")
+    mlflow.log_figure(reliability_plot(probabilities, outcomes), "plots/reliability.png")
+    mlflow.log_figure(cause_plot(causes.names, causes.sums), "plots/shap_by_cause.png")
+    if review.segment_gains:
+        mlflow.log_figure(gain_plot(review.gains, review.segment_gains), "plots/gain_by_segment.png")
+
+
+def _with_bounds(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _short(scorer: str) -> str:
+    return "recency" if scorer == RECENCY else spelled(scorer)

@@ -1,0 +1,61 @@
+"""Stages of a pipeline: each becomes a nested MLflow run with its duration and its own figures.
+
+    with stage("fit") as note:
+        fitted = fit(...)
+        note({"fit.rounds": fitted.rounds})
+
+The pipeline itself knows only `Stage`; outside MLflow, as in a notebook, it is `no_stage`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+
+from training.errors import RegistryError
+from training.registry import registry_errors
+
+Note = Callable[[Mapping[str, float]], None]
+"""Takes figures of the stage by name; the same name as on the run itself."""
+
+Stage = Callable[[str], AbstractContextManager[Note]]
+"""Called with the stage's name; what happens in the block belongs to it."""
+
+STAGE_TAG = "stillhere.stage"
+"""Tag of a nested run: which stage it is."""
+STOPPED_IN = "stillhere.stopped_in"
+"""Tag of a run that did not finish: the stage that raised."""
+
+
+@contextmanager
+def no_stage(name: str) -> Iterator[Note]:  # noqa: ARG001 - the shape of Stage
+    """Note nothing anywhere."""
+    yield _ignore
+
+
+@contextmanager
+def mlflow_stage(name: str) -> Iterator[Note]:
+    """Nest a run in the active one, with its duration as ``stage.seconds``. A stage that raises ends as FAILED, and its parent names it.
+
+    Examples
+    --------
+    ``mlflow_stage("fit")`` inside a run makes a child run called ``fit``; see ``tests/unit/training/test_stages.py``.
+    """
+    import mlflow
+
+    parent = mlflow.active_run()
+    started = time.perf_counter()
+    with mlflow.start_run(nested=True, run_name=name, tags={STAGE_TAG: name}):
+        try:
+            yield mlflow.log_metrics
+        except BaseException:  # also Ctrl-C
+            if parent is not None:
+                with suppress(RegistryError), registry_errors("saying where the run stopped"):
+                    mlflow.MlflowClient().set_tag(parent.info.run_id, STOPPED_IN, name)
+            raise
+        mlflow.log_metric("stage.seconds", round(time.perf_counter() - started, 3))
+
+
+def _ignore(figures: Mapping[str, float]) -> None:
+    """Forget the figures."""

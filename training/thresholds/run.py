@@ -1,0 +1,142 @@
+"""Thresholds and monitor of a product, from its log and receipts to an MLflow run: the only place here that meets MLflow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.backfill.columns import read_columns
+from features.core.product import Product
+from features.home import Home
+from training.dataset import build_frame
+from training.pipeline import Report, say_nothing
+from training.thresholds.champion import Champion, load_champion, unseen
+from training.thresholds.decisions import Decided, read_decisions, require_fresh, with_outcomes
+from training.thresholds.monitor import Monitored, monitor
+from training.thresholds.policy_text import write_thresholds
+from training.thresholds.report import figure_metrics, monitor_page, monitor_table, threshold_metrics, threshold_page, threshold_table
+from training.thresholds.rows import rows_of_frame, segments_are_visible
+from training.thresholds.solve import Contract, Thresholds, solve
+from training.tracked import tracked_run
+
+ALARM = "stillhere.alarm"
+"""Tag of a monitor's run: the sentence of its alarms; "" without one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """When one looks, and how old a log may be."""
+
+    now: datetime
+    stale_after: timedelta | None = timedelta(days=30)  # None: no log is too old
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SolvedRun:
+    """Solved thresholds and where they came from and went to."""
+
+    thresholds: Thresholds
+    champion: Champion
+    run_id: str
+    policy_hash: str | None  # of the file as written; None where it was not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorRun:
+    """What a look at operation found."""
+
+    monitored: Monitored
+    decided: Decided
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What is solved on, and where the result is written."""
+
+    contract: Contract = field(default_factory=Contract)
+    labels: str | None = None  # as for `training.dataset.build_frame`
+    write_to: Path | None = None  # a policy file
+
+
+def solve_product(product: Product, home: Home, look: Look, scope: Scope | None = None, *, report: Report = say_nothing) -> SolvedRun:
+    """Solve the champion's thresholds on the rows that it has not seen; write them into the policy file if asked.
+
+    Raises
+    ------
+    TrainingError
+        If the log is empty or stale, there is no champion, or rows are too few: nothing is written then.
+    """
+    scope = scope or Scope()
+    with tracked_run(product.name, "thresholds") as run_id:
+        require_fresh(home.raw_dir(product.name), product, now=look.now, stale_after=look.stale_after)
+        champion = load_champion(product)
+        frame = unseen(build_frame(product, home, labels=scope.labels, now=look.now, report=report), champion)
+        rows = rows_of_frame(frame, champion.bundle.risk(frame.vectors, frame.profiles()))
+        names = [segment.name for segment in product.segments] if segments_are_visible(product) else []
+        solved = solve(rows, names, scope.contract)
+        _record_thresholds(solved, champion)
+        policy_hash = None
+        if scope.write_to is not None:
+            policy_hash = write_thresholds(scope.write_to, product, solved.risk_threshold, solved.segment_thresholds)
+            _tag("stillhere.policy_hash", policy_hash)
+    return SolvedRun(thresholds=solved, champion=champion, run_id=run_id, policy_hash=policy_hash)
+
+
+def monitor_product(product: Product, home: Home, look: Look, contract: Contract, *, since: datetime | None = None) -> MonitorRun:
+    """Watch the alert error of the decisions whose outcomes are known.
+
+    Raises
+    ------
+    TrainingError
+        If there are no receipts of this product, none with a known outcome, or the log is stale.
+    """
+    with tracked_run(product.name, "monitor") as run_id:
+        raw_dir = home.raw_dir(product.name)
+        require_fresh(raw_dir, product, now=look.now, stale_after=look.stale_after)
+        decided = read_decisions(home.receipts_dir(product.name), product, since=since)
+        decided = with_outcomes(decided, read_columns(raw_dir, product), product)
+        names = [segment.name for segment in product.segments]
+        seen = monitor(decided.rows, names, contract, horizon=pd.Timedelta(product.label.horizon))
+        _record_monitor(seen, decided)
+    return MonitorRun(monitored=seen, decided=decided, run_id=run_id)
+
+
+def _record_thresholds(solved: Thresholds, champion: Champion) -> None:
+    import mlflow
+
+    _log_contract(solved.contract)
+    mlflow.log_metrics(threshold_metrics(solved))
+    mlflow.log_text(threshold_page(solved), "thresholds.md")
+    mlflow.log_table(pd.DataFrame(threshold_table(solved)), "thresholds.json")
+    mlflow.set_tags({"stillhere.model_version": champion.version, "stillhere.model_run": champion.run_id})
+
+
+def _record_monitor(seen: Monitored, decided: Decided) -> None:
+    import mlflow
+
+    _log_contract(seen.contract)
+    mlflow.log_metrics(figure_metrics("operation", seen.figures))
+    mlflow.log_metrics({f"left_out.{reason.replace(chr(39), '')}": float(count) for reason, count in decided.left_out.items()})
+    mlflow.log_metrics({f"watch.{each.name}.users": float(each.users) for each in seen.watched})
+    mlflow.log_metrics({f"watch.{each.name}.low": float(each.watch.low[-1]) for each in seen.watched if each.users})
+    mlflow.log_text(monitor_page(seen), "monitor.md")
+    mlflow.log_table(pd.DataFrame(monitor_table(seen)), "monitor.json")
+    _tag(ALARM, "; ".join(seen.alarms))
+
+
+def _log_contract(contract: Contract) -> None:
+    import mlflow
+
+    mlflow.log_params({f"contract.{name}": getattr(contract, name) for name in ("bound", "confidence")})
+    mlflow.log_param("contract.error", contract.error.value)
+
+
+def _tag(name: str, value: Any) -> None:
+    import mlflow
+
+    mlflow.set_tag(name, value)
