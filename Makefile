@@ -10,7 +10,7 @@ export FEAST_USAGE := False
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help setup setup-spark lock demo up test test-faults test-spark check fmt lint type imports bench-features bench-features-large bench-mooc bench-timing bench-cdnow bench-thresholds bench-decide bench-spark bench-uplift setup-uplift-reference test-uplift-reference clean
+.PHONY: help setup setup-spark lock demo up test test-faults test-spark check fmt lint type imports bench-features bench-features-large bench-mooc bench-timing bench-cdnow bench-thresholds bench-decide bench-slot-price bench-spark bench-uplift setup-uplift-reference test-uplift-reference clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -85,6 +85,9 @@ bench-timing: $(STAMP) ## When to act, beside fixed delays, habits and the oracl
 
 bench-decide: $(STAMP) ## Decisions per second beside an empty route and a naive service
 	@$(BIN)/python -m benchmarks.bench_decide
+
+bench-slot-price: $(STAMP) ## What the price of a slot is worth under a weekly cap (simulated, 2 minutes)
+	@$(BIN)/python -m benchmarks.bench_slot_price
 
 bench-spark: $(STAMP) ## The Spark executor beside batch: equal, and what it costs (after make setup-spark)
 	@$(BIN)/python -m benchmarks.bench_spark

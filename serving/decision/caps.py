@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -100,7 +101,10 @@ def cooldown_window(message: Message, at_us: int) -> CapWindow:
 
 
 def suppression_windows(message: Message, at_us: int, policy: Policy) -> tuple[CapWindow, ...]:
-    """No message that suppresses others shortly before, and, if this one does, no other contact shortly after (S3.19)."""
+    """No message that suppresses others shortly before, and, if this one does, no other contact shortly after (S3.19).
+
+    Those of its own class: who came back because of a great offer and cannot sign in is still helped.
+    """
     before = [
         CapWindow(
             name=f"suppression:{one.id}",
@@ -110,11 +114,18 @@ def suppression_windows(message: Message, at_us: int, policy: Policy) -> tuple[C
             limit=1,
             message_id=one.id,
         )
-        for one in policy.suppressing
+        for one in policy.suppressing[message.message_class]
     ]
     if not message.suppresses_us:
         return tuple(before)
-    after = CapWindow(name=f"suppression:{message.id}", channel=None, since_us=at_us, until_us=at_us + message.suppresses_us, limit=1)
+    after = CapWindow(
+        name=f"suppression:{message.id}",
+        channel=None,
+        since_us=at_us,
+        until_us=at_us + message.suppresses_us,
+        limit=1,
+        message_class=message.message_class,
+    )
     return (*before, after)
 
 
@@ -177,7 +188,12 @@ def is_free(channel: Channel, message: Message, inputs: Inputs, moment: Moment, 
 
 
 def _when(cap: Cap, moment: Moment) -> str:
-    return f"on {local(moment.at_us, moment.zone).date()}" if cap.window is None else f"within {window_text(cap.window)}"
+    return _on_day(moment.at_us, moment.zone) if cap.window is None else cap.within
+
+
+@lru_cache(maxsize=1024)  # several caps of several channels ask for the same moment
+def _on_day(at_us: int, zone: ZoneInfo) -> str:
+    return f"on {local(at_us, zone).date()}"
 
 
 def _next_room_us(cap: Cap, channel: Channel, contacts: Sequence[Contact], *, moment: Moment, policy: Policy) -> int | None:

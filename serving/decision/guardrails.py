@@ -11,25 +11,28 @@ from serving.decision.eligibility import known_risk
 from serving.decision.local_time import local
 from serving.decision.messages import Choice
 from serving.decision.moment import Moment, moment_for
-from serving.decision.policy import Channel, Message, Policy
+from serving.decision.policy import Channel, Guardrail, Message, MessageClass, Policy
 from serving.decision.sentences import day_and_clock
 from serving.decision.values import Contact, Inputs, Verdict
 from serving.decision.verdicts import held, passed, refused
 
 
-def guardrail_verdicts(channel: Channel, inputs: Inputs, policy: Policy) -> Iterator[Verdict]:
-    """One verdict for each guardrail that the policy declares for the arm's class; it holds the arm while all its conditions hold."""
-    for guardrail in policy.guardrails_by_class[channel.message_class]:
-        rule = f"guardrail:{guardrail.name}"
-        if all_hold(guardrail.conditions, inputs):
-            yield held(channel.arm, rule, f"held_by_{guardrail.name}", guardrail.sentence)
-        else:
-            yield passed(channel.arm, rule, "guardrail", name=guardrail.name)
+def holding(message_class: MessageClass, inputs: Inputs, policy: Policy) -> tuple[Guardrail, ...]:
+    """The guardrails of the class whose conditions all hold."""
+    return tuple(guardrail for guardrail in policy.guardrails_by_class[message_class] if all_hold(guardrail.conditions, inputs))
+
+
+def guardrail_verdicts(channel: Channel, held_by: Sequence[Guardrail], policy: Policy) -> Iterator[Verdict]:
+    """One verdict for each guardrail that holds the arm; where none does, one for all of them, if the policy has any for its class."""
+    for guardrail in held_by:
+        yield held(channel.arm, f"guardrail:{guardrail.name}", f"held_by_{guardrail.name}", guardrail.sentence)
+    if not held_by and policy.guardrails_by_class[channel.message_class]:
+        yield passed(channel.arm, "guardrail")
 
 
 def suppression_verdict(channel: Channel, message: Message, contacts: Sequence[Contact], moment: Moment, policy: Policy) -> Verdict | None:
-    """Whether a message that suppresses others is too close; None where the policy has none."""
-    if not policy.suppressing:
+    """Whether a message that suppresses others is too close; None where the policy has none of its class."""
+    if not policy.suppressing[message.message_class]:
         return None
     refusal = first_refusal(contacts, suppression_windows(message, moment.at_us, policy))
     if refusal is None:
@@ -47,16 +50,18 @@ def suppression_verdict(channel: Channel, message: Message, contacts: Sequence[C
 def price_verdict(channel: Channel, message: Message, inputs: Inputs, moment: Moment, policy: Policy) -> Verdict | None:
     """Whether the contact is worth one of the few that are left; None where slots of the channel have no price, or the risk is unknown.
 
-    The price of a slot grows with the share of the tightest cap that it uses up: ``slot_price * (count + 1) / limit``. The contact's worth
-    is the share of risk that its message is expected to take away: ``risk * effect``. A rule of this form is a bid price: see Talluri, van
-    Ryzin (1998), doi:10.1287/mnsc.44.11.1577.
+    The price of a slot grows with the share of the tightest cap that it uses up: ``slot_price * (count + 1) / limit``. Caps of one contact
+    do not set it: they leave no slot that could be kept, only a day that passes. The contact's worth is the share of risk that its message
+    is expected to take away: ``risk * effect``. A rule of this form is a bid price: see Talluri, van Ryzin (1998),
+    doi:10.1287/mnsc.44.11.1577.
     """
     risk = known_risk(inputs)
     if not channel.slot_price or risk is None:
         return None
     contacts = inputs.contacts or ()
-    caps = [cap for cap in policy.caps_by_message[message.id] if cap.limit]
-    used = max(((counted(contacts, cap_window(cap, moment.at_us, moment.zone)) + 1) / cap.limit for cap in caps), default=0.0)
+    caps = [cap for cap in policy.caps_by_message[message.id] if cap.limit > 1]
+    counts = [counted(contacts, cap_window(cap, moment.at_us, moment.zone)) if contacts else 0 for cap in caps]
+    used = max(((count + 1) / cap.limit for count, cap in zip(counts, caps, strict=True)), default=0.0)
     facts = {"worth": risk * message.effect, "price": channel.slot_price * min(used, 1.0)}
     if facts["worth"] < facts["price"]:
         return refused(channel.arm, "price", "slot_price", **facts)
@@ -65,7 +70,7 @@ def price_verdict(channel: Channel, message: Message, inputs: Inputs, moment: Mo
 
 def _unsuppressed_us(channel: Channel, message: Message, contacts: Sequence[Contact], *, moment: Moment, policy: Policy) -> int | None:
     """The first instant from which, moved past quiet hours if need be, nothing suppresses the message."""
-    lengths_us = [0, *(one.suppresses_us for one in policy.suppressing)]
+    lengths_us = [0, *(one.suppresses_us for one in policy.suppressing[message.message_class])]
     ends = sorted({contact.at_us + length_us + (length_us == 0) for contact in contacts for length_us in lengths_us})
     for asked_us in (end_us for end_us in ends if end_us > moment.asked_us):
         at_us = moment_for(channel, asked_us, moment.zone, policy).at_us

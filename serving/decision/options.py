@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 from serving.decision.caps import cap_verdicts, is_free, rate_verdicts
 from serving.decision.channels import rank
 from serving.decision.eligibility import own_verdicts, shared_verdicts
-from serving.decision.guardrails import guardrail_verdicts, message_verdicts, price_verdict, suppression_verdict
+from serving.decision.guardrails import guardrail_verdicts, holding, message_verdicts, price_verdict, suppression_verdict
 from serving.decision.local_time import zone_of
 from serving.decision.messages import Choice, choose, messages_for
 from serving.decision.moment import Moment, moment_for, quiet_verdict
-from serving.decision.policy import Channel, Message, MessageClass, Policy, Trigger
+from serving.decision.policy import Channel, Guardrail, Message, MessageClass, Policy, Trigger
 from serving.decision.timing import Timed, timed
 from serving.decision.triggers import fired, trigger_verdict
 from serving.decision.values import Inputs, Verdict
@@ -22,7 +22,8 @@ RULES = (
     *("ledger", "features", "consent", "suppression_list", "holdout", "switched_off", "opt_in", "available", "model", "evidence"),
     *("trigger", "guardrail", "quiet_hours", "message", "cooldown", "suppression", "price", "cap", "rate"),
 )
-"""Every rule, in the order in which they speak: "model" and "evidence" on outreach alone, each cap for itself as "cap:<name>".
+"""Every rule, in the order in which they speak: "model" and "evidence" on outreach alone, each cap for itself as "cap:<name>", each
+guardrail that holds as "guardrail:<name>", all that do not together as "guardrail".
 
 The first three, "opt_in", "trigger", "quiet_hours", "message" and caps speak in every policy, the others where it has something of theirs.
 """
@@ -45,10 +46,22 @@ class Option:
     refusals: list[Verdict]  # those of both that close this arm, in the order of the rules
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """What calls for a class of message, and what keeps it back: the same on every channel of the class."""
+
+    trigger: Trigger | None
+    holding: tuple[Guardrail, ...]
+
+
 def all_options(inputs: Inputs, policy: Policy) -> list[Option]:
     """Every arm of the policy but "none": assist before outreach, within a class as `serving.decision.channels.rank` says."""
     shared, zone = shared_verdicts(inputs, policy), zone_of(inputs.profile, policy)
-    options = [_judge(channel, inputs, policy, shared=shared, zone=zone) for channel in policy.channels_in_order]
+    called = {message_class: _called(message_class, inputs, policy) for message_class in policy.channels_by_class}
+    options = [
+        _judge(channel, inputs, policy, shared=shared, zone=zone, called=called[channel.message_class])
+        for channel in policy.channels_in_order
+    ]
     if policy.orders_channels:
         options.sort(key=lambda option: rank(option.channel, option.trigger, inputs, policy))
     return options
@@ -84,7 +97,8 @@ def opens_from_us(option: Option, inputs: Inputs, policy: Policy) -> int | None:
             return None
         at_us = max(known)
         later = replace(inputs, as_of_us=at_us, timing=())  # what a later as_of would expect is not known
-        option = _judge(option.channel, later, policy, shared=shared_verdicts(later, policy), zone=option.moment.zone)
+        called = _called(option.channel.message_class, later, policy)
+        option = _judge(option.channel, later, policy, shared=shared_verdicts(later, policy), zone=option.moment.zone, called=called)
     return None
 
 
@@ -102,8 +116,12 @@ def _is_about_the_message(verdict: Verdict, policy: Policy) -> bool:
     return rule in _ABOUT_THE_MESSAGE or (rule == "cap" and any(cap.name == name and cap.message_id is not None for cap in policy.caps))
 
 
-def _judge(channel: Channel, inputs: Inputs, policy: Policy, *, shared: tuple[Verdict, ...], zone: ZoneInfo) -> Option:
-    trigger = fired(channel.message_class, inputs, policy)
+def _called(message_class: MessageClass, inputs: Inputs, policy: Policy) -> Called:
+    return Called(trigger=fired(message_class, inputs, policy), holding=holding(message_class, inputs, policy))
+
+
+def _judge(channel: Channel, inputs: Inputs, policy: Policy, *, shared: tuple[Verdict, ...], zone: ZoneInfo, called: Called) -> Option:
+    trigger = called.trigger
     moment = moment_for(channel, inputs.as_of_us, zone, policy)
     choice = choose(channel, trigger, inputs, policy)
     message = None if choice is None else choice.message
@@ -112,7 +130,7 @@ def _judge(channel: Channel, inputs: Inputs, policy: Policy, *, shared: tuple[Ve
     own = (
         *own_verdicts(channel, inputs, policy),
         trigger_verdict(channel, trigger, inputs, policy),
-        *guardrail_verdicts(channel, inputs, policy),
+        *guardrail_verdicts(channel, called.holding, policy),
         quiet_verdict(channel, moment),
         *message_verdicts(channel, choice, contacts=inputs.contacts, moment=moment, policy=policy),
         *_optional_verdicts(channel, message, inputs, moment, policy),

@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 
+from features.core.catalogue import window_text
 from features.core.condition import Condition
 
 _MICROSECOND, _DAY = timedelta(microseconds=1), timedelta(days=1)
@@ -116,7 +117,7 @@ class Message:
     campaign: str | None = None  # whose rate limits it counts towards
     priority: int = 0  # of messages that fit the same cause the highest is chosen
     effect: float = 1.0  # in [0, 1]: share of the risk it is expected to take away; what a slot's price is held against
-    suppresses: timedelta | None = None  # for so long after it the user is told nothing else
+    suppresses: timedelta | None = None  # for so long after it the user is told nothing else of its class
 
     @cached_property
     def rest_us(self) -> int:
@@ -173,6 +174,11 @@ class Cap:
     def span_us(self) -> int:
         """Length of the rolling interval in microseconds; 0 for a calendar day."""
         return 0 if self.window is None else self.window // _MICROSECOND
+
+    @cached_property
+    def within(self) -> str:
+        """The rolling interval in words; empty for a calendar day."""
+        return "" if self.window is None else f"within {window_text(self.window)}"
 
     def covers(self, message: Message) -> bool:
         """Whether a contact with this message counts towards the cap."""
@@ -247,6 +253,12 @@ class Policy:
         return tuple(sorted(self.channels, key=lambda channel: channel.message_class is not MessageClass.ASSIST))
 
     @cached_property
+    def channels_by_class(self) -> Mapping[MessageClass, tuple[Channel, ...]]:
+        """Channels of each class that has any, in the declared order."""
+        classes = dict.fromkeys(channel.message_class for channel in self.channels_in_order)
+        return {class_: tuple(channel for channel in self.channels if channel.message_class is class_) for class_ in classes}
+
+    @cached_property
     def orders_channels(self) -> bool:
         """Whether the order of channels depends on the user, and not on the file alone."""
         return self.preference_attribute is not None or self.fatigue_window is not None or any(channel.urgent for channel in self.channels)
@@ -306,9 +318,9 @@ class Policy:
         return {class_: tuple(guardrail for guardrail in self.guardrails if class_ in guardrail.classes) for class_ in MessageClass}
 
     @cached_property
-    def suppressing(self) -> tuple[Message, ...]:
-        """Messages after which others are held back."""
-        return tuple(message for message in self.messages if message.suppresses_us)
+    def suppressing(self) -> Mapping[MessageClass, tuple[Message, ...]]:
+        """Messages of each class after which others of it are held back."""
+        return {class_: tuple(m for m in self.messages if m.suppresses_us and m.message_class is class_) for class_ in MessageClass}
 
     @cached_property
     def fatigue_us(self) -> int:

@@ -40,7 +40,7 @@ def load_policy(file: Path, product: Product) -> Policy:
     >>> from features.declarations.product_file import load_product
     >>> policy = load_policy(Path("products/onboarding/policy.yaml"), load_product(Path("products/onboarding")))
     >>> [channel.name for channel in policy.channels], len(policy.hash)
-    (['in_app', 'email'], 16)
+    (['in_app', 'push', 'email'], 16)
     """
     schema = load_validated(file, PolicySchema)
     if faults := list(policy_faults(schema, product)):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from features.core.catalogue import kind_of
 from features.core.condition import Condition
 from features.core.product import Product
-from features.declarations.faults import Fault, one_of, place, quote
+from features.declarations.faults import Fault, place, quote
 from serving.policy_file.names import condition_faults, unless_known
 from serving.policy_file.schema import PolicySchema
 
@@ -42,19 +42,16 @@ def _static_faults(schema: PolicySchema) -> Iterator[Fault]:
 
 
 def _weak_faults(schema: PolicySchema, product: Product) -> Iterator[Fault]:
-    """One hesitation never fires (S4.14): beside weak signals a trigger needs another one."""
+    """One hesitation never fires (S4.14): beside weak signals a trigger needs another one, or the risk."""
     kinds = [kind.name for kind in product.catalogue.kinds]
     for index, kind in enumerate(schema.weak_signals):
         yield from unless_known(kind, kinds, place("weak_signals", index), "kinds of product.yaml")
     weak = set(schema.weak_signals)
     signals = {feature.name: {kind_of(selector) for selector in feature.selectors} for feature in product.catalogue.features}
     for name, trigger in schema.triggers.items():
-        seen = [signals.get(c.feature, set()) if isinstance(c, Condition) else set() for c in trigger.conditions]
-        if seen and not trigger.risk_above_threshold and all(kinds_of and kinds_of <= weak for kinds_of in seen):
-            found, advice = (
-                f"conditions on {one_of(sorted(set().union(*seen)))} alone",
-                "add a condition on another kind: one hesitation never fires",
-            )
-            yield Fault(
-                path=place("triggers", name, "conditions"), found=found, expected="another signal beside weak_signals", advice=advice
-            )
+        named = [signals[c.feature] for c in trigger.conditions if isinstance(c, Condition) and c.feature in signals]
+        kinds_of = set[str]().union(*named)  # segments and ages are no signals
+        if kinds_of and kinds_of <= weak and not trigger.risk_above_threshold:
+            path, found = place("triggers", name, "conditions"), f"conditions on {', '.join(sorted(kinds_of))} alone"
+            advice = "add a condition on another kind: one hesitation never fires"
+            yield Fault(path=path, found=found, expected="another signal beside weak_signals", advice=advice)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import orjson
@@ -58,7 +59,7 @@ def test_every_receipt_is_exported_once_whole_and_by_day(world, exporter, tmp_pa
 
 def test_the_columns_say_what_the_receipt_says(world, exporter, tmp_path):
     person = world.person()
-    world.happens(person, "login", times=12)
+    world.happens(person, "login", times=12, ago=timedelta(days=10))
     output = orjson.loads(world.answer().output)
     exporter.export()
     (row,) = rows(tmp_path)

@@ -8,24 +8,8 @@ from datetime import timedelta
 import pytest
 
 from serving.policy_file.document import with_hash
+from tests.scenario.situations import gone_quiet, in_trouble_signing_in, verdict
 from tests.serving_world import FixedScorer, World
-
-
-def in_trouble_signing_in(world, failures=3, **attributes):
-    user_id = world.person(**attributes)
-    world.happens(user_id, "login_failed", times=failures)
-    return user_id
-
-
-def gone_quiet(world, user_id="ada", **attributes):
-    """Used the product ten days ago, enough to be known, and not since."""
-    world.person(user_id, **attributes)
-    world.happens(user_id, "login", times=12, ago=timedelta(days=10))
-    return user_id
-
-
-def verdict(output, arm, rule):
-    return next(v for v in output["verdicts"] if v["arm"] in (arm, "*") and v["rule"] == rule)
 
 
 def test_s0_01_two_consecutive_failed_forms_bring_help_about_the_form(world):
@@ -120,14 +104,15 @@ def test_s2_27_one_email_a_day(world):
 
 
 def test_s2_29_all_channels_together_are_capped(onboarding, shipped_policy):
-    limit = next(cap.limit for cap in shipped_policy.caps if cap.channel is None)
+    limit = next(cap.limit for cap in shipped_policy.caps if cap.name == "all_per_day")
     policy = replace(  # nothing but the global cap is in the way
         shipped_policy,
-        caps=tuple(cap if cap.channel is None else replace(cap, limit=100) for cap in shipped_policy.caps),
+        caps=tuple(cap if cap.name == "all_per_day" else replace(cap, limit=100) for cap in shipped_policy.caps),
         messages=tuple(replace(message, cooldown=timedelta(seconds=1)) for message in shipped_policy.messages),
     )
     world = World(onboarding, with_hash(policy), scorer=FixedScorer(said_risk=0.9))
     user_id = in_trouble_signing_in(world)
+    world.happens(user_id, "login", ago=timedelta(days=10))
     outputs = []
     for _ in range(limit + 1):
         outputs.append(world.decide(user_id))

@@ -71,4 +71,4 @@ def test_nobody_has_to_scroll_far(played, width):
     show(played, n_same=3, console=Console(file=file, width=width, highlight=False))
     lines = file.getvalue().splitlines()
     assert max(map(len, lines)) <= width
-    assert len(lines) <= 13 * len(played) + 94 * 80 // width
+    assert len(lines) <= 16 * len(played) + 155 * 80 // width

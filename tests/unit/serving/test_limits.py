@@ -30,6 +30,7 @@ SIX_HOURS_FOR_EMAIL = {
     "caps": (Cap(name="email", limit=1, channel="email"), Cap(name="week", limit=1, window=timedelta(days=7))),
     "channels": (
         Channel(name="in_app", message_class=MessageClass.ASSIST),
+        Channel(name="push", message_class=MessageClass.OUTREACH, available="app_installed"),
         Channel(name="email", message_class=MessageClass.OUTREACH, deliver_within=timedelta(hours=6)),
     ),
 }

@@ -34,11 +34,14 @@ def changed(edit) -> str:
     return yaml.safe_dump(content, sort_keys=False, default_flow_style=False).replace("'true'", "true").replace("'false'", "false")
 
 
+NUMBERS = "limit|min_events|risk_threshold|min_contribution|version|enterprise|free|slot_price|priority|effect|share|arm_share"
+
+
 def unquoted(text: str) -> str:
-    return re.sub(r"(limit|min_events|risk_threshold|min_contribution|version|enterprise|free): '([^']*)'", r"\1: \2", text)
+    return re.sub(rf"({NUMBERS}): '([^']*)'", r"\1: \2", text)
 
 
-@pytest.mark.parametrize("product", ["onboarding", "mooc"])
+@pytest.mark.parametrize("product", ["onboarding", "mooc", "shop"])
 def test_every_shipped_policy_loads(product):
     folder = ROOT / "products" / product
     policy = load_policy(folder / "policy.yaml", load_product(folder))
@@ -49,6 +52,7 @@ def test_every_shipped_policy_loads(product):
 def test_the_shipped_policy_means_what_it_says(shipped_policy):
     assert [(c.name, c.message_class, c.opt_in) for c in shipped_policy.channels] == [
         ("in_app", MessageClass.ASSIST, "in_app_opt_in"),
+        ("push", MessageClass.OUTREACH, "push_opt_in"),
         ("email", MessageClass.OUTREACH, "email_opt_in"),
     ]
     assert [(q.start_minute, q.end_minute) for q in shipped_policy.quiet_hours] == [(21 * 60, 8 * 60)]
@@ -64,7 +68,7 @@ def test_the_hash_covers_what_is_said_and_not_how_it_is_written(write, onboardin
 FAULTS = {
     "channels that are not there": (
         lambda p: p["messages"]["back_in"].update(channel="pigeon"),
-        'messages.back_in.channel: found "pigeon", expected one of in_app, email',
+        'messages.back_in.channel: found "pigeon", expected one of in_app, push, email',
     ),
     "a feature that is not declared": (
         lambda p: p["triggers"]["repeated_login_failures"].update(conditions=["count_logins_2m >= 3"]),
@@ -206,9 +210,9 @@ def test_all_faults_are_named_at_once(write, onboarding):
 
 def test_a_trigger_of_a_class_without_channel_can_never_send(write, onboarding):
     def edit(policy):
-        del policy["channels"]["email"]
-        policy["messages"] = {name: m for name, m in policy["messages"].items() if m["channel"] != "email"}
-        del policy["caps"]["email_per_day"]
+        policy["channels"] = {"in_app": policy["channels"]["in_app"]}
+        policy["messages"] = {name: m for name, m in policy["messages"].items() if m["channel"] == "in_app"}
+        policy["caps"] = {name: cap for name, cap in policy["caps"].items() if cap.get("channel") in (None, "in_app")}
 
     with pytest.raises(DeclarationError, match=r'triggers\.high_risk\.message_class: found "outreach", expected one of assist'):
         load_policy(write(unquoted(changed(edit))), onboarding)
@@ -216,7 +220,7 @@ def test_a_trigger_of_a_class_without_channel_can_never_send(write, onboarding):
 
 def test_a_channel_may_ask_for_no_opt_in_of_its_own(write, onboarding):
     policy = load_policy(write(unquoted(changed(lambda p: p["channels"]["in_app"].pop("opt_in")))), onboarding)
-    assert [channel.opt_in for channel in policy.channels] == [None, "email_opt_in"]
+    assert [channel.opt_in for channel in policy.channels] == [None, "push_opt_in", "email_opt_in"]
 
 
 def test_the_longest_cooldown_is_what_the_ledger_remembers(write, onboarding):

@@ -64,4 +64,4 @@ def test_a_backtest_keeps_the_chances_of_both_policies(world, receipts, shipped_
     exploring = with_hash(replace(shipped_policy, exploration=Exploration(arm_share=0.5)))
     (ada, *_) = backtest_policy(receipts, exploring).redecided
     assert (ada.arm, ada.logged["outreach/email"]) == ("outreach/email", 1.0)
-    assert ada.chances == {"assist/in_app": 0.0, "outreach/email": 0.75, "none": 0.25}
+    assert ada.chances == {"assist/in_app": 0.0, "outreach/push": 0.0, "outreach/email": 0.75, "none": 0.25}
