@@ -19,6 +19,9 @@ def all_hold(conditions: Iterable[Condition | SegmentCondition], inputs: Inputs)
 
 def _holds(condition: Condition | SegmentCondition, inputs: Inputs) -> bool:
     if isinstance(condition, Condition):
-        return holds(condition, inputs.features) or (condition.feature in inputs.ages and holds(condition, inputs.ages))
+        number = inputs.features.get(condition.feature)  # the common case, without the call: most of a decision's conditions
+        if number is not None:
+            return condition.compare(number, condition.value) or (condition.feature in inputs.ages and holds(condition, inputs.ages))
+        return condition.feature in inputs.ages and holds(condition, inputs.ages)
     segment = inputs.segment if condition.segmentation is None else inputs.segments.get(condition.segmentation)
     return segment is not None and (segment == condition.segment) is (condition.membership is Membership.IS)

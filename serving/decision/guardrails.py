@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from features.core.catalogue import window_text
 from serving.decision.caps import cap_window, cooldown_window, counted, first_refusal, suppression_windows
@@ -11,20 +12,22 @@ from serving.decision.eligibility import known_risk
 from serving.decision.local_time import local
 from serving.decision.messages import Choice
 from serving.decision.moment import Moment, moment_for
-from serving.decision.policy import Channel, Message, Policy
+from serving.decision.policy import Channel, Guardrail, Message, Policy
 from serving.decision.sentences import day_and_clock
 from serving.decision.values import Contact, Inputs, Verdict
-from serving.decision.verdicts import held, passed, refused
+from serving.decision.verdicts import held, newly_passed, newly_refused, passed, refused
 
 
-def guardrail_verdicts(channel: Channel, inputs: Inputs, policy: Policy) -> Iterator[Verdict]:
+def guardrail_verdicts(channel: Channel, inputs: Inputs, policy: Policy) -> list[Verdict]:
     """One verdict for each guardrail that the policy declares for the arm's class; it holds the arm while all its conditions hold."""
-    for guardrail in policy.guardrails_by_class[channel.message_class]:
-        rule = f"guardrail:{guardrail.name}"
-        if all_hold(guardrail.conditions, inputs):
-            yield held(channel.arm, rule, f"held_by_{guardrail.name}", guardrail.sentence)
-        else:
-            yield passed(channel.arm, rule, "guardrail", name=guardrail.name)
+    return [_guardrail(channel.arm, guardrail, inputs) for guardrail in policy.guardrails_by_class[channel.message_class]]
+
+
+def _guardrail(arm: str, guardrail: Guardrail, inputs: Inputs) -> Verdict:
+    rule = f"guardrail:{guardrail.name}"
+    if all_hold(guardrail.conditions, inputs):
+        return held(arm, rule, f"held_by_{guardrail.name}", guardrail.sentence)
+    return passed(arm, rule, "guardrail", name=guardrail.name)
 
 
 def suppression_verdict(channel: Channel, message: Message, contacts: Sequence[Contact], moment: Moment, policy: Policy) -> Verdict | None:
@@ -57,10 +60,10 @@ def price_verdict(channel: Channel, message: Message, inputs: Inputs, moment: Mo
     contacts = inputs.contacts or ()
     caps = [cap for cap in policy.caps_by_message[message.id] if cap.limit]
     used = max(((counted(contacts, cap_window(cap, moment.at_us, moment.zone)) + 1) / cap.limit for cap in caps), default=0.0)
-    facts = {"worth": risk * message.effect, "price": channel.slot_price * min(used, 1.0)}
+    facts: dict[str, Any] = {"worth": risk * message.effect, "price": channel.slot_price * min(used, 1.0)}
     if facts["worth"] < facts["price"]:
-        return refused(channel.arm, "price", "slot_price", **facts)
-    return passed(channel.arm, "price", **facts)
+        return newly_refused(channel.arm, "price", "slot_price", **facts)
+    return newly_passed(channel.arm, "price", **facts)
 
 
 def _unsuppressed_us(channel: Channel, message: Message, contacts: Sequence[Contact], *, moment: Moment, policy: Policy) -> int | None:
