@@ -16,7 +16,7 @@ from features.core.kernel import vector, vectors
 from features.core.product import Product
 from features.core.program import Program
 from features.core.segments import LEARNED, segment_of, segments_of
-from features.core.timeline import NewerTimelineFormatError, Timeline, TimelineFormatError, unpack
+from features.core.timeline_format import NewerTimelineFormatError, TimelineFormatError, summarise
 from serving.decision.values import Contact, Degradation
 from serving.ports import FloatArray, Scorer, StoredPerson
 
@@ -94,20 +94,19 @@ class Reader:
 
     def _known(self, person: StoredPerson, now_us: int) -> Known:
         packed = person.timeline
-        timeline, degraded = _timeline(packed)
+        summary, degraded = _summary(packed)
         if person.profile is None:
             degraded = (*degraded, Degradation.PROFILE_UNAVAILABLE)
-        summary = timeline or _NO_EVENTS
+        n_events, newest_known_us, coverage_start_us = summary or _NO_EVENTS
         profile = _plain(person.profile or {})
-        newest_known_us = summary.newest_known_us
         as_of_us = max(now_us, newest_known_us)
         return Known(
             user_id=person.user_id,
             as_of_us=as_of_us,
-            packed=b"" if timeline is None or packed is None else packed,
-            n_events=summary.n_events,
+            packed=b"" if summary is None or packed is None else packed,
+            n_events=n_events,
             newest_known_us=newest_known_us,
-            coverage_start_us=summary.coverage_start_us,
+            coverage_start_us=coverage_start_us,
             profile=profile,
             ages=ages(profile, self.product.instants, as_of_us),
             contacts=None if person.is_erased else person.contacts,
@@ -147,7 +146,7 @@ class Reader:
         return [None] * len(known) if risks is None else [risk if 0.0 <= risk <= 1.0 else None for risk in risks]
 
 
-_NO_EVENTS = Timeline()
+_NO_EVENTS = summarise(b"")
 _AS_THEY_ARE = (str, int)  # bool is an int
 
 
@@ -165,12 +164,12 @@ def _vectors(known: Sequence[Known], program: Program) -> FloatArray:
     return vectors([one.packed for one in known], np.array([one.as_of_us for one in known], dtype=np.int64), program)
 
 
-def _timeline(packed: bytes | None) -> tuple[Timeline | None, tuple[Degradation, ...]]:
-    """The timeline, or what to flag for want of it."""
+def _summary(packed: bytes | None) -> tuple[tuple[int, int, int | None] | None, tuple[Degradation, ...]]:
+    """What the timeline says by itself, or what to flag for want of it."""
     if packed is None:
         return None, (Degradation.FEATURES_UNAVAILABLE,)
     try:
-        return unpack(packed), ()
+        return summarise(packed), ()
     except TimelineFormatError as exc:
         _log.warning("degraded: %s: %s", type(exc).__name__, exc)
         why = (Degradation.TIMELINE_NEWER,) if isinstance(exc, NewerTimelineFormatError) else ()
