@@ -17,6 +17,7 @@ import orjson
 
 from features.core.kernel import vector
 from features.core.program import Program
+from serving.decision.canonical import canonical
 from serving.decision.decide import decide
 from serving.decision.output import output_json
 from serving.decision.policy import Policy
@@ -24,7 +25,6 @@ from serving.decision.record import inputs_from_json
 from serving.decision.values import Inputs
 from serving.policy_file import policy_from_document
 from serving.ports import Ledger, PolicyArchive, Scorer
-from serving.use_case.receipt import canonical
 
 SCORE_TOLERANCE = 1e-9
 """How far a re-computed risk may lie from the recorded one."""

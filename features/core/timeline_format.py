@@ -57,6 +57,7 @@ Bytes = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.int64]
 
 _FOUR_BYTES = 0xFFFF_FFFF
+_NEVER = np.iinfo(np.int64).min
 N_SIZES = 5
 
 
@@ -125,6 +126,29 @@ def decode(packed: bytes) -> tuple[Matrix, Matrix]:
     if not read:
         raise malformed(len(packed))
     return events, let_go
+
+
+def summarise(packed: bytes) -> tuple[int, int, int | None]:
+    """How many events the bytes hold, the greatest known_us of them (0: none) and from when on nothing is missing (None: ever).
+
+    As `decode` reads them, and refused as there, at a third of the cost: no event is written out.
+
+    Raises
+    ------
+    TimelineFormatError
+        If the bytes are not exactly what `encode` writes.
+
+    Examples
+    --------
+    >>> summarise(b"")
+    (0, 0, None)
+    """
+    if not packed:
+        return 0, 0, None
+    n_events, newest_known_us, newest_let_go_us = _summary(np.frombuffer(checked(packed), np.uint8))
+    if n_events < 0:
+        raise malformed(len(packed))
+    return n_events, newest_known_us, None if newest_let_go_us == _NEVER else newest_let_go_us + 1
 
 
 def malformed(size: int) -> TimelineFormatError:
@@ -205,19 +229,41 @@ def _finish_records(sizes: Int64s, let_go: Matrix, records: Matrix) -> bool:
 
 
 @compiled
-def _read(buffer: Bytes) -> tuple[bool, Matrix, Matrix]:
+def _summary(buffer: Bytes) -> tuple[int, int, int]:
+    """Number of events (-1: the bytes do not fit), newest known_us, newest occurred_us let go (_NEVER: none was)."""
+    read, _, let_go, records, _ = _read_all(buffer)
+    if not read:
+        return -1, 0, 0
+    newest_known_us, newest_let_go_us = 0, _NEVER
+    for i in range(len(records)):
+        newest_known_us = max(newest_known_us, records[i, KNOWN])
+    for i in range(let_go.shape[1]):
+        newest_let_go_us = max(newest_let_go_us, let_go[LET_GO_OCCURRED, i])
+    return len(records), newest_known_us, newest_let_go_us
+
+
+@inlined
+def _read_all(buffer: Bytes) -> tuple[bool, Matrix, Matrix, Matrix, Matrix]:
+    """Whether the bytes fit; kinds, let-go keys, records and texts as they are coded."""
     sizes = np.empty(N_SIZES, np.int64)
     if not read_sizes(buffer, 0, len(buffer), sizes):
-        return False, np.empty((0, 0), np.int64), np.empty((0, 0), np.int64)
+        none = np.empty((0, 0), np.int64)
+        return False, none, none, none, none
     kinds, let_go = np.empty((2, sizes[0]), np.int64), np.empty((N_LET_GO, sizes[1]), np.int64)
     records = np.empty((sizes[2], N_PROPERTIES), np.int64)
     at = read_events(buffer, (0, len(buffer)), sizes, (kinds, let_go), records)
     texts = np.zeros((2, max(sizes[3], sizes[4]) + 1), np.int64)
     for row in range(2):
         at = read_column(buffer, at, len(buffer) - CHECKSUM_BYTES, texts[row, 1 : sizes[3 + row] + 1])
-    if at != len(buffer) - CHECKSUM_BYTES:
+    return at == len(buffer) - CHECKSUM_BYTES, kinds, let_go, records, texts
+
+
+@compiled
+def _read(buffer: Bytes) -> tuple[bool, Matrix, Matrix]:
+    read, kinds, let_go, records, texts = _read_all(buffer)
+    if not read:
         return False, records, let_go
-    for i in range(sizes[1]):
+    for i in range(let_go.shape[1]):
         let_go[LET_GO_KIND, i] = kinds[0, let_go[LET_GO_KIND, i]]
     return True, _decoded(records, kinds[0], texts), let_go
 

@@ -5,7 +5,8 @@
 -- ARGV  1 receipt   2 its ttl (ms)   3 timeline   4 contact ("" for none)   5 its moment   6 contacts before this are pruned
 --       7 ttl of the contacts (ms)   8 delivery order   9 as_of: reservations that expired by then take no place
 --       then eight per window: name, channel, message, class ("" for any), since, until, limit, span (0 for a fixed interval)
--- Returns {1, "", receipt} when committed now or before, {0, name of the window that is full, ""} when refused, {2, "", ""} when erased.
+-- Returns {1, "", ""} when committed now, {1, "", stored receipt} when committed before, {0, name of the window that is full, ""} when
+-- refused, {2, "", ""} when erased.
 --
 -- A contact is channel, class, message, decision and, while its delivery is not confirmed, when its reservation expires.
 
@@ -91,4 +92,4 @@ if ARGV[4] ~= '' then
   redis.call('PEXPIRE', KEYS[1], ARGV[7])
   redis.call('RPUSH', KEYS[4], ARGV[8])
 end
-return {1, '', ARGV[1]}
+return {1, '', ''}

@@ -96,7 +96,7 @@ class RedisLedger:
         sending = [tag for tag, commit in zip(tags, commits, strict=True) if commit.contact is not None]
         index: list[Command] = [("SADD", _outbox_index(product), *sending)] if sending else []
         *_, replies = self._scripted(index, scripts)
-        results = [_result(reply) for reply in replies]
+        results = [_result(reply, commit) for reply, commit in zip(replies, commits, strict=True)]
         self._rates.give_back(product, [c for c, result in zip(commits, results, strict=True) if c.permits and _is_refused(result)])
         return results
 
@@ -239,13 +239,15 @@ def _contact(member: bytes, at_us: float) -> Contact:
     )
 
 
-def _result(reply: Reply) -> CommitResult | LedgerError:
+def _result(reply: Reply, commit: Commit) -> CommitResult | LedgerError:
     if isinstance(reply, redis.RedisError):
         return _unanswered(reply)
     committed, refused_by, receipt = reply
     if committed == _ERASED:
         return LedgerError("the user was erased while this was decided, so nothing is remembered and nothing may be sent")
-    return CommitResult(committed=bool(committed), refused_by=refused_by.decode() or None, receipt=receipt)
+    if not committed:
+        return CommitResult(committed=False, refused_by=refused_by.decode())
+    return CommitResult(committed=True, receipt=receipt or commit.receipt)  # one that was stored now is not sent back
 
 
 def _is_refused(result: CommitResult | LedgerError) -> bool:

@@ -26,7 +26,8 @@ def pipelined(client: redis.Redis, commands: Sequence[Command]) -> list[Reply]:
     connection = pool.get_connection()
 
     def ask() -> list[Reply]:
-        connection.send_packed_command(connection.pack_commands(commands))
+        # In one piece: the client sends each few kilobytes by themselves, and Redis would wake up for each.
+        connection.send_packed_command([b"".join(connection.pack_commands(commands))])
         return [_reply(connection) for _ in commands]
 
     try:

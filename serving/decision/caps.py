@@ -14,9 +14,8 @@ And with one of two pushes in any seven days; the interval is open at its start,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import lru_cache
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from features.core.catalogue import window_text
@@ -149,25 +148,50 @@ def cap_window(cap: Cap, at_us: int, zone: ZoneInfo) -> CapWindow:
 
 def cap_verdicts(
     channel: Channel, message: Message | None, contacts: Sequence[Contact] | None, *, moment: Moment, policy: Policy
-) -> Iterator[Verdict]:
+) -> tuple[Verdict, ...]:
     """One verdict for each cap that a contact with the message counts towards; where there is no message, that one on the channel would."""
+    if contacts is not None and not contacts:
+        day = local(moment.at_us, moment.zone).date()
+        return _without_contacts(channel.name, None if message is None else message.id, day, policy)
+    return tuple(_cap_verdicts(channel, message, contacts, moment=moment, policy=policy))
+
+
+@lru_cache(maxsize=1024)  # what most users hear: whom nobody wrote to lately
+def _without_contacts(channel: str, message_id: str | None, day: date, policy: Policy) -> tuple[Verdict, ...]:
+    arm = policy.channel_by_name[channel].arm
+    caps = policy.caps_by_channel[channel] if message_id is None else policy.caps_by_message[message_id]
+    return tuple(_cap_verdict(cap, arm, 0, _when(cap, day)) for cap in caps)
+
+
+def _cap_verdicts(
+    channel: Channel, message: Message | None, contacts: Sequence[Contact] | None, *, moment: Moment, policy: Policy
+) -> Iterator[Verdict]:
+    day = local(moment.at_us, moment.zone).date()
     for cap in policy.caps_by_channel[channel.name] if message is None else policy.caps_by_message[message.id]:
-        arm, rule = channel.arm, f"cap:{cap.name}"
         if contacts is None:
-            yield refused(arm, rule, "ledger_unavailable")
+            yield refused(channel.arm, f"cap:{cap.name}", "ledger_unavailable")
             continue
-        count = counted(contacts, cap_window(cap, moment.at_us, moment.zone)) if contacts else 0
-        facts: dict[str, Any] = {"count": count, "limit": cap.limit, "when": _when(cap, moment)}
-        if count < cap.limit:
-            yield passed(arm, rule, "cap", **facts)
-        else:
-            free_us = _next_room_us(cap, channel, contacts, moment=moment, policy=policy)
-            yield refused(arm, rule, "cap_reached", allowed_from_us=free_us, cap=cap.name, **facts)
+        count = counted(contacts, cap_window(cap, moment.at_us, moment.zone))
+        free_us = None if count < cap.limit else _next_room_us(cap, channel, contacts, moment=moment, policy=policy)
+        yield _cap_verdict(cap, channel.arm, count, _when(cap, day), allowed_from_us=free_us)
 
 
-def rate_verdicts(channel: Channel, message: Message | None, inputs: Inputs, moment: Moment, policy: Policy) -> Iterator[Verdict]:
+def _cap_verdict(cap: Cap, arm: str, count: int, when: str, *, allowed_from_us: int | None = None) -> Verdict:
+    rule, facts = f"cap:{cap.name}", {"count": count, "limit": cap.limit, "when": when}
+    if count < cap.limit:
+        return passed(arm, rule, "cap", **facts)
+    return refused(arm, rule, "cap_reached", allowed_from_us=allowed_from_us, cap=cap.name, **facts)
+
+
+def rate_verdicts(channel: Channel, message: Message | None, inputs: Inputs, moment: Moment, policy: Policy) -> Iterable[Verdict]:
     """One verdict for each rate limit that the ledger found without room; one that has room, or was not asked for, says nothing."""
-    for rate in () if message is None else policy.rates_by_message[message.id]:
+    if message is None or not inputs.exhausted:
+        return ()
+    return _exhausted_verdicts(channel, message, inputs, moment, policy)
+
+
+def _exhausted_verdicts(channel: Channel, message: Message, inputs: Inputs, moment: Moment, policy: Policy) -> Iterator[Verdict]:
+    for rate in policy.rates_by_message[message.id]:
         until_us = inputs.exhausted.get(f"rate:{rate.name}")
         if until_us is not None and moment.at_us < until_us:
             facts = {"rate": rate.name, "limit": rate.limit, "per": window_text(rate.per)}
@@ -187,13 +211,8 @@ def is_free(channel: Channel, message: Message, inputs: Inputs, moment: Moment, 
     return has_room and not any(rate_verdicts(channel, message, inputs, moment, policy))
 
 
-def _when(cap: Cap, moment: Moment) -> str:
-    return _on_day(moment.at_us, moment.zone) if cap.window is None else cap.within
-
-
-@lru_cache(maxsize=1024)  # several caps of several channels ask for the same moment
-def _on_day(at_us: int, zone: ZoneInfo) -> str:
-    return f"on {local(at_us, zone).date()}"
+def _when(cap: Cap, day: date) -> str:
+    return f"on {day}" if cap.window is None else cap.within
 
 
 def _next_room_us(cap: Cap, channel: Channel, contacts: Sequence[Contact], *, moment: Moment, policy: Policy) -> int | None:

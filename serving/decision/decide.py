@@ -64,7 +64,7 @@ def _without_action(shown: Option, options: list[Option], chosen: Chosen, *, inp
         segments=inputs.segments,
         trigger=shown.trigger.name if shown.trigger else None,
         severity=shown.trigger.severity if shown.trigger else None,
-        verdicts=(*shown.shared, *(verdict for option in options for verdict in option.own)),
+        verdicts=(*shown.shared, *[verdict for option in options for verdict in option.own]),
         arms=arms,
         ask_again_at_us=min(openings) if openings and chosen.option is None else None,
         degraded=inputs.degraded,

@@ -8,7 +8,7 @@ from features.core.catalogue import window_text
 from serving.decision.chance import draw
 from serving.decision.policy import Channel, MessageClass, Policy
 from serving.decision.values import Degradation, Inputs, Verdict
-from serving.decision.verdicts import EVERY_ARM, passed, refused
+from serving.decision.verdicts import EVERY_ARM, newly_passed, passed, refused
 
 
 def known_risk(inputs: Inputs) -> float | None:
@@ -20,7 +20,7 @@ def known_risk(inputs: Inputs) -> float | None:
 def shared_verdicts(inputs: Inputs, policy: Policy) -> tuple[Verdict, ...]:
     """Rules that close every arm at once: ledger, features, consent; where the policy has them suppression, holdout, the main switch."""
     optional = (_suppression(inputs, policy), _holdout(inputs, policy), _switch(policy))
-    return (_ledger(inputs), _features(inputs, policy), _consent(inputs, policy), *(verdict for verdict in optional if verdict is not None))
+    return (_ledger(inputs), _features(inputs, policy), _consent(inputs, policy), *[verdict for verdict in optional if verdict is not None])
 
 
 def is_held_out(inputs: Inputs, policy: Policy) -> bool | None:
@@ -113,7 +113,7 @@ def _opt_in(channel: Channel, inputs: Inputs) -> Verdict:
 
 def _model(channel: Channel, inputs: Inputs) -> Verdict:
     arm, risk = channel.arm, known_risk(inputs)
-    return refused(arm, "model", "model_missing") if risk is None else passed(arm, "model", risk=risk)
+    return refused(arm, "model", "model_missing") if risk is None else newly_passed(arm, "model", risk=risk)
 
 
 def _evidence(channel: Channel, inputs: Inputs, policy: Policy) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from features.core.catalogue import window_text
 from serving.decision.caps import cap_window, cooldown_window, counted, first_refusal, suppression_windows
@@ -14,7 +15,7 @@ from serving.decision.moment import Moment, moment_for
 from serving.decision.policy import Channel, Guardrail, Message, MessageClass, Policy
 from serving.decision.sentences import day_and_clock
 from serving.decision.values import Contact, Inputs, Verdict
-from serving.decision.verdicts import held, passed, refused
+from serving.decision.verdicts import held, newly_passed, newly_refused, passed, refused
 
 
 def holding(message_class: MessageClass, inputs: Inputs, policy: Policy) -> tuple[Guardrail, ...]:
@@ -62,10 +63,10 @@ def price_verdict(channel: Channel, message: Message, inputs: Inputs, moment: Mo
     caps = [cap for cap in policy.caps_by_message[message.id] if cap.limit > 1]
     counts = [counted(contacts, cap_window(cap, moment.at_us, moment.zone)) if contacts else 0 for cap in caps]
     used = max(((count + 1) / cap.limit for count, cap in zip(counts, caps, strict=True)), default=0.0)
-    facts = {"worth": risk * message.effect, "price": channel.slot_price * min(used, 1.0)}
+    facts: dict[str, Any] = {"worth": risk * message.effect, "price": channel.slot_price * min(used, 1.0)}
     if facts["worth"] < facts["price"]:
-        return refused(channel.arm, "price", "slot_price", **facts)
-    return passed(channel.arm, "price", **facts)
+        return newly_refused(channel.arm, "price", "slot_price", **facts)
+    return newly_passed(channel.arm, "price", **facts)
 
 
 def _unsuppressed_us(channel: Channel, message: Message, contacts: Sequence[Contact], *, moment: Moment, policy: Policy) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,13 +34,12 @@ def choose(channel: Channel, trigger: Trigger | None, inputs: Inputs, policy: Po
     have named another: none is taken from the model. Assist: the trigger's own cause goes first, because help in the session answers
     what just happened: three failed logins call for a password reset, whatever else weighs on the risk.
     """
-    own = trigger.cause if trigger is not None else None
-    attributed = _attributed(inputs, policy)
-    causes = [own, *attributed] if channel.message_class is MessageClass.ASSIST else [*attributed, own]
+    own = [trigger.cause] if trigger is not None and trigger.cause is not None else []
+    attributed = _attributed(inputs, policy) if inputs.contributions else []
     messages = messages_for(channel, inputs, policy)
-    for cause in causes:
+    for cause in [*own, *attributed] if channel.message_class is MessageClass.ASSIST else [*attributed, *own]:
         for message in messages:
-            if cause is not None and cause in message.causes:
+            if cause in message.causes:
                 return Choice(message=message, cause=cause, contribution=(inputs.contributions or {}).get(cause))
     fallback = next((message for message in messages if not message.causes), None)
     return None if fallback is None else Choice(message=fallback, cause=None, contribution=None)
@@ -48,11 +47,7 @@ def choose(channel: Channel, trigger: Trigger | None, inputs: Inputs, policy: Po
 
 def messages_for(channel: Channel, inputs: Inputs, policy: Policy) -> list[Message]:
     """What this user may be told by a channel: messages with conditions, which all hold, before those without; then by priority."""
-    return [
-        message
-        for message in policy.messages_by_channel[channel.name]
-        if message.id not in policy.switched_off.messages and (not message.conditions or all_hold(message.conditions, inputs))
-    ]
+    return [message for message in policy.live_messages[channel.name] if not message.conditions or all_hold(message.conditions, inputs)]
 
 
 def fill(text: str, inputs: Inputs) -> str:
@@ -65,17 +60,17 @@ def fill(text: str, inputs: Inputs) -> str:
     return PLACEHOLDER.sub(value, text)
 
 
-def _attributed(inputs: Inputs, policy: Policy) -> Iterator[str]:
+def _attributed(inputs: Inputs, policy: Policy) -> list[str]:
     """Actionable causes that raise the risk enough, the strongest first; equals by name; none where the strongest does not lead enough."""
     contributions = {cause: value for cause, value in (inputs.contributions or {}).items() if cause in policy.actionable_causes}
     if _lead(contributions.values()) < inputs.min_cause_lead:
-        return iter(())
+        return []
     raising = [
         (-contribution, cause)
         for cause, contribution in contributions.items()
         if contribution > 0.0 and contribution >= policy.min_contribution
     ]
-    return (cause for _, cause in sorted(raising))
+    return [cause for _, cause in sorted(raising)]
 
 
 def _lead(contributions: Iterable[float]) -> float:

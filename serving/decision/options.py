@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from serving.decision.caps import cap_verdicts, is_free, rate_verdicts
@@ -28,12 +29,12 @@ guardrail that holds as "guardrail:<name>", all that do not together as "guardra
 The first three, "opt_in", "trigger", "quiet_hours", "message" and caps speak in every policy, the others where it has something of theirs.
 """
 
+_PLACES = {rule: place for place, rule in enumerate(RULES)}
 _ABOUT_THE_MESSAGE = ("message", "cooldown", "suppression", "price", "rate")
 _STEPS_TO_AN_OPENING = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
+class Option(NamedTuple):  # several are made for each decision: a frozen dataclass takes five times as long
     """One arm and what every rule says of it, not only the first that refused."""
 
     channel: Channel
@@ -46,8 +47,7 @@ class Option:
     refusals: list[Verdict]  # those of both that close this arm, in the order of the rules
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Called:
+class Called(NamedTuple):
     """What calls for a class of message, and what keeps it back: the same on every channel of the class."""
 
     trigger: Trigger | None
@@ -72,9 +72,9 @@ def closeness(option: Option) -> tuple[bool, int]:
 
     Without a model nobody knows whether the risk would have called for it, so it counts as if it had.
     """
-    first = option.refusals[0].rule
-    without_model = any(verdict.rule == "model" for verdict in option.refusals)
-    return option.trigger is not None or without_model, RULES.index(first.partition(":")[0])
+    first = option.refusals[0].rule.partition(":")[0]
+    called_for = option.trigger is not None or any(verdict.rule == "model" for verdict in option.refusals)
+    return called_for, _PLACES[first]
 
 
 def open_but_for_the_message(option: Option, inputs: Inputs, policy: Policy) -> bool:
@@ -141,13 +141,10 @@ def _judge(channel: Channel, inputs: Inputs, policy: Policy, *, shared: tuple[Ve
     return Option(channel=channel, trigger=trigger, moment=moment, timed=when, choice=choice, shared=shared, own=own, refusals=refusals)
 
 
-def _optional_verdicts(channel: Channel, message: Message | None, inputs: Inputs, moment: Moment, policy: Policy) -> Iterator[Verdict]:
+def _optional_verdicts(channel: Channel, message: Message | None, inputs: Inputs, moment: Moment, policy: Policy) -> Sequence[Verdict]:
     """What speaks only where the policy has something of it."""
-    if message is None or inputs.contacts is None:
-        return
-    for verdict in (
-        suppression_verdict(channel, message, inputs.contacts, moment, policy),
-        price_verdict(channel, message, inputs, moment, policy),
-    ):
-        if verdict is not None:
-            yield verdict
+    if message is None or inputs.contacts is None or not (policy.suppressing or channel.slot_price):
+        return ()
+    suppression = suppression_verdict(channel, message, inputs.contacts, moment, policy)
+    price = price_verdict(channel, message, inputs, moment, policy)
+    return [verdict for verdict in (suppression, price) if verdict is not None]

@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from features.core.event import from_us
-from serving.decision.values import Arm, Decision, SlotWord, Verdict
+from serving.decision.canonical import canonical, iso, iso_or_null
+from serving.decision.values import Arm, Decision, SlotWord
 
 
 def output_json(decision: Decision, versions: Mapping[str, str | None]) -> bytes:
@@ -21,11 +21,16 @@ def output_json(decision: Decision, versions: Mapping[str, str | None]) -> bytes
     versions
         Of the model, the policy and the features; None where there was none.
     """
-    return orjson.dumps(output_object(decision, versions), option=orjson.OPT_SORT_KEYS)
+    verdicts = b",".join([verdict.json for verdict in decision.verdicts])
+    return canonical({**_but_for_verdicts(decision, versions), "verdicts": orjson.Fragment(b"[%b]" % verdicts)})
 
 
 def output_object(decision: Decision, versions: Mapping[str, str | None]) -> dict[str, Any]:
     """The same as plain values."""
+    return {**_but_for_verdicts(decision, versions), "verdicts": [orjson.loads(verdict.json) for verdict in decision.verdicts]}
+
+
+def _but_for_verdicts(decision: Decision, versions: Mapping[str, str | None]) -> dict[str, Any]:
     return {
         "decision_id": decision.decision_id,
         "user_id": decision.user_id,
@@ -41,24 +46,12 @@ def output_object(decision: Decision, versions: Mapping[str, str | None]) -> dic
         "cause": _cause(decision),
         "message": _message(decision),
         "moment": _moment(decision),
-        "ask_again_at": _iso_or_null(decision.ask_again_at_us),
+        "ask_again_at": iso_or_null(decision.ask_again_at_us),
         "experiments": dict(decision.assignments),
-        "verdicts": [_verdict(verdict) for verdict in decision.verdicts],
         "arms": [_arm(arm) for arm in decision.arms],
         "degraded": [degradation.value for degradation in decision.degraded],
         "versions": dict(versions),
     }
-
-
-def iso(at_us: int) -> str:
-    """ISO 8601 in UTC, microseconds only where there are any.
-
-    Examples
-    --------
-    >>> iso(1_772_366_400_000_000)
-    '2026-03-01T12:00:00Z'
-    """
-    return from_us(at_us).isoformat().replace("+00:00", "Z")
 
 
 def _cause(decision: Decision) -> dict[str, Any] | None:
@@ -86,7 +79,7 @@ def _moment(decision: Decision) -> dict[str, Any] | None:
         return None
     return {
         "send_at": iso(decision.send_at_us),
-        "expires_at": _iso_or_null(decision.expires_at_us),
+        "expires_at": iso_or_null(decision.expires_at_us),
         "sentence": decision.moment_sentence,
         "advice": decision.advice,
         "curve": [_slot(word) for word in decision.curve],
@@ -113,20 +106,5 @@ def _arm(arm: Arm) -> dict[str, Any]:
         "open": arm.open,
         "blocked_by": arm.blocked_by,
         "propensity": arm.propensity,
-        "allowed_from": _iso_or_null(arm.allowed_from_us),
+        "allowed_from": iso_or_null(arm.allowed_from_us),
     }
-
-
-def _verdict(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "arm": verdict.arm,
-        "rule": verdict.rule,
-        "passed": verdict.passed,
-        "code": verdict.code,
-        "sentence": verdict.sentence,
-        "allowed_from": _iso_or_null(verdict.allowed_from_us),
-    }
-
-
-def _iso_or_null(at_us: int | None) -> str | None:
-    return None if at_us is None else iso(at_us)

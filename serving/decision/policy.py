@@ -247,6 +247,10 @@ class Policy:
     cause_sentences: Mapping[str, str] = field(default_factory=dict)
     max_feature_age: timedelta | None = None  # since something new became known of a user; past it nothing is sent; None: any age
 
+    def __hash__(self) -> int:
+        """Of the content, which the field names already: what rules said of a policy is remembered by it."""
+        return hash(self.hash)
+
     @cached_property
     def channels_in_order(self) -> tuple[Channel, ...]:
         """Assist before outreach, within a class in the declared order."""
@@ -269,10 +273,32 @@ class Policy:
         return {class_: tuple(trigger for trigger in self.triggers if trigger.message_class is class_) for class_ in MessageClass}
 
     @cached_property
+    def live_triggers(self) -> Mapping[MessageClass, tuple[Trigger, ...]]:
+        """The same without those that are switched off."""
+        off = self.switched_off.triggers
+        return {
+            class_: tuple(trigger for trigger in triggers if trigger.name not in off) for class_, triggers in self.triggers_by_class.items()
+        }
+
+    @cached_property
+    def risk_triggers(self) -> Mapping[MessageClass, tuple[Trigger, ...]]:
+        """Triggers of each class that ask for risk above the threshold."""
+        return {class_: tuple(t for t in triggers if t.risk_above_threshold) for class_, triggers in self.triggers_by_class.items()}
+
+    @cached_property
     def messages_by_channel(self) -> Mapping[str, tuple[Message, ...]]:
         """Messages of each channel: those with conditions before those without; then by priority; else in the declared order."""
         in_order = sorted(self.messages, key=lambda message: (not message.conditions, -message.priority))
         return {channel.name: tuple(m for m in in_order if m.channel == channel.name) for channel in self.channels}
+
+    @cached_property
+    def live_messages(self) -> Mapping[str, tuple[Message, ...]]:
+        """The same without those that are switched off."""
+        off = self.switched_off.messages
+        return {
+            channel: tuple(message for message in messages if message.id not in off)
+            for channel, messages in self.messages_by_channel.items()
+        }
 
     @cached_property
     def message_by_id(self) -> Mapping[str, Message]:

@@ -15,12 +15,17 @@ _AS_THEY_ARE = ("decision_id", "user_id", "as_of_us", "n_events", "risk", "contr
 
 def inputs_to_json(inputs: Inputs) -> dict[str, Any]:
     """Plain values under the field names of `Inputs`; NaN becomes null."""
+    return {**inputs_to_object(inputs), "features": {name: _number_or_null(value) for name, value in inputs.features.items()}}
+
+
+def inputs_to_object(inputs: Inputs) -> dict[str, Any]:
+    """The same for whoever writes canonical JSON, which has null for NaN by itself."""
     return {
         "decision_id": inputs.decision_id,
         "user_id": inputs.user_id,
         "as_of_us": inputs.as_of_us,
         "n_events": inputs.n_events,
-        "features": {name: value if value == value else None for name, value in inputs.features.items()},  # noqa: PLR0124 - NaN is not itself
+        "features": dict(inputs.features),
         "risk": None if inputs.risk is None else _number_or_null(inputs.risk),
         "contributions": None if inputs.contributions is None else dict(inputs.contributions),
         "profile": dict(inputs.profile),

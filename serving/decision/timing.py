@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from serving.decision.caps import cap_window, cooldown_window, first_refusal, suppression_windows
 from serving.decision.local_time import quiet_range_at
@@ -22,8 +22,7 @@ NOT_ENOUGH_DATA = "not_enough_data"
 NOTHING_ALLOWED = "no_allowed_slot"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timed:
+class Timed(NamedTuple):  # made for every arm
     """The moment, and the whole curve behind it."""
 
     moment: Moment
@@ -39,7 +38,7 @@ def timed(channel: Channel, message: Message | None, moment: Moment, inputs: Inp
     advice, chosen = advise(curve, is_shown=inputs.timing_shown, clear=policy.timing.clear)
     if advice != BETTER_SLOT or chosen is None:
         return Timed(moment=moment, curve=curve, advice=advice)
-    return Timed(moment=replace(moment, at_us=curve[chosen].at_us, is_timed=True), curve=curve, advice=advice)
+    return Timed(moment=moment._replace(at_us=curve[chosen].at_us, is_timed=True), curve=curve, advice=advice)
 
 
 def advise(curve: Sequence[SlotWord], *, is_shown: bool, clear: float) -> tuple[str, int | None]:

@@ -6,7 +6,7 @@ from serving.decision.conditions import all_hold
 from serving.decision.eligibility import known_risk
 from serving.decision.policy import Channel, MessageClass, Policy, Trigger
 from serving.decision.values import Inputs, Verdict
-from serving.decision.verdicts import passed, refused
+from serving.decision.verdicts import newly_refused, passed, refused
 
 
 def threshold(inputs: Inputs, policy: Policy) -> float:
@@ -16,8 +16,10 @@ def threshold(inputs: Inputs, policy: Policy) -> float:
 
 def fired(message_class: MessageClass, inputs: Inputs, policy: Policy) -> Trigger | None:
     """The first trigger of the class, in the policy's order, that fires."""
-    off = policy.switched_off.triggers
-    return next((t for t in policy.triggers_by_class[message_class] if t.name not in off and _fires(t, inputs, policy)), None)
+    for trigger in policy.live_triggers[message_class]:
+        if all_hold(trigger.conditions, inputs) and (not trigger.risk_above_threshold or _is_high(inputs, policy)):
+            return trigger
+    return None
 
 
 def trigger_verdict(channel: Channel, trigger: Trigger | None, inputs: Inputs, policy: Policy) -> Verdict:
@@ -25,12 +27,9 @@ def trigger_verdict(channel: Channel, trigger: Trigger | None, inputs: Inputs, p
     if trigger is not None:
         return passed(channel.arm, "trigger", sentence=trigger_sentence(trigger))
     arm, risk, bound = channel.arm, known_risk(inputs), threshold(inputs, policy)
-    lacks_risk_alone = any(
-        t.risk_above_threshold and all_hold(t.conditions, inputs) for t in policy.triggers_by_class[channel.message_class]
-    )
-    if risk is not None and lacks_risk_alone:
-        return refused(arm, "trigger", "risk_below_threshold", risk=risk, threshold=bound)
-    return refused(arm, "trigger", "no_trigger", message_class=channel.message_class.value)
+    if risk is not None and any(all_hold(t.conditions, inputs) for t in policy.risk_triggers[channel.message_class]):
+        return newly_refused(arm, "trigger", "risk_below_threshold", risk=risk, threshold=bound)
+    return refused(arm, "trigger", "no_trigger", message_class=channel.message_class)
 
 
 def trigger_sentence(trigger: Trigger) -> str:
@@ -38,8 +37,6 @@ def trigger_sentence(trigger: Trigger) -> str:
     return trigger.sentence or f"The trigger {trigger.name} fired."
 
 
-def _fires(trigger: Trigger, inputs: Inputs, policy: Policy) -> bool:
-    if not all_hold(trigger.conditions, inputs):
-        return False
+def _is_high(inputs: Inputs, policy: Policy) -> bool:
     risk = known_risk(inputs)
-    return not trigger.risk_above_threshold or (risk is not None and risk >= threshold(inputs, policy))
+    return risk is not None and risk >= threshold(inputs, policy)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
+from serving.decision.canonical import canonical, iso_or_null
 from serving.decision.policy import MessageClass
 
 
@@ -94,9 +96,9 @@ class Inputs:
     exhausted: Mapping[str, int] = field(default_factory=dict)  # rate limits without room, and when their window ends (us)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """One rule's word on one arm."""
+    """One rule's word on one arm; its JSON stays with it once it was asked for, since most verdicts are said again and again."""
 
     arm: str  # "assist/in_app"; "*" for every arm
     rule: str  # consent, evidence, trigger, quiet_hours, cooldown, cap:<name>, ...
@@ -105,9 +107,22 @@ class Verdict:
     sentence: str  # for people
     allowed_from_us: int | None = None  # earliest moment of contact that this rule permits, where it is known
 
+    @cached_property
+    def json(self) -> bytes:
+        """Canonical JSON, as answers and receipts state it."""
+        return canonical(
+            {
+                "arm": self.arm,
+                "rule": self.rule,
+                "passed": self.passed,
+                "code": self.code,
+                "sentence": self.sentence,
+                "allowed_from": iso_or_null(self.allowed_from_us),
+            }
+        )
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arm:
+
+class Arm(NamedTuple):  # several are made for each decision: a frozen dataclass takes five times as long
     """One thing that could be done, and the chance with which the policy would do it."""
 
     name: str  # "assist/in_app", "outreach/email", "none"

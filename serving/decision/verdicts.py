@@ -11,7 +11,10 @@ from serving.decision.values import Verdict
 EVERY_ARM = "*"
 
 _REMEMBERED = 4096
-"""Most verdicts are said again and again ("The user has consented."): making one costs several times what finding it does."""
+"""Most verdicts are said again and again ("The user has consented."): making one costs several times what finding it does.
+
+One with a number that hardly ever comes again (a risk) is made anew, or it would push those out: `newly_passed`, `newly_refused`.
+"""
 
 
 @lru_cache(maxsize=_REMEMBERED, typed=True)
@@ -23,6 +26,11 @@ def passed(arm: str, rule: str, saying: str = "", **facts: Any) -> Verdict:
     >>> passed("outreach/email", "evidence", n_events=12, min_events=5).sentence
     '12 events are known; 5 are enough.'
     """
+    return newly_passed(arm, rule, saying, **facts)
+
+
+def newly_passed(arm: str, rule: str, saying: str = "", **facts: Any) -> Verdict:
+    """`passed`, not remembered."""
     return Verdict(arm=arm, rule=rule, passed=True, code="ok", sentence=PASSED[saying or rule].format(**facts))
 
 
@@ -47,4 +55,9 @@ def refused(arm: str, rule: str, code: str, *, allowed_from_us: int | None = Non
     >>> refused("*", "consent", "no_consent", attribute="marketing").sentence
     'The user has not consented to being contacted (marketing is not true).'
     """
+    return newly_refused(arm, rule, code, allowed_from_us=allowed_from_us, **facts)
+
+
+def newly_refused(arm: str, rule: str, code: str, *, allowed_from_us: int | None = None, **facts: Any) -> Verdict:
+    """`refused`, not remembered."""
     return Verdict(arm=arm, rule=rule, passed=False, code=code, sentence=REFUSED[code].format(**facts), allowed_from_us=allowed_from_us)

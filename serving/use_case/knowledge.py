@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -19,7 +20,8 @@ from features.core.layout import KIND, OCCURRED, SKEW
 from features.core.product import Product
 from features.core.program import Program
 from features.core.segments import LEARNED, segment_of, segments_of
-from features.core.timeline import NewerTimelineFormatError, Timeline, TimelineFormatError, unpack
+from features.core.timeline import unpack
+from features.core.timeline_format import NewerTimelineFormatError, TimelineFormatError, summarise
 from models.timing.benefit import Advice, SlotBenefit, When
 from serving.decision.local_time import utc_offset_s
 from serving.decision.policy import TimingRule
@@ -116,20 +118,19 @@ class Reader:
 
     def _known(self, person: StoredPerson, now_us: int) -> Known:
         packed = person.timeline
-        timeline, degraded = _timeline(packed)
+        summary, degraded = _summary(packed)
         if person.profile is None:
             degraded = (*degraded, Degradation.PROFILE_UNAVAILABLE)
-        summary = timeline or _NO_EVENTS
+        n_events, newest_known_us, coverage_start_us = summary or _NO_EVENTS
         profile = _plain(person.profile or {})
-        newest_known_us = summary.newest_known_us
         as_of_us = max(now_us, newest_known_us)
         return Known(
             user_id=person.user_id,
             as_of_us=as_of_us,
-            packed=b"" if timeline is None or packed is None else packed,
-            n_events=summary.n_events,
+            packed=b"" if summary is None or packed is None else packed,
+            n_events=n_events,
             newest_known_us=newest_known_us,
-            coverage_start_us=summary.coverage_start_us,
+            coverage_start_us=coverage_start_us,
             profile=profile,
             ages=ages(profile, self.product.instants, as_of_us),
             contacts=None if person.is_erased else person.contacts,
@@ -139,9 +140,9 @@ class Reader:
     def _fill_vectors(self, known: Sequence[Known]) -> None:
         if not known:
             return
-        names = self.program.catalogue.feature_names
+        names, columns = _in_order(self.program.catalogue.feature_names)
         rows = _vectors(known, self.program)
-        for one, row, numbers in zip(known, rows, rows.tolist(), strict=True):
+        for one, row, numbers in zip(known, rows, rows[:, columns].tolist(), strict=True):
             one.vector, one.features = row, dict(zip(names, numbers, strict=True))
 
     def _fill_risks(self, known: Sequence[Known]) -> None:
@@ -169,8 +170,15 @@ class Reader:
         return [None] * len(known) if risks is None else [risk if 0.0 <= risk <= 1.0 else None for risk in risks]
 
 
-_NO_EVENTS = Timeline()
+_NO_EVENTS = summarise(b"")
 _AS_THEY_ARE = (str, int)  # bool is an int
+
+
+@lru_cache(maxsize=8)  # asked for in every step
+def _in_order(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[int]]:
+    """Names in the order in which receipts state them, so that nothing is left to sort there; and where each lies in the vector."""
+    columns = sorted(range(len(names)), key=names.__getitem__)
+    return tuple(names[column] for column in columns), columns
 
 
 def _vectors(known: Sequence[Known], program: Program) -> FloatArray:
@@ -200,12 +208,12 @@ def _slot(slot: SlotBenefit) -> TimingSlot:
     )
 
 
-def _timeline(packed: bytes | None) -> tuple[Timeline | None, tuple[Degradation, ...]]:
-    """The timeline, or what to flag for want of it."""
+def _summary(packed: bytes | None) -> tuple[tuple[int, int, int | None] | None, tuple[Degradation, ...]]:
+    """What the timeline says by itself, or what to flag for want of it."""
     if packed is None:
         return None, (Degradation.FEATURES_UNAVAILABLE,)
     try:
-        return unpack(packed), ()
+        return summarise(packed), ()
     except TimelineFormatError as exc:
         _log.warning("degraded: %s: %s", type(exc).__name__, exc)
         why = (Degradation.TIMELINE_NEWER,) if isinstance(exc, NewerTimelineFormatError) else ()

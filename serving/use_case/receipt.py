@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 
-from serving.decision.output import iso
-from serving.decision.record import inputs_to_json
+from serving.decision.canonical import canonical, iso
+from serving.decision.record import inputs_to_object
 from serving.decision.values import Action, Decision, Inputs
 from serving.use_case.knowledge import Known
 
@@ -26,7 +25,7 @@ def receipt_json(known: Known, inputs: Inputs, output: bytes, *, hash_: str, pro
         "schema_version": SCHEMA_VERSION,
         "decision_id": inputs.decision_id,
         "product": product,
-        "inputs": inputs_to_json(inputs),
+        "inputs": inputs_to_object(inputs),
         "timeline": {
             "hash": hash_,
             "n_events": known.n_events,
@@ -37,17 +36,12 @@ def receipt_json(known: Known, inputs: Inputs, output: bytes, *, hash_: str, pro
         "versions": dict(versions),
         "output": orjson.Fragment(output),
     }
-    return orjson.dumps(receipt, option=orjson.OPT_SORT_KEYS)
+    return canonical(receipt)
 
 
 def output_of(receipt: bytes) -> bytes:
     """The output that a receipt recorded, in the bytes in which it was answered."""
     return canonical(orjson.loads(receipt)["output"])
-
-
-def canonical(content: Any) -> bytes:
-    """Canonical JSON: keys sorted, no spaces, shortest exact floats."""
-    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
 
 
 def timeline_hash(packed: bytes) -> str:

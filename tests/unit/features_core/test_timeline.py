@@ -7,6 +7,7 @@ from features.core.catalogue import Kind
 from features.core.columns import columns_from_events
 from features.core.event import Event, text_hash
 from features.core.timeline import Timeline, TimelineFormatError, merge, pack, timeline_from_events, timelines_from_columns, unpack
+from features.core.timeline_format import summarise
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KINDS = (Kind(name="login", keep=1, keep_first=1),)
@@ -117,3 +118,24 @@ def test_the_greatest_and_least_numbers_survive_packing() -> None:
     ]
     timeline = timeline_from_events(events, ())
     assert (unpack(pack(timeline)).events == timeline.events).all()
+
+
+@pytest.mark.parametrize("keep", [2, 100])
+@pytest.mark.parametrize("n", [0, 1, 6, 40])
+def test_a_summary_says_what_the_whole_timeline_says(n: int, keep: int) -> None:
+    timeline = timeline_from_events(history(n), [Kind(name="login", keep=keep, keep_first=1)])
+    assert summarise(pack(timeline)) == (timeline.n_events, timeline.newest_known_us, timeline.coverage_start_us)
+
+
+@pytest.mark.parametrize("position", range(4, 80))
+def test_a_summary_refuses_what_the_whole_timeline_refuses(position: int) -> None:
+    content = bytearray(pack(timeline_from_events(history(), [])))[:-8]
+    content[position % len(content)] ^= 0x55
+    forged = bytes(content) + xxhash.xxh3_64_intdigest(bytes(content)).to_bytes(8, "little")
+    try:
+        whole = unpack(forged)
+    except TimelineFormatError:
+        with pytest.raises(TimelineFormatError):
+            summarise(forged)
+    else:
+        assert summarise(forged) == (whole.n_events, whole.newest_known_us, whole.coverage_start_us)

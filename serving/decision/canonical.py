@@ -1,0 +1,39 @@
+"""The one way in which decisions become bytes: canonical JSON, instants in ISO 8601."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from features.core.event import from_us
+
+
+def canonical(content: Any) -> bytes:
+    """Canonical JSON: keys sorted, no spaces, shortest exact floats, NaN as null.
+
+    Examples
+    --------
+    >>> canonical({"b": 0.1, "a": None})
+    b'{"a":null,"b":0.1}'
+    """
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+
+
+def iso(at_us: int) -> str:
+    """ISO 8601 in UTC, microseconds only where there are any.
+
+    Examples
+    --------
+    >>> iso(1_772_366_400_000_000)
+    '2026-03-01T12:00:00Z'
+    """
+    return from_us(at_us).isoformat()[:-_OFFSET] + "Z"
+
+
+def iso_or_null(at_us: int | None) -> str | None:
+    """The same; None where there is no instant."""
+    return None if at_us is None else iso(at_us)
+
+
+_OFFSET = len("+00:00")
