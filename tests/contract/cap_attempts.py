@@ -34,7 +34,7 @@ class Attempt:
 
     user_id: str
     at_us: int
-    message_class: MessageClass
+    message_class: MessageClass = MessageClass.OUTREACH
     permit_since_us: int | None = None  # start of the rate limit's window
     own_cap: CapWindow | None = None
 
@@ -57,7 +57,7 @@ def granted_by_one_process(redis_url: str, k: int, number: int, attempts: int = 
     with connect(redis_url, timeout_ms=_TIMEOUT_MS) as client:
         ledger = RedisLedger(client=client)
         attempt = Attempt(user_id="ada", at_us=AT_US, message_class=MessageClass.OUTREACH, own_cap=_day(k))
-        return sum(ledger.commit("onboarding", _commit(number * ATTEMPTS + place, attempt)).committed for place in range(attempts))
+        return sum(ledger.commit("onboarding", commit_of(number * ATTEMPTS + place, attempt)).committed for place in range(attempts))
 
 
 def attempts_of(kind: str, k: int, number: int, attempts: int) -> Iterator[Attempt]:
@@ -84,7 +84,7 @@ def attempted(redis_url: str, kind: str, k: int, number: int, attempts: int) -> 
         ledger = RedisLedger(client=client)
         _meet()
         tried = enumerate(attempts_of(kind, k, number, attempts))
-        return [(one, ledger.commit("onboarding", _commit(number * attempts + place, one, k)).committed) for place, one in tried]
+        return [(one, ledger.commit("onboarding", commit_of(number * attempts + place, one, k)).committed) for place, one in tried]
 
 
 def rolling(k: int, at_us: int) -> CapWindow:
@@ -99,7 +99,7 @@ def granted_in_rounds(redis_url: str, how: str, k: int, number: int, n_rounds: i
 
         def by_ledger(nth: int) -> bool:
             one = Attempt(user_id=f"round-{nth}", at_us=AT_US, message_class=MessageClass.OUTREACH, own_cap=_day(k))
-            return ledger.commit("onboarding", _commit(number * n_rounds + nth, one)).committed
+            return ledger.commit("onboarding", commit_of(number * n_rounds + nth, one)).committed
 
         def naively(nth: int) -> bool:
             count = int(client.get(f"naive-{nth}") or 0)
@@ -123,7 +123,8 @@ def _day(k: int, **names: MessageClass) -> CapWindow:
     return CapWindow(name="cap:daily", channel=None, since_us=AT_US - HOUR_US, until_us=AT_US + 24 * HOUR_US, limit=k, **names)
 
 
-def _commit(number: int, attempt: Attempt, k: int = 0) -> Commit:
+def commit_of(number: int, attempt: Attempt, k: int = 0) -> Commit:
+    """The attempt as a commit; ``k`` is what the rate limit allows."""
     id_ = decision_id(attempt.user_id, attempt.at_us, number.to_bytes(10, "big"))
     channel = {MessageClass.ASSIST: "in_app", MessageClass.OUTREACH: "email"}[attempt.message_class]
     contact = Contact(decision_id=id_, channel=channel, message_class=attempt.message_class, message_id="checking_in", at_us=attempt.at_us)
