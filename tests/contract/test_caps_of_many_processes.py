@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import repeat
 
+import orjson
 import pytest
 
+from features.core.event import from_us
 from serving.adapters.redis_ledger import RedisLedger, connect
 from serving.decision.policy import MessageClass
-from tests.contract.cap_attempts import AT_US, HOUR_US, SPAN_US, attempted, crowd, granted_by_one_process, granted_in_rounds
+from tests.contract.cap_attempts import (
+    AT_US,
+    HOUR_US,
+    SPAN_US,
+    Attempt,
+    attempted,
+    commit_of,
+    crowd,
+    granted_by_one_process,
+    granted_in_rounds,
+)
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -99,3 +112,17 @@ def test_r3_control_the_naive_cap_lets_too_many_through_where_the_ledger_does_no
     assert most > 1
     assert n_over > 0
     assert most_in_one_round(redis_url, "ledger", **crowd_of) == (1, 1, 0)
+
+
+def test_r1_a_retry_takes_no_place_in_the_window_in_which_it_comes(redis_url):
+    """The decision was made for a moment of the window before; there its place stays taken."""
+    at = from_us(AT_US).isoformat()
+    receipts = [orjson.dumps({"output": {"moment": {"send_at": at}}, "try": number}) for number in range(2)]
+    windows = [Attempt(user_id="ada", at_us=AT_US, permit_since_us=AT_US + window * HOUR_US) for window in range(2)]
+    with connect(redis_url, timeout_ms=5_000) as client:
+        ledger = RedisLedger(client=client)
+        for receipt, attempt in zip(receipts, windows, strict=True):
+            result = ledger.commit("onboarding", replace(commit_of(1, attempt, 1), receipt=receipt))
+            assert (result.committed, result.receipt) == (True, receipts[0])
+        others = [replace(commit_of(2 + place, one, 1), user_id="bob") for place, one in enumerate(windows)]
+        assert [ledger.commit("onboarding", one).committed for one in others] == [False, True]
