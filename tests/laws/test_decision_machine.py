@@ -231,4 +231,4 @@ def test_r12_over_the_memory_twins_for_longer(onboarding):
 
 @pytest.mark.faults
 def test_r12_over_redis(redis_url, tmp_path):
-    run(RedisPlace(tmp_path / "home", redis_url), max_examples=60, steps=30)
+    run(RedisPlace(tmp_path / "home", redis_url), max_examples=200, steps=30)
