@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from features.core.alias import Alias
@@ -27,6 +28,7 @@ class Person:
 
     user_id: str  # the end of the chain of aliases
     is_erased: bool
+    previous_ids: tuple[str, ...] = ()  # along the chain, the id asked about first; none where it stands for itself
 
 
 def whom(identities: IdentityStore, user_ids: Sequence[str]) -> list[Person]:
@@ -37,15 +39,21 @@ def whom(identities: IdentityStore, user_ids: Sequence[str]) -> list[Person]:
     StoreError
         If the store cannot be reached.
     """
-    current, asked = list(user_ids), list(user_ids)
+    chains, asked = [[user_id] for user_id in user_ids], list(user_ids)
     erased: set[str] = set()
     while asked:
         standing = identities.standing(list(dict.fromkeys(asked)))
         erased.update(user_id for user_id, known in standing.items() if known.is_erased)
         following = {user_id: known.link.user_id for user_id, known in standing.items() if known.link is not None}
         asked = [following[user_id] for user_id in dict.fromkeys(asked) if user_id in following]
-        current = [following.get(user_id, user_id) for user_id in current]
-    return [Person(user_id=end, is_erased=not erased.isdisjoint((asked_id, end))) for asked_id, end in zip(user_ids, current, strict=True)]
+        for chain in chains:
+            if chain[-1] in following:
+                chain.append(following[chain[-1]])
+    return [_person(chain, erased) for chain in chains]
+
+
+def _person(chain: Sequence[str], erased: AbstractSet[str]) -> Person:
+    return Person(user_id=chain[-1], is_erased=not erased.isdisjoint((chain[0], chain[-1])), previous_ids=tuple(chain[:-1]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

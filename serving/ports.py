@@ -55,6 +55,7 @@ class StoredPerson:
     timeline: bytes | None  # b"" when no event is known
     profile: Mapping[str, Any] | None  # unset attributes are left out
     contacts: tuple[Contact, ...] | None  # oldest first; None too where it cannot be told whose caps count
+    previous_ids: tuple[str, ...] = ()  # along the chain of aliases, the id asked about first; none where it stands for itself
 
 
 class Delivery(StrEnum):

@@ -26,6 +26,8 @@ class FaultProxy:
         parts = urlsplit(target_url)
         self._target = (parts.hostname, parts.port)
         self.mode = "pass"
+        self.most_open = 0  # connections at the same time
+        self._n_open = 0
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
@@ -51,6 +53,14 @@ class FaultProxy:
         server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._n_open += 1
+        self.most_open = max(self.most_open, self._n_open)
+        try:
+            await self._serve_one(reader, writer)
+        finally:
+            self._n_open -= 1
+
+    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.mode == "down":
             _reset(writer)
             return

@@ -54,7 +54,9 @@ class MemoryLedger:
         """Copy every contact of the previous id to the user, reservations for good."""
         with self._lock:
             adopted = [replace(contact, expires_us=None) for contact in self._contacts.get((product, previous_id), ())]
-            self._contacts[product, user_id] = sorted({*adopted, *self._contacts.get((product, user_id), ())}, key=_in_time)
+            moved = {replace(contact, at_us=0) for contact in adopted}  # was adopted before, perhaps for another moment
+            kept = [one for one in self._contacts.get((product, user_id), ()) if replace(one, at_us=0) not in moved]
+            self._contacts[product, user_id] = sorted([*adopted, *kept], key=_in_time)
 
     def receipt(self, product: str, decision_id: str) -> bytes | None:
         """The stored receipt, or None."""

@@ -144,7 +144,9 @@ def _person(call: _Call, user_id: str) -> StoredPerson:
     """Follow the links from one id; where the chain breaks off nobody can tell whose caps count, so there are no contacts."""
     end, found = user_id, call.found[user_id]
     is_erased = _is_erased(found)
+    previous_ids: list[str] = []
     while found.standing is not None and found.standing.link is not None:
+        previous_ids.append(end)
         end = found.standing.link.user_id
         found = call.found[end]
     return StoredPerson(
@@ -153,6 +155,7 @@ def _person(call: _Call, user_id: str) -> StoredPerson:
         timeline=found.timeline,
         profile=found.profile,
         contacts=None if call.is_lost else found.contacts,
+        previous_ids=tuple(previous_ids),
     )
 
 

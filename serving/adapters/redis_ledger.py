@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from importlib.resources import files
 from typing import Any, TypeVar
 
+import orjson
 import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
+from features.core.event import to_us
 from serving.adapters.redis_pipeline import Command, Reply, pipelined
 from serving.adapters.redis_rates import RedisRates
 from serving.decision.ids import tag_of, user_tag
@@ -97,7 +99,7 @@ class RedisLedger:
         index: list[Command] = [("SADD", _outbox_index(product), *sending)] if sending else []
         *_, replies = self._scripted(index, scripts)
         results = [_result(reply, commit) for reply, commit in zip(replies, commits, strict=True)]
-        self._rates.give_back(product, [c for c, result in zip(commits, results, strict=True) if c.permits and _is_refused(result)])
+        self._rates.give_back(product, [c for c, result in zip(commits, results, strict=True) if c.permits and _leaves_places(c, result)])
         return results
 
     def prove_durable(self) -> None:
@@ -250,8 +252,21 @@ def _result(reply: Reply, commit: Commit) -> CommitResult | LedgerError:
     return CommitResult(committed=True, receipt=receipt or commit.receipt)  # one that was stored now is not sent back
 
 
-def _is_refused(result: CommitResult | LedgerError) -> bool:
-    return isinstance(result, CommitResult) and not result.committed
+def _leaves_places(commit: Commit, result: CommitResult | LedgerError) -> bool:
+    """Whether its places under rate limits stay empty: refused, or a retry of what was decided for a moment outside these windows."""
+    if isinstance(result, LedgerError):
+        return False
+    if not result.committed:
+        return True
+    # The same receipt is this very decision. Of another one the moment counts: two callers with one key must not free each other's place.
+    sent_us = None if result.receipt == commit.receipt else _sent_us(result.receipt)
+    return sent_us is not None and not any(permit.since_us <= sent_us < permit.until_us for permit in commit.permits)
+
+
+def _sent_us(receipt: bytes) -> int | None:
+    """The moment for which a receipt sends; None where it names none."""
+    moment = (orjson.loads(receipt).get("output") or {}).get("moment")
+    return None if moment is None else to_us(datetime.fromisoformat(moment["send_at"]))
 
 
 def _unanswered(cause: redis.RedisError) -> LedgerError:

@@ -54,6 +54,7 @@ class SeparateStores:
                 timeline=None if stored is None else stored.packed,
                 profile=profile,
                 contacts=contacts.get(person.user_id),
+                previous_ids=person.previous_ids,
             )
             for person, stored, profile in zip(people, timelines, profiles, strict=True)
         ]

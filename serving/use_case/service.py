@@ -61,7 +61,7 @@ class DecisionService:
         tag = tag_of(decision_id)
         if tag == user_tag(people[0].user_id):
             return self._settle(people, now_us, [decision_id])[0]
-        if tag != user_tag(user_id):
+        if tag is None or tag not in {user_tag(one) for one in people[0].previous_ids}:
             raise ValueError(f"got the decision id {decision_id!r}, expected one made for this user; leave it out to have one made")
         return self._first_answer(decision_id)
 
@@ -75,7 +75,7 @@ class DecisionService:
         people = self._read(user_ids, now_us)
         seeded = [None] * len(people) if seeds is None else seeds
         ids = [self._id(person.user_id, now_us, seed) for person, seed in zip(people, seeded, strict=True)]
-        earlier = [self._before_alias(asked, one.user_id, seed) for asked, one, seed in zip(user_ids, people, seeded, strict=True)]
+        earlier = [self._before_alias(person.previous_ids, seed) for person, seed in zip(people, seeded, strict=True)]
         fresh = [place for place, answer in enumerate(earlier) if answer is None]
         answers = iter(self._settle([people[place] for place in fresh], now_us, [ids[place] for place in fresh]))
         return [next(answers) if answer is None else answer for answer in earlier]
@@ -83,15 +83,15 @@ class DecisionService:
     def _id(self, user_id: str, now_us: int, seed: Seed | None) -> str:
         return self._new_id(user_id, now_us) if seed is None else decision_id(user_id, seed.now_us, seed.entropy)
 
-    def _before_alias(self, asked: str, user_id: str, seed: Seed | None) -> DecisionAnswer | None:
-        """What was decided under the seed when the id asked about still was a person of its own."""
-        if seed is None or asked == user_id:
+    def _before_alias(self, previous_ids: Sequence[str], seed: Seed | None) -> DecisionAnswer | None:
+        """What was decided under the seed when the chain of aliases still ended at one of these ids."""
+        if seed is None:
             return None
         try:
-            receipt = self.ledger.receipt(self.product.name, decision_id(asked, seed.now_us, seed.entropy))
+            receipts = [self.ledger.receipt(self.product.name, decision_id(one, seed.now_us, seed.entropy)) for one in previous_ids]
         except LedgerError:
             return None
-        return None if receipt is None else remembered_answer(receipt)
+        return next((remembered_answer(receipt) for receipt in receipts if receipt is not None), None)
 
     def _read(self, user_ids: Sequence[str], now_us: int) -> list[StoredPerson]:
         return self.people.read(user_ids, since_us=now_us - self.policy.lookback_us)  # as_of is never before now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -134,7 +134,8 @@ def test_an_id_stands_for_the_end_of_its_chain(stores):
     stores.attach("phone", "laptop")
     stores.attach("laptop", "ada")
     ada = StoredPerson(user_id="ada", is_erased=False, timeline=packed, profile={"consent": True}, contacts=(sent,))
-    assert stores.read("phone", "laptop", "ada", "phone") == [ada] * 4
+    of_laptop, of_phone = (replace(ada, previous_ids=ids) for ids in (("laptop",), ("phone", "laptop")))
+    assert stores.read("phone", "laptop", "ada", "phone") == [of_phone, of_laptop, ada, of_phone]
 
 
 @pytest.mark.parametrize("asked", ["phone", "ada"])

@@ -84,6 +84,22 @@ def test_what_was_decided_before_an_alias_stays_the_answer_after_it(tmp_path, re
         world.close()
 
 
+def test_r4_what_was_decided_stays_the_answer_however_long_the_chain_of_aliases_grew_since(tmp_path, redis_url):
+    """The second link came after the decision: its receipt lies under an id in the middle of the chain."""
+    world = InstalledWorld(tmp_path / "home", redis_url)
+    try:
+        world.send(world.identify("web-7"), *(world.event("web-7", "login_failed") for _ in range(3)))
+        world.send(world.alias("web-7", "trial-7"))
+        first = ask(world, {"user_id": "web-7"}, "k1")
+        assert first.json()["action"] == "send"
+        world.send(world.alias("trial-7", "ada"))
+        world.later(hours=2)
+        assert ask(world, {"user_id": "web-7"}, "k1").content == first.content
+        assert len(world.opened.ledger.outbox("onboarding")) == 1
+    finally:
+        world.close()
+
+
 def test_r4_sixty_four_callers_with_few_keys_get_one_decision_a_key(site, ada):
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda n: ask(site, {"user_id": ada}, f"k{n % 4}"), range(64)))

@@ -1,11 +1,13 @@
-"""Redis behind a proxy that misbehaves: every decision is an answer in time, closed, flagged and counted; then all is well again."""
+"""R8 and R9: Redis behind a proxy that misbehaves: each decision is an answer in time, closed, flagged, counted; then all is well again."""
 
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import redis
 from prometheus_client import CollectorRegistry
 
 from features.core.event import Event, to_us
@@ -72,7 +74,7 @@ def decide(http, user_id="ada"):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_of_redis_closes_every_arm_is_flagged_and_counted_and_passes(fault, http, proxy, opened, figures):
+def test_r8_a_fault_of_redis_closes_every_arm_is_flagged_and_counted_and_passes(fault, http, proxy, opened, figures):
     assert not decide(http, "somebody")["degraded"]
     proxy.mode = fault
     n_asked = 10
@@ -91,7 +93,7 @@ def test_a_fault_of_redis_closes_every_arm_is_flagged_and_counted_and_passes(fau
     assert len(opened.ledger.contacts("onboarding", "ada", since_us=0)) == 1
 
 
-def test_a_commit_whose_reply_is_lost_is_found_again_and_made_once(http, proxy, opened):
+def test_r8_a_commit_whose_reply_is_lost_is_found_again_and_made_once(http, proxy, opened):
     assert not decide(http, "somebody")["degraded"]  # the script is known
     proxy.mode = "lose commits"
     decision = decide(http)
@@ -100,3 +102,30 @@ def test_a_commit_whose_reply_is_lost_is_found_again_and_made_once(http, proxy, 
     proxy.mode = "pass"
     (contact,) = opened.ledger.contacts("onboarding", "ada", since_us=0)
     assert contact.decision_id == decision["decision_id"]
+
+
+RECOVERY_S = 1.0
+CALLERS = 16
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_r9_the_first_right_decision_comes_within_a_second_and_no_connection_is_left_over(fault, http, proxy, redis_url):
+    """Sixteen callers ask all through the fault; whatever they opened and lost, no more connections stay than were open before."""
+    with redis.Redis.from_url(redis_url) as admin, ThreadPoolExecutor(CALLERS) as pool:
+        list(pool.map(lambda _: decide_at_all(http), range(4 * CALLERS)))
+        before = len(admin.client_list())
+        proxy.mode = fault
+        assert {one["action"] for one in pool.map(lambda _: decide_at_all(http), range(2 * CALLERS))} == {"none"}
+        proxy.mode = "pass"
+        ended = time.perf_counter()
+        until(lambda: not decide_at_all(http)["degraded"])
+        assert time.perf_counter() - ended < RECOVERY_S
+        list(pool.map(lambda _: decide_at_all(http), range(4 * CALLERS)))
+        until(lambda: len(admin.client_list()) <= before + 1, "no connection left over")
+    assert proxy.most_open <= CALLERS
+
+
+def decide_at_all(http):
+    answer = http.post("/v1/decisions", {"user_id": "somebody"})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
