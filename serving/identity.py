@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+import orjson
+
 from features.core.alias import Alias
 from features.core.event import Event
 from features.ingest.admission import ProfileChange
@@ -13,7 +15,7 @@ from features.ingest.rejection import Rejection, shown
 from features.ingest.unified import UnifiedProfileStore, UnifiedTimelineStore
 from features.ports import AliasLog, AliasRefusal, IdentityStore, StoreError
 from serving.decision.values import Contact
-from serving.ports import Commit, CommitResult, ContactBook, Ledger, LedgerError
+from serving.ports import Commit, CommitResult, ContactBook, Deliveries, Delivery, Ledger, LedgerError
 
 _EXPECTED = {
     AliasRefusal.CONFLICT: "an id that is attached to nobody or to this user: an id belongs to one user for good, the first who claimed it",
@@ -205,3 +207,28 @@ def _foreseen(identities: IdentityStore, alias: Alias) -> AliasRefusal | None:
         return None if known.link.user_id == alias.user_id else AliasRefusal.CONFLICT
     (end,) = whom(identities, [alias.user_id])
     return AliasRefusal.CYCLE if end.user_id == alias.previous_id else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowingDeliveries:
+    """News of deliveries that follows aliases: what reached an id counts for the user it was attached to since."""
+
+    ledger: Ledger
+    inner: Deliveries
+    contact_book: ContactBook
+    identities: IdentityStore
+
+    def confirm(self, product: str, decision_id: str, *, delivered_us: int) -> Delivery:
+        """The decision's contact was delivered at this instant: it counts for good, from then on, for whom its id stands for now."""
+        result = self.inner.confirm(product, decision_id, delivered_us=delivered_us)
+        receipt = self.ledger.receipt(product, decision_id) if result is Delivery.CONFIRMED else None
+        if receipt is not None:
+            try:
+                adopt_contacts(self.identities, self.contact_book, product, orjson.loads(receipt)["inputs"]["user_id"])
+            except StoreError as exc:
+                raise LedgerError(str(exc)) from exc
+        return result
+
+    def release(self, product: str, decision_id: str) -> Delivery:
+        """The decision's contact was not delivered: its place is free; a copy that an alias made keeps its own."""
+        return self.inner.release(product, decision_id)

@@ -15,7 +15,8 @@ from serving.decision.policy import Policy
 from serving.decision.record import inputs_from_json
 from serving.replay_many import what_was_done
 
-SEND = "send"
+ACTING = ("send", "stage")
+"""A decision of staging counts as what it would have done: that is what staging is for."""
 _MOST_NAMED = 100
 
 
@@ -73,7 +74,7 @@ class Backtest:
         self.decisions += 1
         self._users.add(before["user_id"])
         self._policies.add(before["versions"]["policy"])
-        was, would = before["action"] == SEND, after["action"] == SEND
+        was, would = before["action"] in ACTING, after["action"] in ACTING
         self.sent_before += was
         self.sent_after += would
         if what_was_done(before) != what_was_done(after):
@@ -81,7 +82,7 @@ class Backtest:
         if would and not was and len(self.newly_contacted) < _MOST_NAMED:
             self.newly_contacted.append(before["user_id"])
         for side, output in enumerate((before, after)):
-            if output["action"] == SEND:
+            if output["action"] in ACTING:
                 self._count(side, output)
         self.redecided.append(
             Redecided(
@@ -137,4 +138,4 @@ def backtest_policy(receipts: Iterable[bytes], policy: Policy) -> Backtest:
 
 def _arm_of(output: dict[str, Any]) -> str:
     message = output["message"]
-    return "none" if message is None or output["action"] != SEND else f"{message['class']}/{message['channel']}"
+    return "none" if message is None or output["action"] not in ACTING else f"{message['class']}/{message['channel']}"

@@ -143,9 +143,12 @@ class Seed:
 
     now_us: int
     entropy: bytes
+    is_lost: bool = False  # nobody can say what the key was used for before: nothing may be sent
 
     def of_place(self, place: int) -> Seed:
         """The seed of one user of a list."""
+        if self.is_lost:
+            return self
         entropy = hashlib.sha256(self.entropy + place.to_bytes(4, "big")).digest()[: len(self.entropy)]
         return Seed(now_us=self.now_us, entropy=entropy)
 

@@ -115,7 +115,7 @@ class MemoryLedger:
         return None if refusal is None else refusal.name
 
     def _reserve(self, product: str, commit: Commit, contact: Contact) -> None:
-        oldest_us = contact.at_us - self.keep_contacts // timedelta(microseconds=1)
+        oldest_us = min(contact.at_us, commit.as_of_us or contact.at_us) - self.keep_contacts // timedelta(microseconds=1)
         kept = [old for old in self._contacts[product, commit.user_id] if old.at_us >= oldest_us]
         self._contacts[product, commit.user_id] = sorted([*kept, contact], key=_in_time)
         self._outbox[product, commit.user_id].append(commit.outbox)

@@ -1,7 +1,7 @@
 -- News of a delivery: a contact is confirmed and counts for good, or released and counts no more.
 -- What was released or had expired and reached its person after all is confirmed again: later caps must see it.
 --
--- KEYS  1 contacts (sorted set, score = microseconds)   2 released contacts (likewise)
+-- KEYS  1 contacts (sorted set, score = microseconds)   2 released contacts (likewise)   3 mark of an erased user
 -- ARGV  1 decision   2 "confirm" or "release"   3 the moment of delivery   4 ttl of both (ms)
 -- Returns "confirmed", "released", "known" or "unknown".
 
@@ -20,6 +20,10 @@ end
 local function keep(key, moment, contact)
   redis.call('ZADD', key, moment, contact)
   redis.call('PEXPIRE', key, ARGV[4])
+end
+
+if redis.call('EXISTS', KEYS[3]) == 1 then
+  return 'unknown'
 end
 
 local from, contact, identity = KEYS[1], find(KEYS[1])

@@ -144,7 +144,7 @@ class RedisLedger:
             return Delivery.UNKNOWN
         prefix = user_prefix(product, tag)
         arguments = [decision_id, news, at_us, self.keep_contacts // _MILLISECOND]
-        said = self._ask(lambda: self._delivery(keys=[f"{prefix}:contacts", f"{prefix}:released"], args=arguments))
+        said = self._ask(lambda: self._delivery(keys=[f"{prefix}:{part}" for part in ("contacts", "released", "erased")], args=arguments))
         return Delivery(said.decode())
 
     def _orders(self, product: str, tag: str) -> list[bytes]:
@@ -193,7 +193,11 @@ class RedisLedger:
             *(f"{prefix}:contacts", f"{prefix}:receipt:{commit.decision_id}", f"{prefix}:timeline:{commit.timeline_hash}"),
             *(f"{prefix}:outbox", f"{prefix}:erased"),
             *(commit.receipt, self.keep_receipts // _MILLISECOND, commit.timeline),
-            *("" if contact is None else _member(contact), at_us, at_us - self.keep_contacts // _MICROSECOND),
+            *(
+                "" if contact is None else _member(contact),
+                at_us,
+                min(at_us, commit.as_of_us or at_us) - self.keep_contacts // _MICROSECOND,
+            ),
             *(self.keep_contacts // _MILLISECOND, commit.outbox, commit.as_of_us),
             *(argument for window in commit.caps for argument in _window_arguments(window)),
         )

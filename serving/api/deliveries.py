@@ -15,6 +15,7 @@ from serving.api.context import ApiContext
 from serving.api.document import request_body
 from serving.api.errors import ApiError, json_answer
 from serving.api.schemas import DeliveriesTaken, DeliveryIn, ErrorAnswer
+from serving.decision.ids import made_us
 from serving.ports import Deliveries, LedgerError
 
 _ONE = TypeAdapter(DeliveryIn)
@@ -73,5 +74,7 @@ def _take_one(deliveries: Deliveries, context: ApiContext, one: DeliveryIn) -> s
     product = context.product.name
     if one.status == "failed":
         return deliveries.release(product, one.decision_id).value
-    delivered_us = context.now_us() if one.at is None else min(to_us(one.at), context.now_us())
+    now_us = context.now_us()
+    told_us = now_us if one.at is None else to_us(one.at)
+    delivered_us = min(max(told_us, made_us(one.decision_id) or 0), now_us)  # neither before it was decided nor to come
     return deliveries.confirm(product, one.decision_id, delivered_us=delivered_us).value

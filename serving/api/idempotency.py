@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import os
 import re
 from concurrent.futures import Executor
@@ -16,6 +17,8 @@ from serving.api.context import ApiContext
 from serving.api.errors import ApiError
 from serving.decision.ids import ENTROPY_BYTES
 from serving.ports import Claim, LedgerError, Seed
+
+_log = logging.getLogger(__name__)
 
 HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -33,9 +36,9 @@ PARAMETER = {
 
 
 async def seed_of(request: Request, payload: Any, context: ApiContext, pool: Executor) -> Seed | None:
-    """What the ids of the request's decisions follow from; None without a key, or where nobody can say what the key was used for.
+    """What the ids of the request's decisions follow from; None without a key.
 
-    Without Redis nothing is sent and nothing is remembered, so that there is nothing that asking again could repeat.
+    Where nobody can say what the key was used for before, the seed is lost: it is decided as if the ledger were away, and nothing is sent.
 
     Raises
     ------
@@ -55,12 +58,13 @@ async def seed_of(request: Request, payload: Any, context: ApiContext, pool: Exe
     return await asyncio.get_running_loop().run_in_executor(pool, _claimed, key, _fingerprint(payload), context)
 
 
-def _claimed(key: str, fingerprint: str, context: ApiContext) -> Seed | None:
+def _claimed(key: str, fingerprint: str, context: ApiContext) -> Seed:
     asked = Claim(fingerprint=fingerprint, seed=Seed(now_us=context.now_us(), entropy=os.urandom(ENTROPY_BYTES)))
     try:
         first = context.idempotency_keys.claim(context.product.name, key, asked)
-    except LedgerError:
-        return None
+    except LedgerError as exc:
+        _log.warning("degraded: %s", exc)
+        return Seed(now_us=0, entropy=b"", is_lost=True)
     if first.fingerprint != fingerprint:
         raise ApiError(
             "idempotency_conflict",
@@ -73,4 +77,8 @@ def _claimed(key: str, fingerprint: str, context: ApiContext) -> Seed | None:
 
 def _fingerprint(payload: Any) -> str:
     """Of the content, not of its spelling: spaces and the order of keys may differ from try to try."""
-    return hashlib.sha256(orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+    try:
+        content = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # half a surrogate pair, lists within lists: nothing that will be decided about
+        content = repr(payload).encode(errors="backslashreplace")
+    return hashlib.sha256(content).hexdigest()[:32]

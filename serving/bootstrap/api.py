@@ -106,7 +106,7 @@ def _app(opened: Installation, decider: CurrentDecider, metrics: Metrics, faults
     from serving.adapters.idempotency import RedisIdempotencyKeys
     from serving.api.app import build_app
     from serving.api.context import ApiContext
-    from serving.identity import foreseen_rejections
+    from serving.identity import FollowingDeliveries, foreseen_rejections
 
     settings, product = opened.settings, opened.product
     _compile(opened)
@@ -116,7 +116,9 @@ def _app(opened: Installation, decider: CurrentDecider, metrics: Metrics, faults
             decider=decider,
             stream=opened.stream,
             foreseen=lambda items: foreseen_rejections(opened.identities, items),
-            deliveries=opened.ledger,
+            deliveries=FollowingDeliveries(
+                ledger=opened.ledger, inner=opened.ledger, contact_book=opened.ledger, identities=opened.identities
+            ),
             idempotency_keys=RedisIdempotencyKeys(client=opened.client),
             receipt=lambda decision_id: opened.ledger.receipt(product.name, decision_id),
             metrics=metrics,

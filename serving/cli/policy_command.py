@@ -111,6 +111,7 @@ def _worth_as_text(worth: PolicyValue) -> list[str]:
     return [
         f"worth: {worth.other} of users stay, {worth.logged} under the policies that decided; gain {worth.gain}",
         f"  from {worth.rows:,} decisions ({worth.effective_rows:,.0f} effective); {worth.unsupported:,} others say nothing of this policy",
+        "  what is compared is whether and by which channel users are contacted, not the message nor the moment",
     ]
 
 

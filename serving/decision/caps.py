@@ -193,7 +193,7 @@ def rate_verdicts(channel: Channel, message: Message | None, inputs: Inputs, mom
 def _exhausted_verdicts(channel: Channel, message: Message, inputs: Inputs, moment: Moment, policy: Policy) -> Iterator[Verdict]:
     for rate in policy.rates_by_message[message.id]:
         until_us = inputs.exhausted.get(f"rate:{rate.name}")
-        if until_us is not None and moment.at_us < until_us:
+        if until_us is not None and until_us - rate.per_us <= moment.at_us < until_us:
             facts = {"rate": rate.name, "limit": rate.limit, "per": window_text(rate.per)}
             yield refused(channel.arm, f"rate:{rate.name}", "rate_limited", allowed_from_us=until_us, **facts)
 

@@ -41,6 +41,22 @@ def decision_id(user_id: str, now_us: int, entropy: bytes) -> str:
     return f"d{user_tag(user_id)}-{''.join(characters)}"
 
 
+def made_us(decision_id: str) -> int | None:
+    """When the id was made, to the millisecond; None when it is no decision id.
+
+    Examples
+    --------
+    >>> made_us("dfdee430d40bd57de-01kjmma2g00000000000000000")
+    1772366400000000
+    """
+    if _ID.fullmatch(decision_id) is None:
+        return None
+    number = 0
+    for character in decision_id.rpartition("-")[2]:
+        number = number << 5 | _ALPHABET.index(character)
+    return (number >> _RANDOM_BITS) * 1000
+
+
 def tag_of(decision_id: str) -> str | None:
     """The user tag inside a decision id; None when it is no decision id.
 

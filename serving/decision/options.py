@@ -96,7 +96,8 @@ def opens_from_us(option: Option, inputs: Inputs, policy: Policy) -> int | None:
         if len(known) < len(allowed):
             return None
         at_us = max(known)
-        later = replace(inputs, as_of_us=at_us, timing=())  # what a later as_of would expect is not known
+        contacts = None if inputs.contacts is None else tuple(one for one in inputs.contacts if one.counts_at(at_us))
+        later = replace(inputs, as_of_us=at_us, contacts=contacts, timing=())  # what a later as_of would expect is not known
         called = _called(option.channel.message_class, later, policy)
         option = _judge(option.channel, later, policy, shared=shared_verdicts(later, policy), zone=option.moment.zone, called=called)
     return None

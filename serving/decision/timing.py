@@ -13,7 +13,7 @@ from typing import NamedTuple
 from serving.decision.caps import cap_window, cooldown_window, first_refusal, suppression_windows
 from serving.decision.local_time import quiet_range_at
 from serving.decision.moment import Moment
-from serving.decision.policy import Channel, Message, MessageClass, Policy
+from serving.decision.policy import Channel, Message, MessageClass, Policy, RateLimit
 from serving.decision.values import Inputs, SlotWord, TimingSlot
 
 BETTER_SLOT = "better_slot"
@@ -82,6 +82,13 @@ def _code(at_us: int, channel: Channel, message: Message, moment: Moment, *, inp
     caps = [cap_window(cap, at_us, moment.zone) for cap in policy.caps_by_message[message.id]]
     if first_refusal(contacts, caps) is not None:
         return "cap_reached"
+    if any(_is_exhausted(rate, at_us, inputs) for rate in policy.rates_by_message[message.id]):
+        return "rate_limited"
     rests = [cooldown_window(message, at_us), *suppression_windows(message, at_us, policy)]
     refusal = first_refusal(contacts, rests)
     return "ok" if refusal is None else {"cooldown": "cooldown", "suppression": "suppressed_after"}[refusal.name.partition(":")[0]]
+
+
+def _is_exhausted(rate: RateLimit, at_us: int, inputs: Inputs) -> bool:
+    until_us = inputs.exhausted.get(f"rate:{rate.name}")
+    return until_us is not None and until_us - rate.per_us <= at_us < until_us

@@ -27,7 +27,8 @@ def trigger_verdict(channel: Channel, trigger: Trigger | None, inputs: Inputs, p
     if trigger is not None:
         return passed(channel.arm, "trigger", sentence=trigger_sentence(trigger))
     arm, risk, bound = channel.arm, known_risk(inputs), threshold(inputs, policy)
-    if risk is not None and any(all_hold(t.conditions, inputs) for t in policy.risk_triggers[channel.message_class]):
+    live = (t for t in policy.risk_triggers[channel.message_class] if t.name not in policy.switched_off.triggers)
+    if risk is not None and risk < bound and any(all_hold(t.conditions, inputs) for t in live):
         return newly_refused(arm, "trigger", "risk_below_threshold", risk=risk, threshold=bound)
     return refused(arm, "trigger", "no_trigger", message_class=channel.message_class)
 

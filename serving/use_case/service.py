@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from features.core.product import Product
 from features.core.program import Program
@@ -72,8 +72,8 @@ class DecisionService:
         """
         if not user_ids:
             return []
-        people = self._read(user_ids, now_us)
-        seeded = [None] * len(people) if seeds is None else seeds
+        seeded = [None] * len(user_ids) if seeds is None else seeds
+        people = [_unless_lost(person, seed) for person, seed in zip(self._read(user_ids, now_us), seeded, strict=True)]
         ids = [self._id(person.user_id, now_us, seed) for person, seed in zip(people, seeded, strict=True)]
         earlier = [self._before_alias(person.previous_ids, seed) for person, seed in zip(people, seeded, strict=True)]
         fresh = [place for place, answer in enumerate(earlier) if answer is None]
@@ -81,15 +81,16 @@ class DecisionService:
         return [next(answers) if answer is None else answer for answer in earlier]
 
     def _id(self, user_id: str, now_us: int, seed: Seed | None) -> str:
-        return self._new_id(user_id, now_us) if seed is None else decision_id(user_id, seed.now_us, seed.entropy)
+        is_new = seed is None or seed.is_lost
+        return self._new_id(user_id, now_us) if is_new or seed is None else decision_id(user_id, seed.now_us, seed.entropy)
 
     def _before_alias(self, previous_ids: Sequence[str], seed: Seed | None) -> DecisionAnswer | None:
         """What was decided under the seed when the chain of aliases still ended at one of these ids."""
-        if seed is None:
+        if seed is None or seed.is_lost:
             return None
         try:
             receipts = [self.ledger.receipt(self.product.name, decision_id(one, seed.now_us, seed.entropy)) for one in previous_ids]
-        except LedgerError:
+        except LedgerError:  # then the commit fails too, or finds the receipt: one Redis holds both
             return None
         return next((remembered_answer(receipt) for receipt in receipts if receipt is not None), None)
 
@@ -121,3 +122,8 @@ class DecisionService:
                 f"got the decision id {decision_id!r} of an id that now stands for another user; leave it out to have one made"
             )
         return remembered_answer(receipt)
+
+
+def _unless_lost(person: StoredPerson, seed: Seed | None) -> StoredPerson:
+    """The person without contacts where the request may be one that was answered before: nothing is sent twice."""
+    return replace(person, contacts=None) if seed is not None and seed.is_lost else person

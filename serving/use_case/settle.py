@@ -24,6 +24,9 @@ T = TypeVar("T")
 MAX_REFUSALS = 3
 """How often a decision is made again because other callers filled a window meanwhile; after that nothing is sent."""
 
+NEWS_TAKES_US = 300_000_000
+"""How long after the last moment of delivery a place is still kept: what was delivered just in time may be told a little later."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -150,16 +153,17 @@ class Settlement:
         elif result.committed:
             case.settled = case.answer if result.receipt == case.answer.receipt else remembered_answer(result.receipt)
         else:
-            case.refusals += 1
             case.inputs = self._after_refusal(case, result.refused_by)
 
     def _after_refusal(self, case: Case, refused_by: str | None) -> Inputs:
         """Remember a rate limit that is exhausted; after too many refusals close every arm, so that the next commit cannot be refused."""
-        if case.refusals == MAX_REFUSALS:
-            return replace(case.inputs, refused_by=refused_by)
         assert case.decision is not None  # it was proposed
         ends = {permit.name: permit.until_us for permit in permits(case.decision, self.policy) if permit.name == refused_by}
-        return replace(case.inputs, exhausted={**case.inputs.exhausted, **ends}) if ends else case.inputs
+        if ends and refused_by not in case.inputs.exhausted:  # once for each limit: they are few
+            return replace(case.inputs, exhausted={**case.inputs.exhausted, **ends})
+        case.refusals += 1
+        inputs = replace(case.inputs, exhausted={**case.inputs.exhausted, **ends})
+        return inputs if case.refusals < MAX_REFUSALS else replace(inputs, refused_by=refused_by)
 
     def _after_lost_reply(self, case: Case, answer: DecisionAnswer) -> DecisionAnswer:
         receipt = self.ledger.receipt_of_uncertain(case.inputs.decision_id)
@@ -260,7 +264,7 @@ def _contact(decision: Decision) -> Contact | None:
         message_class=decision.message_class,
         message_id=decision.message_id,
         at_us=decision.send_at_us,
-        expires_us=decision.expires_at_us,
+        expires_us=None if decision.expires_at_us is None else decision.expires_at_us + NEWS_TAKES_US,
     )
 
 

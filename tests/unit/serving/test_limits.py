@@ -61,7 +61,7 @@ def test_a_message_that_nobody_confirmed_gives_its_place_back_when_it_expires(li
     ada = leaving(world, "ada")
     first = world.decide(ada)
     assert (first["action"], first["moment"]["expires_at"]) == ("send", "2026-03-02T18:00:00Z")
-    world.later(hours=5, minutes=59)
+    world.later(hours=6, minutes=4)
     assert world.decide(ada)["action"] != "send"
     world.later(minutes=1)
     assert world.decide(ada)["action"] == "send"
