@@ -207,7 +207,7 @@ def _subject_place(subject: int, subject_hash: Int64s) -> int:
 
 @borrowing
 def _lay_out_sets(room: Room, tables: Tables) -> None:
-    """Begin each kind set right after the one before it, leaving one place: the suffix statistics end with that of no event.
+    """Begin each kind set right after the one before it, leaving one place: running sums end with that over all events.
 
     As close together as this user's events allow, since what lies a multiple of 4 KiB apart gets in each other's way.
     """
