@@ -14,7 +14,7 @@ SUFFIXES = (
     Aggregation.SECONDS_SINCE_FIRST,
     Aggregation.STREAK_DAYS,
 )
-"""Looked up in statistics of all suffixes, `features.core.row`. All others go through the events, `features.core.scans`."""
+"""Answered for any suffix by running statistics, `features.core.row`. All others go through the events, `features.core.scans`."""
 QUOTIENTS = (Aggregation.MEAN, Aggregation.RATIO, Aggregation.TREND, Aggregation.EVENTS_PER_SESSION)
 VALUES = (Aggregation.MAX,)
 PAIRS = (

@@ -15,8 +15,9 @@ import numpy.typing as npt
 from features.core.columns import EventColumns, Int64s
 from features.core.order import group
 from features.core.partition import Cut, Log, count_ranges, empty_records, range_shift, scatter
-from features.core.passes import Instants, Ranges, pass_over_bytes, pass_over_ranges
+from features.core.passes import Ranges, pass_over_bytes, pass_over_ranges
 from features.core.program import Program
+from features.core.row import Instants
 from features.core.timeline_format import TimelineFormatError, checked, malformed
 
 __all__ = ["batch_vectors", "vector", "vectors"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from features.core.branchless import as_number
 from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, compiled, shared
 
@@ -32,14 +33,12 @@ def group(codes: npt.NDArray[np.int64], n_groups: int) -> tuple[Int64s, Places]:
 @borrowing
 def lower_bound(ascending: Int64s | Places, wanted: int) -> int:
     """Place of the first element that is not less than ``wanted``, so also the number of those that are; the length if there is none."""
-    low, high = 0, len(ascending)
-    while low < high:
-        middle = (low + high) // 2
-        if ascending[middle] < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+    low, n = np.int64(0), len(ascending)
+    while n > 0:  # as many steps whatever is found
+        half = (n + 1) >> 1
+        low += half * as_number(ascending[np.uint64(low + half - 1)] < wanted)
+        n -= half
+    return low  # type: ignore[return-value]
 
 
 @borrowing
@@ -77,8 +76,8 @@ def key_order(major: Int64s, minor: Int64s, n: int, scratch: Places) -> int:
 
 @borrowing
 def _insert(major: Int64s, minor: Int64s, n: int, order: Places) -> bool:
-    """Sort by insertion; False, with ``order`` some order, as soon as that takes more than ``n`` moves."""
-    moves = n
+    """Sort by insertion; False, with ``order`` some order, as soon as that takes more than ``n / 4`` moves."""
+    moves = n >> 2
     for i in range(n):
         place = i
         while place > 0 and moves >= 0 and _less(major, minor, i, order[place - 1]):

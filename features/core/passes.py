@@ -8,10 +8,10 @@ import numpy.typing as npt
 from features.core.column_coding import read_column
 from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, compiled, inlined
-from features.core.layout import KIND, KIND_BITS, N_LET_GO, N_PROPERTIES, SUBJECT
+from features.core.layout import KIND, KIND_BITS, KNOWN, N_LET_GO, N_PROPERTIES, SKEW, SUBJECT
 from features.core.order import lower_bound
 from features.core.program import Tables
-from features.core.row import evaluate
+from features.core.row import Asked, Instants, evaluate, newest
 from features.core.statistics import Desk, make_desk
 from features.core.timeline_format import CHECKSUM_BYTES, HEADER_BYTES, N_SIZES, read_events, read_sizes
 from features.core.user import Room, arrange, make_room, number_sessions, number_subjects
@@ -20,9 +20,6 @@ Matrix = npt.NDArray[np.int64]
 Float64s = npt.NDArray[np.float64]
 Machine = tuple[Room, Desk, Tables]
 Ranges = tuple[Matrix, Int64s, int]
-
-Instants = tuple[Int64s, Int64s]
-"""By row, as_of_us and the instant up to which events are known."""
 Rows = tuple[Instants, Int64s, Places]
 
 N_EVENTS, N_SUBJECTS = 2, 3
@@ -35,22 +32,24 @@ def pass_over_bytes(buffer: npt.NDArray[np.uint8], ends: Int64s, instants: Insta
 
     Returns the position of the first user whose bytes do not fit together, -1 if there is none.
     """
-    as_of_us, known_us = instants
+    n_users = len(ends) - 1
     sizes = np.empty(N_SIZES, np.int64)
     most_events, most_kinds = np.int64(0), np.int64(0)
-    for user in range(len(as_of_us)):
+    for user in range(n_users):
         low, high = ends[user], ends[user + 1]
         if low < high:
             if high - low < HEADER_BYTES or not read_sizes(buffer, low, high, sizes):
                 return user
             most_events, most_kinds = max(most_events, sizes[N_EVENTS]), max(most_kinds, sizes[0], sizes[1])
-    room, desk = make_room(most_events, tables), make_desk(most_events, tables)  # type: ignore[arg-type]
+    room, desk = make_room(most_events, tables), make_desk(most_events, 1, tables)  # type: ignore[arg-type]
+    row = np.empty(1, np.uint32)
     kinds, let_go = np.empty((2, most_kinds), np.int64), np.empty((N_LET_GO, most_kinds), np.int64)
     records, subjects = np.empty((most_events, N_PROPERTIES), np.int64), np.zeros(most_events + 1, np.int64)
-    for user in range(len(as_of_us)):
+    for user in range(n_users):
         packed = (buffer, ends[user], ends[user + 1])
         read = (sizes, kinds, let_go, records, subjects)
-        if not _one_timeline(packed, (as_of_us[user], known_us[user]), read, (room, desk, tables), vectors[user]):
+        row[0] = user
+        if not _one_timeline(packed, (row, instants), read, (room, desk, tables), vectors):
             return user
     return -1
 
@@ -58,12 +57,12 @@ def pass_over_bytes(buffer: npt.NDArray[np.uint8], ends: Int64s, instants: Insta
 @borrowing
 def _one_timeline(
     packed: tuple[npt.NDArray[np.uint8], int, int],
-    instants: tuple[int, int],
+    asked: Asked,
     read: tuple[Int64s, Matrix, Matrix, Matrix, Int64s],
     machine: Machine,
-    vector: Float64s,
+    vectors: Float64s,
 ) -> bool:
-    """Fill ``vector``; False if the bytes do not fit together."""
+    """Fill the user's row of ``vectors``; False if the bytes do not fit together."""
     buffer, low, high = packed
     sizes, kinds, let_go, records, subjects = read
     room, desk, tables = machine
@@ -79,7 +78,7 @@ def _one_timeline(
     ready = arrange(records, n_places, room, tables)
     if len(tables.subject_hash):
         number_subjects(ready, room, tables)
-    evaluate(instants, ready, tables, desk, vector)
+    evaluate(asked, ready, (tables, desk), vectors)
     return True
 
 
@@ -135,30 +134,39 @@ def pass_over_ranges(log: Ranges, ranges: tuple[int, int], rows: Rows, tables: T
 def _one_range(records: Matrix, users: tuple[int, int], rows: Rows, tables: Tables, vectors: Float64s) -> None:
     first, stop = users
     start, order = _group_records(records, first, stop - first)
-    most = 0
+    most_events, most_rows = np.int64(0), np.int64(0)
     for user in range(stop - first):
-        most = max(most, start[user + 1] - start[user])
-    room, desk = make_room(most, tables), make_desk(most, tables)
+        most_events = max(most_events, start[user + 1] - start[user])
+        most_rows = max(most_rows, rows[1][first + user + 1] - rows[1][first + user])
+    room, desk = make_room(most_events, tables), make_desk(most_events, most_rows, tables)  # type: ignore[arg-type]
     _all_users((records, start, order), first, rows, (room, desk, tables), vectors)
 
 
 @borrowing
 def _all_users(events: tuple[Matrix, Int64s, Places], first: int, rows: Rows, machine: Machine, vectors: Float64s) -> None:
     records, start, order = events
-    (as_of_us, known_us), row_start, row_order = rows
+    instants, row_start, row_order = rows
     room, desk, tables = machine
     for user in range(len(start) - 1):
-        if row_start[first + user] == row_start[first + user + 1]:
+        own_rows = row_order[row_start[first + user] : row_start[first + user + 1]]
+        if len(own_rows) == 0:
             continue
-        n_places = start[user + 1] - start[user]
-        for i in range(n_places):
-            room.places[i] = order[start[user] + i]
+        asked = (own_rows, instants)
+        n_places = _place_visible(records, order[start[user] : start[user + 1]], newest(asked), room)
         ready = arrange(records, n_places, room, tables)
         number_subjects(ready, room, tables)
         number_sessions(ready, room, tables)
-        for position in range(row_start[first + user], row_start[first + user + 1]):
-            row = row_order[position]
-            evaluate((as_of_us[row], known_us[row]), ready, tables, desk, vectors[row])
+        evaluate(asked, ready, (tables, desk), vectors)
+
+
+@borrowing
+def _place_visible(records: Matrix, own: Places, newest_us: int, room: Room) -> int:
+    """Leave out of the user's own records what became known later; not if it corrects a clock, since skews are united."""
+    n = 0
+    for place in own:
+        room.places[n] = place
+        n += (records[place, KNOWN] <= newest_us) | (records[place, SKEW] != 0)
+    return n
 
 
 @inlined

@@ -17,7 +17,7 @@ from features.core.pairs import of_pairs
 from features.core.parameters import AGGREGATION, SLOT_OF_TWO
 from features.core.program import Tables
 from features.core.sessions import of_last_session
-from features.core.statistics import SESSIONS, SUM_HIGH, SUM_LOW, Desk, exact_float
+from features.core.statistics import SESSIONS, Desk, different, sum_of
 from features.core.steps import of_steps
 
 Matrix = npt.NDArray[np.int64]
@@ -33,19 +33,19 @@ _TREND = AGGREGATIONS.index(Aggregation.TREND)
 
 @shared
 def fill_scans(as_of_us: int, events: Matrix, tables: Tables, desk: Desk, vector: Float64s) -> None:
-    """Fill in every feature that is not looked up among the suffix statistics.
+    """Fill in every feature that is not answered by the stock alone.
 
     What is computed gets only what it reads: a function that takes all tables is slow to compile.
     """
     times_us, parameters = events[EFFECTIVE], tables.parameters
     for feature in range(tables.feature_start[_FIRST], len(tables.feature_column)):
-        numbers, start = parameters.numbers[feature], desk.start[tables.feature_slot[feature]]
+        numbers, start, end = parameters.numbers[feature], desk.start[tables.feature_slot[feature]], desk.end[tables.feature_set[feature]]
         aggregation = numbers[AGGREGATION]
-        own = desk.sequence[start : desk.end[tables.feature_set[feature]]]
+        own = desk.sequence[start:end]
         other = desk.sequence[desk.start[tables.other_slot[feature]] : desk.end[tables.other_set[feature]]]
         if aggregation < _QUOTIENTS_STOP:
             before = np.int64(start) - np.int64(desk.start[numbers[SLOT_OF_TWO]])
-            number = _quotient(aggregation, len(own), len(other), before, desk.suffix[:, start])
+            number = _quotient(aggregation, (start, end), len(other), before, desk)
         elif aggregation < _VALUES_STOP:
             number = _greatest(events[VALUE], own)
         elif aggregation < _PAIRS_STOP:
@@ -62,8 +62,10 @@ def fill_scans(as_of_us: int, events: Matrix, tables: Tables, desk: Desk, vector
 
 
 @shared
-def _quotient(aggregation: int, n: int, n_other: int, n_before: np.int64, suffix: Int64s) -> float:
-    """What is known already, divided; TREND, subtracted."""
+def _quotient(aggregation: int, own: tuple[int, int], n_other: int, n_before: np.int64, desk: Desk) -> float:
+    """What the stock answers, of its own stretch, divided; TREND, subtracted."""
+    start, end = own
+    n = np.int64(end) - np.int64(start)
     if aggregation == _TREND:
         return np.float64(n - n_before)
     if aggregation == _RATIO:
@@ -71,8 +73,8 @@ def _quotient(aggregation: int, n: int, n_other: int, n_before: np.int64, suffix
     if n == 0:
         return np.nan
     if aggregation == _MEAN:
-        return exact_float(suffix[SUM_HIGH], suffix[SUM_LOW]) / np.float64(n)
-    return np.float64(n) / np.float64(suffix[SESSIONS])  # EVENTS_PER_SESSION
+        return sum_of(start, end, desk) / np.float64(n)
+    return np.float64(n) / np.float64(different(SESSIONS, start, end, desk))  # EVENTS_PER_SESSION
 
 
 @borrowing

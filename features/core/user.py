@@ -17,8 +17,9 @@ Matrix = npt.NDArray[np.int64]
 
 DAY_US = 86_400_000_000
 ALWAYS = int(np.iinfo(np.int64).max)
-EMPTY = int(np.iinfo(np.int64).min) + 1
-"""Marks a free slot; a text that happens to have this hash is taken for one with the hash 1."""
+NEVER = int(np.iinfo(np.int64).min)
+FEWEST_SLOTS = 4
+"""Of the hash table of a user's texts: a power of two."""
 
 
 class Room(NamedTuple):
@@ -27,6 +28,7 @@ class Room(NamedTuple):
     places: Places  # (n,) the user's records
     keys: Matrix  # (2, n) sort keys of those records
     order: Places  # (3, n + 1)
+    known_by: Int64s  # (n + 1,)
     events: Matrix  # (N_PROPERTIES, n)
     spare: Matrix  # (N_PROPERTIES, n)
     chosen: Int64s  # (n,)
@@ -35,7 +37,7 @@ class Room(NamedTuple):
     kind_free: Int64s  # (n_kinds,)
     part_count: Int64s  # (n_parts,)
     set_base: Places  # (n_sets + 1,)
-    texts: Matrix  # (2, power of two >= 2 (n + 1)): open addressing of texts and their codes
+    texts: Int64s  # (n_slots(n),) open addressing of texts; 0: free
 
 
 class User(NamedTuple):
@@ -43,6 +45,7 @@ class User(NamedTuple):
 
     n: int
     events: Matrix  # (N_PROPERTIES, >= n) by (effective, hash); EFFECTIVE replaces OCCURRED, DAY SKEW, PART KIND
+    known_by: Int64s  # (n + 1,) from when on each number of first events has been known
     chosen: Int64s  # (n,), if some kind overflows: ALWAYS, or the stamp of the last as_of that selected the event
     kind_place: Places  # positions in `events`, by kind and, within it, by (occurred as sent, hash)
     kind_start: Int64s  # (n_kinds + 1,) ranges of kind_place
@@ -50,16 +53,23 @@ class User(NamedTuple):
     overflows: bool  # whether any kind has more events than are kept
 
 
+@borrowing
+def n_slots(n_events: int) -> int:
+    """Slots of a hash table of the texts of ``n_events``, and so also the number of codes there can be: at most half are used."""
+    slots = FEWEST_SLOTS
+    while slots < 2 * (n_events + 1):
+        slots *= 2
+    return slots
+
+
 @compiled
 def make_room(n_events: int, tables: Tables) -> Room:
     """Scratch for users of up to ``n_events``."""
-    slots = 4
-    while slots < 2 * (n_events + 1):
-        slots *= 2
     return Room(
         np.empty(n_events, np.uint32),
         np.empty((2, n_events), np.int64),
         np.empty((3, n_events + 1), np.uint32),
+        np.empty(n_events + 1, np.int64),
         np.empty((N_PROPERTIES, n_events), np.int64),
         np.empty((N_PROPERTIES, n_events), np.int64),
         np.empty(n_events, np.int64),
@@ -68,7 +78,7 @@ def make_room(n_events: int, tables: Tables) -> Room:
         np.empty(len(tables.keep), np.int64),
         np.empty(len(tables.most_kept), np.int64),
         np.empty(len(tables.set_needs) + 1, np.uint32),
-        np.empty((2, slots), np.int64),
+        np.empty(n_slots(n_events), np.int64),
     )
 
 
@@ -82,8 +92,10 @@ def arrange(records: Matrix, n_places: int, room: Room, tables: Tables) -> User:
     if _apply_skew(n, events):
         _by_effective_time(n, room)
         events = room.spare
+    room.known_by[0] = NEVER
     for i in range(n):
         events[DAY, i] = events[EFFECTIVE, i] // DAY_US
+        room.known_by[i + 1] = max(room.known_by[i], events[KNOWN, i])
     overflows = _by_kind(n, room, tables)
     if overflows:
         for i in range(n):
@@ -92,7 +104,7 @@ def arrange(records: Matrix, n_places: int, room: Room, tables: Tables) -> User:
             room.chosen[i] = ALWAYS if kept_whole else 0
     _count_parts(n, events, room, tables)
     _lay_out_sets(room, tables)
-    return User(n, events, room.chosen, room.kind_place, room.kind_start, room.set_base, overflows)
+    return User(n, events, room.known_by, room.chosen, room.kind_place, room.kind_start, room.set_base, overflows)
 
 
 @borrowing
@@ -195,7 +207,7 @@ def _subject_place(subject: int, subject_hash: Int64s) -> int:
 
 @borrowing
 def _lay_out_sets(room: Room, tables: Tables) -> None:
-    """Begin each kind set right after the one before it, leaving one place: the suffix statistics end with that of no event.
+    """Begin each kind set right after the one before it, leaving one place: running sums end with that over all events.
 
     As close together as this user's events allow, since what lies a multiple of 4 KiB apart gets in each other's way.
     """
@@ -214,7 +226,7 @@ def _lay_out_sets(room: Room, tables: Tables) -> None:
 
 @shared
 def number_subjects(user: User, room: Room, tables: Tables) -> None:
-    """Replace the hashes of subjects by codes 1, 2, ... if the program needs them; 0 stays 0."""
+    """Replace the hashes of subjects by small codes if the program needs them; 0 stays 0."""
     if tables.needs[0] & NEEDS_SUBJECTS:
         _number(user.events[SUBJECT], user.n, room.texts)
 
@@ -227,22 +239,22 @@ def number_sessions(user: User, room: Room, tables: Tables) -> None:
 
 
 @borrowing
-def _number(texts: Int64s, n: int, table: Matrix) -> None:
-    mask = 3  # the smallest table of at most half load: it is cleared for every user
-    while mask + 1 < 2 * (n + 1):
-        mask = 2 * mask + 1
-    keys, codes = table[0], table[1]
-    for i in range(mask + 1):
-        keys[i] = EMPTY
-    keys[0], codes[0] = 0, 0  # "none" is in the table from the start: one branch fewer for every event
-    n_texts = 0
+def _number(texts: Int64s, n: int, table: Int64s) -> None:
+    """A text's code is its place in a hash table, of which place 0 is that of "none" alone."""
+    size = n_slots(n)  # not the whole table: it is cleared for every user
+    last = np.uint64(size - 1)
+    for i in range(size):
+        table[i] = 0
     for i in range(n):
-        text: np.int64 = texts[i] if texts[i] != EMPTY else np.int64(1)
-        slot = np.uint64((text ^ (text >> 32)) & mask)
-        while (keys[slot] != text) & (keys[slot] != EMPTY):
-            slot = np.uint64((np.int64(slot) + 1) & mask)
-        new = keys[slot] == EMPTY  # no branch from here: whether a text is new cannot be predicted
-        n_texts += new
-        keys[slot] = text
-        codes[slot] = n_texts if new else codes[slot]
-        texts[i] = codes[slot]
+        text = texts[i]
+        slot = _or_next(np.uint64(text ^ (text >> 32)) & last, text)
+        while (table[slot] != text) & (table[slot] != 0):
+            slot = _or_next((slot + np.uint64(1)) & last, text)
+        table[slot] = text
+        texts[i] = np.int64(slot)
+
+
+@borrowing
+def _or_next(slot: np.uint64, text: np.int64) -> np.uint64:
+    """The slot, but the next one instead of that of "none" for any other text."""
+    return slot or np.uint64(text != 0)

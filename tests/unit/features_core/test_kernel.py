@@ -172,6 +172,30 @@ def test_rows_may_come_in_any_order_and_repeat() -> None:
     assert np.array_equal(found, np.stack(alone), equal_nan=True)
 
 
+@pytest.mark.parametrize("keep", [3, 64])
+def test_each_row_of_a_user_sees_what_was_known_by_then(keep: int) -> None:
+    using = compile_program(
+        Catalogue(kinds=tuple(replace(kind, keep=keep, keep_first=0) for kind in KINDS), features=full_program().catalogue.features)
+    )
+    columns = many_users(30)
+    late = np.random.default_rng(4).random(len(columns)) < 0.05
+    columns = replace(columns, known_us=columns.known_us + np.where(late, 3 * 86_400_000_000, 0))
+    users, as_of_us = np.repeat(np.arange(30), 6), np.tile([to_us(NOON + i * DAY) for i in (3, 12, 6, 31, 20, 13)], 30)
+    found = batch_vectors(columns, 30, users, as_of_us, using)
+    alone = [batch_vectors(columns, 30, users[i : i + 1], as_of_us[i : i + 1], using)[0] for i in range(len(users))]
+    assert np.array_equal(found, np.stack(alone), equal_nan=True)
+
+
+def test_a_clock_corrected_later_moves_the_event_in_every_row() -> None:
+    once, corrected = event(NOON), event(NOON, delay=-timedelta(hours=2))
+    columns, _ = columns_from_events([once, corrected], KINDS)
+    columns = replace(columns, known_us=columns.known_us.max() + np.array([0, 86_400_000_000]))
+    as_of_us = np.array([to_us(NOON + timedelta(hours=20)), to_us(NOON + 3 * DAY)])
+    early = batch_vectors(columns, 1, np.zeros(1, np.int64), as_of_us[:1], full_program())
+    both = batch_vectors(columns, 1, np.zeros(2, np.int64), as_of_us, full_program())
+    assert np.array_equal(early[0], both[0], equal_nan=True)
+
+
 def test_columns_that_may_not_be_written_are_as_good() -> None:
     columns = many_users(20)
     frozen = {name: getattr(columns, name).copy() for name in ("user", "kind", "subject")}
