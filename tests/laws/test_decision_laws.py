@@ -234,7 +234,8 @@ def test_an_arm_that_time_alone_closes_is_open_when_it_says(inputs, policy):
     """And a moment that is named for the whole decision is the first of them."""
     decision = decide(inputs, policy)
     promised = {arm.name: arm.allowed_from_us for arm in decision.arms if arm.allowed_from_us is not None}
-    assert decision.ask_again_at_us == (min(promised.values(), default=None) if decision.action is not Action.SEND else None)
+    acts = decision.action in (Action.SEND, Action.STAGE)
+    assert decision.ask_again_at_us == (None if acts else min(promised.values(), default=None))
     for name, opens_us in promised.items():
         assert opens_us > inputs.as_of_us
         assert name in open_arms(decide(replace(inputs, as_of_us=opens_us), policy))
