@@ -239,7 +239,7 @@ def _summary(buffer: Bytes) -> tuple[int, int, int]:
         newest_known_us = max(newest_known_us, records[i, KNOWN])
     for i in range(let_go.shape[1]):
         newest_let_go_us = max(newest_let_go_us, let_go[LET_GO_OCCURRED, i])
-    return len(records), newest_known_us, newest_let_go_us
+    return len(records), int(newest_known_us), int(newest_let_go_us)
 
 
 @inlined

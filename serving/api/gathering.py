@@ -76,7 +76,8 @@ class Gatherer:
         return answers
 
     def _queued(self, user_ids: Sequence[str], seeds: Sequence[Seed | None], *, is_new: bool) -> asyncio.Future[Sequence[Answer]]:
-        future: asyncio.Future[Sequence[Answer]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Sequence[Answer]] = loop.create_future()
         until_s = time.monotonic() + self.wait_s if is_new else float("inf")
         with self._lock:
             if is_new and self._n_waiting >= self.max_waiting:
@@ -85,7 +86,8 @@ class Gatherer:
             self._n_waiting += len(user_ids)
             starts, self._is_running = not self._is_running, True
         if starts:
-            self.thread.submit(self._run)
+            # Once the loop has seen to what came in with this request: else the thread begins with one, and the rest wait for it.
+            loop.call_soon(self.thread.submit, self._run)
         return future
 
     def _run(self) -> None:
