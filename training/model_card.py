@@ -124,6 +124,9 @@ def _cohorts(choice: CalibrationChoice) -> str:
     correction = choice.correction
     if correction is None or not correction.drift:
         return "Not measured."
+    table = as_markdown(cohort_table(correction.drift))
+    if len(correction.drift) == 1:
+        return f"The calibration slice holds one week of joining only: there is nothing to compare, and nothing is corrected.\n\n{table}"
     losses = ", ".join(f"{name} {loss:.4f}" for name, loss in correction.log_loss.items())
     applied = (
         "None is applied: none was better by more than a standard error over cohorts."
@@ -132,7 +135,7 @@ def _cohorts(choice: CalibrationChoice) -> str:
     )
     return (
         f"Beyond noise, weeks differ by a standard deviation of {math.sqrt(correction.prior.between_variance):.3f} log-odds."
-        f" Log loss by correction, each week left out in turn: {losses}. {applied}\n\n{as_markdown(cohort_table(correction.drift))}"
+        f" Log loss by correction, each week left out in turn: {losses}. {applied}\n\n{table}"
     )
 
 

@@ -127,20 +127,18 @@ def cohort_table(drift: Sequence[CohortDrift]) -> pd.DataFrame:
 
 
 def stability_table(stability: Mapping[str, CauseStability]) -> pd.DataFrame:
-    """One row per scorer whose causes were refitted: how often the refits name the same cause, and how many users are named one."""
-    return pd.DataFrame(
-        [
-            {
-                "scorer": name,
-                "refits agree": each.agreement,
-                "where a cause is named": each.agreement_of_stable,
-                "share with a named cause": each.stable_share,
-                "least lead, log-odds": None if each.min_lead >= NEVER else each.min_lead,
-                **{f"{cause} agrees": share for cause, share in each.agreement_by_cause.items()},
-            }
-            for name, each in stability.items()
-        ]
-    ).round(3)
+    """One column per scorer whose causes were refitted: how often the refits name the same cause, and how many users are named one."""
+    columns = {
+        name: {
+            "refits name the same cause": each.agreement,
+            "the same, where a cause is named": each.agreement_of_stable,
+            "share with a named cause": each.stable_share,
+            "least lead to be named, log-odds": None if each.min_lead >= NEVER else each.min_lead,
+            **{f"the same, where it is {cause}": share for cause, share in each.agreement_by_cause.items()},
+        }
+        for name, each in stability.items()
+    }
+    return pd.DataFrame(columns).round(3).rename_axis("causes").reset_index()
 
 
 def verdict_table(verdict: Verdict) -> pd.DataFrame:
