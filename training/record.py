@@ -105,7 +105,8 @@ def _log_cohorts(trained: TrainedModel) -> None:
 
     if trained.calibration.correction is not None:
         mlflow.log_table(cohort_table(trained.calibration.correction.drift), "tables/cohorts.json")
-        mlflow.log_figure(cohort_plot(trained.calibration.correction), "plots/cohorts.png")
+        if len(trained.calibration.correction.drift) > 1:  # one week is nothing to compare
+            mlflow.log_figure(cohort_plot(trained.calibration.correction), "plots/cohorts.png")
 
 
 def log_model(content: BundleContent) -> str:

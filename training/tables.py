@@ -93,7 +93,11 @@ def horizon_table(horizons: Sequence[HorizonFigures]) -> pd.DataFrame:
 
 def alert_table(alerts: Alerts) -> pd.DataFrame:
     """One row per segment and one for everybody: the threshold, both alert errors, share alerted and recall; empty without thresholds."""
-    return pd.DataFrame() if alerts.solved is None else pd.DataFrame(threshold_table(alerts.solved))
+    if alerts.solved is None:
+        return pd.DataFrame()
+    table = pd.DataFrame(threshold_table(alerts.solved))
+    first = ["segment", "threshold", *TITLES.values()]  # a page shows four or five columns before one must scroll
+    return table[[*first, *(name for name in table if name not in first)]]
 
 
 def alert_promise(alerts: Alerts) -> str:

@@ -19,7 +19,7 @@ from serving.adapters.model_registry import CURRENT, RegistryError, fetch_champi
 from tests.model.place import Place
 from training.errors import EmptyLogError
 from training.review import MODEL
-from training.run import train_product
+from training.run import Options, train_product
 
 
 def test_the_run_has_figures_plots_card_data_and_fingerprints(place: Place) -> None:
@@ -150,7 +150,7 @@ def test_a_run_that_cannot_train_registers_nothing(place: Place) -> None:
 def test_the_next_training_waits_as_challenger_and_keeps_the_ids_of_the_champions_segments(place: Place) -> None:
     before = place.outcome.trained.segments
     assert before is not None
-    after = train_product(place.product, place.home, seed=2)
+    after = train_product(place.product, place.home, seed=2, options=Options(timing=False))
     assert after.standing.alias == "challenger"  # the same rows again: not shown to be better
     assert resolve_champion("tiny").version == place.outcome.registration.version
     assert after.trained.segments is not None
@@ -245,7 +245,7 @@ def test_a_run_stopped_in_any_stage_is_a_failed_run_and_nothing_else(place: Plac
 
     before = registry()
     with pytest.raises((KeyboardInterrupt, RuntimeError)):
-        train_product(place.product, place.home, seed=1, report=stop)
+        train_product(place.product, place.home, seed=1, options=Options(timing=False), report=stop)
     assert registry() == before
     experiment = mlflow.get_experiment_by_name(name)
     stopped = client.search_runs([experiment.experiment_id], "tags.mlflow.runName = 'train'")

@@ -60,4 +60,5 @@ def _fit(trained: TrainedModel, home: Home, zones: Zones, *, seed: int) -> Fitte
 def _tag_skipped(why: str) -> None:
     import mlflow
 
-    mlflow.set_tag(SKIPPED, why)
+    if mlflow.active_run() is not None:
+        mlflow.set_tag(SKIPPED, why)
