@@ -31,7 +31,6 @@ def test_the_run_has_figures_plots_card_data_and_fingerprints(place: Place) -> N
     assert run.data.tags["stillhere.data_fingerprint"] == data_fingerprint(place.home.raw_dir(place.product.name))
     assert {each.path for each in client.list_artifacts(run.info.run_id)} == {"model_card.md", "thresholds.md", "plots", "tables"}
     assert {each.path for each in client.list_artifacts(run.info.run_id, "plots")} == {
-        "plots/cohorts.png",
         "plots/gain_by_segment.png",
         "plots/lift_gain.png",
         "plots/reliability.png",
