@@ -93,7 +93,7 @@ def test_the_whole_way_from_a_simulated_log_to_watching_the_champion(folder: Pat
     assert "Whom to alert" in said
     assert "gain over champion" in went_well(entry("evaluate", model="challenger"))
     assert "The gate" in refused(entry("promote"))  # the same rows again: not shown to be better
-    assert "is champion" in went_well(entry("promote", force="the walk goes on"))
+    assert "version 2 is now champion" in went_well(entry("promote", force="the walk goes on"))
     assert "champion version 2" in went_well(entry("thresholds"))
     assert "no receipts in" in refused(entry("monitor"))  # nothing was decided yet
     watched = entry("drift", source="log", retrain_every_days=0)
