@@ -8,10 +8,14 @@ from typing import Any
 
 from features.core.product import Product
 from models.signature import Signature
+from training.calibrate import CalibrationChoice
+from training.cohorts import PriorCorrection
 from training.note import review_parts
 from training.pipeline import TrainedModel
 from training.registry import Champion
 from training.standing import Standing
+from training.tables import as_markdown, cohort_table
+from training.timing.run import table_of
 
 _MOST_NAMES = 12
 
@@ -29,6 +33,8 @@ def model_card(trained: TrainedModel, facts: Mapping[str, str], *, standing: Sta
         "## What changed against the champion",
         changes(trained.content.signature, trained.content.about, trained.champion),
         "## Slices\n\n" + _slices(trained),
+        "## Base rate between weeks of joining\n\n" + _cohorts(trained.calibration),
+        "## When people come back\n\n" + _timing(trained),
         "## Causes\n\n" + _causes(trained),
         "## Segments\n\n" + _segments(trained),
         _LIMITS,
@@ -111,6 +117,32 @@ def _slices(trained: TrainedModel) -> str:
     ]
     note = "Ordered by as_of, with a gap of one horizon between slices. A user may be in several slices, as in use; intervals are by user."
     return "\n".join(["| slice | rows | users | dropout rate | from | to |", "|---|---|---|---|---|---|", *rows, "", note])
+
+
+def _cohorts(choice: CalibrationChoice) -> str:
+    """What was measured on the calibration slice, and what is done about it."""
+    correction = choice.correction
+    if correction is None or not correction.drift:
+        return "Not measured."
+    table = as_markdown(cohort_table(correction.drift))
+    if len(correction.drift) == 1:
+        return f"The calibration slice holds one week of joining only: there is nothing to compare, and nothing is corrected.\n\n{table}"
+    losses = ", ".join(f"{name} {loss:.4f}" for name, loss in correction.log_loss.items())
+    applied = (
+        "None is applied: none was better by more than a standard error over cohorts."
+        if correction.correction is PriorCorrection.NONE
+        else f"Applied: **{correction.correction.value}**, a shift of {correction.shift:+.3f} log-odds."
+    )
+    return (
+        f"Beyond noise, weeks differ by a standard deviation of {math.sqrt(correction.prior.between_variance):.3f} log-odds."
+        f" Log loss by correction, each week left out in turn: {losses}. {applied}\n\n{table}"
+    )
+
+
+def _timing(trained: TrainedModel) -> str:
+    if trained.timing is None:
+        return f"Not learned: {trained.no_timing or 'it was not asked for'}."
+    return table_of(trained.timing.figures) + "\nPlots and the part itself are in the nested run `timing`."
 
 
 def _causes(trained: TrainedModel) -> str:

@@ -12,7 +12,8 @@ from training.horizons import HorizonFigures
 from training.pipeline import TrainedModel
 from training.review import CHAMPION, LOGISTIC, RECENCY, Review
 from training.standing import Standing
-from training.tables import as_markdown, horizon_table, in_words, scorer_table
+from training.tables import alert_promise, alert_table, as_markdown, horizon_table, in_words, scorer_table, stability_table
+from training.thresholds.alerts import Alerts
 
 _HEADERS = {
     "average_precision": "average precision",
@@ -47,6 +48,26 @@ def review_parts(review: Review, test: TrainingFrame, *, beside: str | None) -> 
     yield "### Everything on the same rows"
     yield as_markdown(scorer_table(review).rename(columns=_HEADERS))
     yield _rows_in_words(test)
+    yield from alert_parts(review.alerts)
+    yield from stability_parts(review)
+
+
+def alert_parts(alerts: Alerts | None) -> Iterator[str]:
+    """Paragraphs on whom the model may alert."""
+    if alerts is None:
+        return
+    yield "### Whom to alert?"
+    yield alert_promise(alerts)
+    if alerts.solved is not None:
+        yield as_markdown(alert_table(alerts))
+
+
+def stability_parts(review: Review) -> Iterator[str]:
+    """Paragraphs on how stable the causes are; none where they were not refitted."""
+    if review.stability:
+        yield "### Would another sample of users name the same cause?"
+        yield as_markdown(stability_table(review.stability))
+        yield "A cause is named in a message only where it leads by the least lead; else the default message is sent."
 
 
 def verdict_parts(verdict: Verdict | None) -> Iterator[str]:

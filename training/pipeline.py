@@ -22,11 +22,24 @@ from training.frame import USER, TrainingFrame, causes_of, learn_signature
 from training.gate import unlearned
 from training.leaks import require_no_tell_tale
 from training.registry import Champion
-from training.review import CHAMPION, Review, baselines, bundle_scored, explain_sample, review, slice_summary
+from training.review import (
+    CHAMPION,
+    MODEL,
+    Review,
+    baselines,
+    bundle_scored,
+    explain_sample,
+    known_stability,
+    review,
+    slice_summary,
+    with_alerts,
+)
 from training.segment_report import segment_rows
 from training.segments import LearnedSegments, learn_segments
 from training.split import Slices, require_gaps, split_by_time
 from training.stages import Stage, no_stage
+from training.thresholds.report import threshold_metrics
+from training.timing.fitted import FittedTiming
 
 _US = timedelta(microseconds=1)
 
@@ -47,6 +60,8 @@ class TrainedModel:
     review: Review
     segments: LearnedSegments | None  # None where behaviour was too little or too much alike
     champion: Champion | None = None  # the one that this model is compared with
+    timing: FittedTiming | None = None  # None where it was not asked for, or could not be learned
+    no_timing: str = ""  # why it could not
 
 
 def say_nothing(stage: str, share: float) -> None:
@@ -111,7 +126,7 @@ def train_slices(
     report("learning segments", 1.0)
     with stage("calibrate") as note:
         choice = _calibrate(model, signature, slices.calibration)
-        note({f"calibration.{name}_log_loss": loss for name, loss in choice.log_loss.items()})
+        note(calibration_metrics(choice))
     causes = causes_of(product)
     content = BundleContent(
         product=product.name,
@@ -168,9 +183,13 @@ def _measure(slices: Slices, content: BundleContent, model: RiskModel, *, seed: 
         others = {} if champion is None else {CHAMPION: bundle_scored(champion, slices.test)}
         others |= baselines(slices, seed=seed)
         measured = review(slices.test, scored, others, segments=segment_rows(slices.test, content.segments), causes=causes)
-        note({f"model.{name}": measured.evaluations["model"].figures[name].value for name in ("auc", "log_loss", "brier", "ece")})
+        note({f"model.{name}": measured.evaluations[MODEL].figures[name].value for name in ("auc", "log_loss", "brier", "ece")})
+    report("evaluating", 0.8)
+    with beside.stage("thresholds") as note:
+        measured = with_alerts(measured, slices.test)
+        note({} if measured.alerts is None or measured.alerts.solved is None else threshold_metrics(measured.alerts.solved))
     report("evaluating", 1.0)
-    return measured
+    return replace(measured, stability=known_stability(champion=champion))
 
 
 def encode(frame: TrainingFrame, signature: Signature) -> FloatArray:
@@ -190,6 +209,16 @@ def _calibrate(model: RiskModel, signature: Signature, calibration: TrainingFram
     cohorts = by_first_week(users, calibration.as_of_us)
     correction = choose_correction(choice.calibration.apply(raw), calibration.outcomes, cohorts)
     return replace(choice, calibration=replace(choice.calibration, prior_shift=correction.shift), correction=correction)
+
+
+def calibration_metrics(choice: CalibrationChoice) -> dict[str, float]:
+    """Log losses of the maps and of the corrections of the base rate, the shift chosen, and how far weeks of joining differ (log-odds)."""
+    logged = {f"calibration.{name}_log_loss": loss for name, loss in choice.log_loss.items()}
+    if choice.correction is None:
+        return logged
+    logged |= {f"correction.{name}_log_loss": loss for name, loss in choice.correction.log_loss.items()}
+    spread = float(np.sqrt(choice.correction.prior.between_variance))
+    return logged | {"correction.shift": choice.correction.shift, "correction.between_cohorts_sd": spread}
 
 
 def _about(slices: Slices) -> dict[str, Any]:

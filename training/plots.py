@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from training.cohorts import CorrectionChoice
 from training.compare import SegmentGain
 from training.evaluate import Interval, reliability
 from training.segments import LearnedSegments
@@ -20,6 +21,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 _LEAST_SHARE = 0.01  # lift of the first few rows is noise
 _BINS, _WIDTH = 60, 0.4  # of a beeswarm: its columns, and how far points go up and down
+_TWO_SIDED = 1.96  # standard errors to each side of a 95 % interval
 _NUDGE = 0.25  # between intervals of one row of a forest plot
 
 
@@ -131,6 +133,24 @@ def gain_plot(gains: Mapping[str, Mapping[str, Interval]], segments: Sequence[Se
         panel.axvline(0, color="grey", linestyle=":")
         panel.set(xlabel="gain of the model, 95 %, paired by user (right: better)")
     panels[0].legend(fontsize="small")
+    return figure
+
+
+def cohort_plot(correction: CorrectionChoice) -> Figure:
+    """Predicted and observed dropout rate by week of joining, with Wilson intervals; and the shift between them in log-odds."""
+    figure, (rates, shifts) = _panels("Dropout rate by week of joining", "Shift of each week against the prediction, log-odds")
+    drift, places = correction.drift, range(len(correction.drift))
+    observed = np.array([each.observed for each in drift])
+    around = np.clip([observed - [each.low for each in drift], [each.high for each in drift] - observed], 0, None)
+    rates.errorbar(places, observed, yerr=around, marker="o", markersize=4, capsize=2, linestyle="", label="observed, 95 %")
+    rates.plot(places, [each.predicted for each in drift], marker="_", markersize=12, linestyle="", color="#d1495b", label="predicted")
+    spread = _TWO_SIDED * np.sqrt([each.shift_variance for each in drift])
+    shifts.errorbar(places, [each.shift for each in drift], yerr=spread, marker="o", markersize=4, capsize=2, linestyle="")
+    shifts.axhline(0, color="grey", linestyle=":")
+    shifts.axhline(correction.shift, color="#d1495b", label=f"applied to the next: {correction.shift:+.2f} ({correction.correction.value})")
+    for panel in (rates, shifts):
+        panel.set_xticks(places, [each.cohort for each in drift], rotation=45, ha="right", fontsize="small")
+        panel.legend(fontsize="small")
     return figure
 
 

@@ -17,10 +17,12 @@ from models.bundle import BundleContent, write_bundle
 from models.signature import Signature
 from training.horizons import HorizonFigures
 from training.model_card import model_card
-from training.pipeline import TrainedModel
-from training.plots import segment_plot
+from training.pipeline import TrainedModel, calibration_metrics
+from training.plots import cohort_plot, segment_plot
 from training.record_review import finite, log_data, record_review, record_verdict
 from training.standing import Standing
+from training.tables import cohort_table
+from training.timing.run import timing_metrics
 
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "lightgbm", "orjson")
 """What the logged model needs to load alone."""
@@ -53,6 +55,7 @@ def record(
     record_review(trained.review, trained.slices.test, horizons)
     mlflow.log_metrics(metrics(trained))
     _log_segments(trained)
+    _log_cohorts(trained)
     if standing.verdict is not None:
         record_verdict(standing.verdict)
     mlflow.log_text(model_card(trained, facts, standing=standing), "model_card.md")
@@ -67,6 +70,8 @@ def parameters(trained: TrainedModel) -> dict[str, Any]:
     logged["lightgbm.rounds"] = trained.fitted.rounds
     logged["label.horizon_days"] = trained.slices.train.horizon.total_seconds() / 86400
     logged["calibration.method"] = trained.calibration.calibration.method.value
+    if trained.calibration.correction is not None:
+        logged["correction.method"] = trained.calibration.correction.correction.value
     for name, summary in trained.content.about["slices"].items():
         logged[f"slice.{name}.from"] = summary["from"]
         logged[f"slice.{name}.to"] = summary["to"]
@@ -74,24 +79,15 @@ def parameters(trained: TrainedModel) -> dict[str, Any]:
 
 
 def metrics(trained: TrainedModel) -> dict[str, float]:
-    """Figures of the fit: slice sizes, the stopping and calibration losses, learned segments. Those of the model: `review_metrics`."""
+    """Figures of the fit: slice sizes, stopping and calibration losses, segments, timing. Those of the model: `review_metrics`."""
     logged: dict[str, float] = {"stop.log_loss": trained.fitted.stop_log_loss}
     for name, summary in trained.content.about["slices"].items():
         logged |= {f"slice.{name}.{figure}": float(summary[figure]) for figure in ("rows", "users", "dropout_rate")}
-    logged |= {f"calibration.{name}_log_loss": loss for name, loss in trained.calibration.log_loss.items()}
+    logged |= calibration_metrics(trained.calibration)
     if trained.segments is not None:
         logged |= {"segments.k": float(trained.segments.k), "segments.ids_kept": float(len(trained.segments.kept))}
         logged |= {f"segments.silhouette_k{score.k}": score.silhouette for score in trained.segments.scores}
-    return finite(logged | _stability_metrics(trained))
-
-
-def _stability_metrics(trained: TrainedModel) -> dict[str, float]:
-    stability = trained.content.cause_stability
-    if stability is None:
-        return {}
-    logged = {name: float(getattr(stability, name)) for name in ("agreement", "agreement_of_stable", "stable_share", "min_lead")}
-    logged |= {f"{cause}_agreement": share for cause, share in stability.agreement_by_cause.items()}
-    return {f"cause_stability.{name}": value for name, value in logged.items()}
+    return finite(logged | ({} if trained.timing is None else timing_metrics(trained.timing)))
 
 
 def _log_segments(trained: TrainedModel) -> None:
@@ -101,6 +97,16 @@ def _log_segments(trained: TrainedModel) -> None:
     if trained.segments is not None:
         mlflow.log_table(pd.DataFrame([asdict(score) for score in trained.segments.scores]), "tables/segments_k.json")
         mlflow.log_figure(segment_plot(trained.segments), "plots/segments.png")
+
+
+def _log_cohorts(trained: TrainedModel) -> None:
+    """How far the base rate differs between those who came in different weeks, on the calibration slice."""
+    import mlflow
+
+    if trained.calibration.correction is not None:
+        mlflow.log_table(cohort_table(trained.calibration.correction.drift), "tables/cohorts.json")
+        if len(trained.calibration.correction.drift) > 1:  # one week is nothing to compare
+            mlflow.log_figure(cohort_plot(trained.calibration.correction), "plots/cohorts.png")
 
 
 def log_model(content: BundleContent) -> str:

@@ -14,11 +14,24 @@ from training.plots import cause_plot, gain_plot, lift_and_gain, reliability_plo
 from training.register import Registration
 from training.registry import registry_errors
 from training.review import CHAMPION, MODEL, RECENCY, Review
-from training.tables import horizon_table, scorer_rows, segment_gain_rows, segment_rows_table, threshold_table, verdict_table
+from training.tables import (
+    alert_promise,
+    alert_table,
+    as_markdown,
+    horizon_table,
+    scorer_rows,
+    segment_gain_rows,
+    segment_rows_table,
+    stability_table,
+    verdict_table,
+)
+from training.thresholds.alerts import Alerts
+from training.thresholds.report import threshold_metrics
 
 NOTE_TAG = "mlflow.note.content"
 """What MLflow shows as the description of a run."""
 
+_STABILITY_FIGURES = ("agreement", "agreement_of_stable", "stable_share", "min_lead")
 _SEGMENT_FIGURES = ("rows", "share", "dropout_rate", "mean_risk", "brier", "auc")
 
 
@@ -33,7 +46,10 @@ def record_review(review: Review, test: TrainingFrame, horizons: Sequence[Horizo
     mlflow.log_table(scorer_rows(review), "tables/scorers.json")
     mlflow.log_table(segment_rows_table(review), "tables/segments.json")
     mlflow.log_table(segment_gain_rows(review), "tables/segment_gains.json")
-    mlflow.log_table(threshold_table(review.model.probabilities, test.outcomes), "tables/thresholds.json")
+    if review.stability:
+        mlflow.log_table(stability_table(review.stability), "tables/cause_stability.json")
+    if review.alerts is not None:
+        _log_alerts(review.alerts)
     if horizons:
         mlflow.log_table(horizon_table(horizons), "tables/horizons.json")
     _log_plots(review, test)
@@ -69,7 +85,23 @@ def review_metrics(review: Review) -> dict[str, float]:
     for each in review.segment_gains:
         prefix = f"segment.{each.segmentation}.{each.segment}.gain_over_{_short(each.over)}"
         logged |= _with_bounds(f"{prefix}.{each.metric}", each.gain)
-    return finite(logged)
+    return finite(logged | _alert_metrics(review) | _stability_metrics(review))
+
+
+def _alert_metrics(review: Review) -> dict[str, float]:
+    """``alert.whole.threshold``, ``alert.segment.free.recall_low``, ...: the names of a thresholds run, behind ``alert.``."""
+    solved = None if review.alerts is None else review.alerts.solved
+    return {} if solved is None else {f"alert.{name}": value for name, value in threshold_metrics(solved).items()}
+
+
+def _stability_metrics(review: Review) -> dict[str, float]:
+    """``cause_stability.agreement`` of the model, ``cause_stability.champion.agreement`` beside it; by cause ``..._agreement``."""
+    logged: dict[str, float] = {}
+    for scorer, found in review.stability.items():
+        prefix = "cause_stability" if scorer == MODEL else f"cause_stability.{spelled(scorer)}"
+        logged |= {f"{prefix}.{name}": float(getattr(found, name)) for name in _STABILITY_FIGURES}
+        logged |= {f"{prefix}.{cause}_agreement": share for cause, share in found.agreement_by_cause.items()}
+    return logged
 
 
 def horizon_metrics(horizons: Sequence[HorizonFigures]) -> dict[str, float]:
@@ -120,6 +152,15 @@ def spelled(scorer: str) -> str:
 def finite(figures: Mapping[str, float]) -> dict[str, float]:
     """Figures without those that are not defined: MLflow's comparison cannot draw NaN."""
     return {name: value for name, value in figures.items() if math.isfinite(value)}
+
+
+def _log_alerts(alerts: Alerts) -> None:
+    import mlflow
+
+    table = alert_table(alerts)
+    mlflow.log_text(f"# Whom to alert\n\n{alert_promise(alerts)}\n\n{as_markdown(table)}\n", "thresholds.md")
+    if len(table):
+        mlflow.log_table(table, "tables/thresholds.json")
 
 
 def _log_plots(review: Review, test: TrainingFrame) -> None:

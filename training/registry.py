@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class Version:
     version: str  # "3"
     run_id: str  # of the run that made it; "" where none did
     tags: dict[str, str]
+    created_at: datetime  # when it was registered
 
     @property
     def uri(self) -> str:
@@ -106,7 +108,8 @@ def version_of(name: str, reference: str) -> Version | None:
             if exc.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:  # no such model or version; no such alias
                 return None
             raise
-    return Version(name=name, version=str(found.version), run_id=str(found.run_id or ""), tags=dict(found.tags))
+    created_at = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
+    return Version(name=name, version=str(found.version), run_id=str(found.run_id or ""), tags=dict(found.tags), created_at=created_at)
 
 
 def require_version(product: str, reference: str) -> Version:

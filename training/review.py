@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from models.attribution import matrix_by_cause
 from models.bundle import Bundle
+from models.cause_stability import CauseStability
 from models.risk import RiskModel
 from training.baselines import logistic_scores, recency_probabilities, recency_scores
 from training.compare import Scored, SegmentGain, evaluated, gains, segment_gains
@@ -18,6 +19,7 @@ from training.evaluate import Evaluation, Interval, UserDraws
 from training.frame import AS_OF, USER, TrainingFrame
 from training.segment_report import SegmentFigures, SegmentRows, figures_of
 from training.split import Slices
+from training.thresholds.alerts import Alerts, alerts_on
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -47,6 +49,8 @@ class Review:
     segment_figures: Sequence[SegmentFigures]
     segment_gains: Sequence[SegmentGain]  # over every other scorer but the base rate
     causes: Causes
+    alerts: Alerts | None = None  # None before `with_alerts`
+    stability: Mapping[str, CauseStability] = field(default_factory=dict)  # of the model's and the champion's causes, where measured
 
     @property
     def model(self) -> Scored:
@@ -89,6 +93,16 @@ def review(test: TrainingFrame, model: Scored, others: Mapping[str, Scored], *, 
         segment_gains=segment_gains(model, beside, segments, outcomes=outcomes, users=users),
         causes=causes,
     )
+
+
+def with_alerts(found: Review, test: TrainingFrame) -> Review:
+    """Add the thresholds at which the model may alert, solved on the rows that it was reviewed on."""
+    return replace(found, alerts=alerts_on(test, found.model.probabilities))
+
+
+def known_stability(**bundles: Bundle | None) -> dict[str, CauseStability]:
+    """Stability of causes by scorer, of those bundles that say it: ``known_stability(model=bundle, champion=None)``."""
+    return {name: each.cause_stability for name, each in bundles.items() if each is not None and each.cause_stability is not None}
 
 
 def baselines(slices: Slices, *, seed: int) -> dict[str, Scored]:

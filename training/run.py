@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from features.core.product import Product
 from features.home import Home
@@ -20,12 +20,16 @@ from training.record import record
 from training.record_review import describe_run
 from training.register import Registration, registered
 from training.registry import champion_of
-from training.review import CHAMPION
+from training.review import CHAMPION, MODEL
 from training.stages import mlflow_stage
 from training.standing import Promotion, Standing, standing_of, take_place
+from training.timing.beside_risk import Zones, with_timing
 from training.tracking import name_run, prepare_tracking, run_of
 from training.tune import Search
 from training.tuning_run import tune_frame
+
+if TYPE_CHECKING:
+    from serving.decision.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,7 @@ class Options:
     labels: str | None = None  # as for `training.dataset.build_frame`
     tune_trials: int = 0  # trials to search parameters with first, beginning from `fit`; 0: none
     tune_timeout_s: float = 600.0
+    timing: bool = True  # learn also when people come back, see docs/timing.md
     promote: Promotion = "auto"
     gate: Gate = field(default_factory=Gate)
 
@@ -75,8 +80,7 @@ def train_product(
     TrainingError
         If the log is empty, too short, has no mature labels or only one outcome; or MLflow does not answer.
     """
-    options = options or Options()
-    report("preparing MLflow", 0.0)
+    options, policy = options or Options(), _policy(product, product_dir)
     tracking_uri = prepare_tracking()
     report("preparing MLflow", 1.0)
     with run_of(product.name, "train") as run_id:
@@ -87,9 +91,10 @@ def train_product(
         parameters = _parameters(frame, options, seed=seed, report=report)
         trained = train_model(frame, parameters=parameters, seed=seed, report=report, champion=champion, stage=mlflow_stage)
         with mlflow_stage("cause stability"):
-            trained = with_about(_with_stability(trained, product, product_dir, seed=seed, report=report), run_id=run_id)
+            trained = with_about(_with_stability(trained, policy, seed=seed, report=report), run_id=run_id)
+        trained = _with_timing(trained, home, policy, options, seed=seed, report=report)
         horizons = _horizons(product, home, trained, options.labels)
-        facts = _facts(product, trained, seed=seed, product_dir=product_dir)
+        facts = _facts(product, trained, policy, seed=seed)
         report("recording the run", 0.0)
         standing = standing_of(trained.champion, judge_trained(trained, options.gate), options.promote)
         model_uri = record(trained, facts, source=home.raw_dir(product.name), horizons=horizons, standing=standing)
@@ -142,7 +147,7 @@ def _deliver(
     return registration
 
 
-def _facts(product: Product, trained: TrainedModel, *, seed: int, product_dir: Path | None) -> dict[str, str]:
+def _facts(product: Product, trained: TrainedModel, policy: Policy | None, *, seed: int) -> dict[str, str]:
     facts = {
         "product": product.name,
         "seed": str(seed),
@@ -152,25 +157,35 @@ def _facts(product: Product, trained: TrainedModel, *, seed: int, product_dir: P
     }
     if trained.champion is not None:
         facts["compared_with"] = trained.champion.version.version
-    policy_hash = _policy_hash(product, product_dir)
-    return facts if policy_hash is None else facts | {"policy_hash": policy_hash}
+    return facts if policy is None else facts | {"policy_hash": policy.hash}
 
 
-def _with_stability(trained: TrainedModel, product: Product, product_dir: Path | None, *, seed: int, report: Report) -> TrainedModel:
+def _with_stability(trained: TrainedModel, policy: Policy | None, *, seed: int, report: Report) -> TrainedModel:
     """Measure how stable the causes are that the policy's messages remedy; without a policy none is named, so none is measured."""
-    if product_dir is None or not (product_dir / "policy.yaml").is_file():
+    if policy is None or not policy.actionable_causes:
         return trained
-    from serving.policy_file import load_policy
+    trained = with_cause_stability(trained, policy.actionable_causes, seed=seed, report=report)
+    found = trained.content.cause_stability
+    return (
+        trained if found is None else replace(trained, review=replace(trained.review, stability={MODEL: found, **trained.review.stability}))
+    )
 
-    actionable = load_policy(product_dir / "policy.yaml", product).actionable_causes
-    return with_cause_stability(trained, actionable, seed=seed, report=report) if actionable else trained
+
+def _with_timing(trained: TrainedModel, home: Home, policy: Policy | None, options: Options, *, seed: int, report: Report) -> TrainedModel:
+    if not options.timing:
+        return replace(trained, no_timing="training was told to leave it out")
+    zones = Zones() if policy is None else Zones(attribute=policy.timezone_attribute, default=policy.default_timezone)
+    report("learning when people come back", 0.0)
+    with mlflow_stage("timing"):
+        trained = with_timing(trained, home, zones=zones, seed=seed, labels=options.labels)
+    report("learning when people come back", 1.0)
+    return trained
 
 
-def _policy_hash(product: Product, product_dir: Path | None) -> str | None:
-    """Hash of the policy that stands beside the product now; None without one."""
+def _policy(product: Product, product_dir: Path | None) -> Policy | None:
+    """The policy that stands beside the product now; None without one."""
     if product_dir is None or not (product_dir / "policy.yaml").is_file():
         return None
     from serving.policy_file import load_policy
 
-    policy: Any = load_policy(product_dir / "policy.yaml", product)
-    return str(policy.hash)
+    return load_policy(product_dir / "policy.yaml", product)

@@ -21,7 +21,7 @@ from training.pipeline import Report, say_nothing
 from training.record_review import describe_run, log_data, record_review, record_verdict
 from training.registry import CHAMPION as CHAMPION_ALIAS
 from training.registry import Champion, Loaded, champion_of, load_model
-from training.review import CHAMPION, Review, baselines, bundle_scored, explain_sample, review
+from training.review import CHAMPION, Review, baselines, bundle_scored, explain_sample, known_stability, review, with_alerts
 from training.segment_report import segment_rows
 from training.split import Slices, require_gaps, split_by_time
 from training.stages import mlflow_stage
@@ -139,13 +139,14 @@ def _reviewed(slices: Slices, model: Bundle, champion: Bundle | None, *, seed: i
     test = slices.test
     others = {} if champion is None else {CHAMPION: bundle_scored(champion, test)}
     vectors = test.vectors if model.columns is None else test.vectors[:, model.columns]
-    return review(
+    found = review(
         test,
         bundle_scored(model, test),
         others | baselines(slices, seed=seed),
         segments=segment_rows(test, model.segment_model, vectors),
         causes=explain_sample(model.model, model.signature.encode(vectors, test.profiles()), model.causes),
     )
+    return replace(with_alerts(found, test), stability=known_stability(model=model, champion=champion))
 
 
 def _horizons(product: Product, home: Home, found: SideBySide, labels: str | None) -> list[HorizonFigures]:

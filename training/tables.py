@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from models.cause_stability import NEVER, CauseStability
+from training.cohorts import CohortDrift
 from training.evaluate import Interval
 from training.gate import Verdict, holds, is_judged
 from training.horizons import HorizonFigures
 from training.review import BASE_RATE, Review
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from training.thresholds.alerts import Alerts
+from training.thresholds.report import TITLES, threshold_table
 
 SHOWN = ("auc", "average_precision", "log_loss", "brier", "ece", "calibration_slope")
-ALERT_ERRORS = (0.02, 0.05, 0.10, 0.15, 0.20, 0.30)
-"""Bounds on the share of stayers that are alerted, FP / (FP + TN), for which the threshold table gives a threshold."""
 
 
 def scorer_table(review: Review) -> pd.DataFrame:
-    """One row per scorer: each figure with its interval, and the model's paired gain over that scorer."""
+    """One row per scorer: each figure with its interval, the model's paired gain over that scorer, and how stable its causes are."""
     rows = []
     for name, evaluation in review.evaluations.items():
         row: dict[str, object] = {"scorer": name}
         row |= {shown: _text(evaluation.figures[shown]) for shown in SHOWN if name != BASE_RATE or shown in {"log_loss", "brier"}}
         row |= {f"gain of the model: {metric}": _text(gain, sign=True) for metric, gain in review.gains.get(name, {}).items()}
+        if review.stability:
+            row["causes agree"] = f"{review.stability[name].agreement:.0%}" if name in review.stability else ""
         rows.append(row)
     return pd.DataFrame(rows).fillna("")
 
@@ -91,43 +91,58 @@ def horizon_table(horizons: Sequence[HorizonFigures]) -> pd.DataFrame:
     )
 
 
-def threshold_table(probabilities: FloatArray, outcomes: BoolArray, bounds: Iterable[float] = ALERT_ERRORS) -> pd.DataFrame:
-    """The lowest threshold at which at most such a share of the stayers is alerted, and what alerting above it means on these rows.
+def alert_table(alerts: Alerts) -> pd.DataFrame:
+    """One row per segment and one for everybody: the threshold, both alert errors, share alerted and recall; empty without thresholds."""
+    if alerts.solved is None:
+        return pd.DataFrame()
+    table = pd.DataFrame(threshold_table(alerts.solved))
+    first = ["segment", "threshold", *TITLES.values()]  # a page shows four or five columns before one must scroll
+    return table[[*first, *(name for name in table if name not in first)]]
 
-    Measured on the rows it is chosen on, without a confidence bound: for a first look, not for a policy.
 
-    Parameters
-    ----------
-    probabilities, outcomes
-        Shape (n_rows,); somebody is alerted at or above the threshold.
+def alert_promise(alerts: Alerts) -> str:
+    """Say in a sentence what the thresholds hold, or why there are none."""
+    contract = alerts.contract
+    promised = f"{TITLES[contract.error.value]} at most {contract.bound:.0%} with {contract.confidence:.0%} confidence"
+    if alerts.solved is None:
+        return f"No thresholds that hold {promised}: {alerts.because}."
+    undecided = ", ".join(alerts.solved.undecided)
+    strict = f" Not enough data, hence the strictest of the others: {undecided}." if undecided else ""
+    return f"Solved to hold {promised}, all rows of the table together. Intervals: 95 %, users counted.{strict}"
 
-    Examples
-    --------
-    >>> table = threshold_table(np.array([0.1, 0.2, 0.8, 0.9]), np.array([False, False, True, True]), bounds=[0.1])
-    >>> table[["threshold", "share_alerted", "recall", "precision"]].values.tolist()
-    [[0.8, 0.5, 1.0, 1.0]]
-    """
-    order = np.argsort(-probabilities, kind="stable")
-    last = np.flatnonzero(np.append(np.diff(probabilities[order]) != 0, True))
-    found, alerted = np.cumsum(outcomes[order])[last], last + 1
-    false_share = (alerted - found) / max(1, int((~outcomes).sum()))
-    rows = []
-    for bound in bounds:
-        allowed = int(np.searchsorted(false_share, bound, side="right")) - 1
-        if allowed < 0:
-            rows.append({"alert_error_at_most": bound})
-            continue
-        rows.append(
+
+def cohort_table(drift: Sequence[CohortDrift]) -> pd.DataFrame:
+    """One row per cohort: what was predicted for it, what was observed, and the shift between them in log-odds."""
+    return pd.DataFrame(
+        [
             {
-                "alert_error_at_most": bound,
-                "threshold": round(float(probabilities[order][last[allowed]]), 4),
-                "alert_error": round(float(false_share[allowed]), 4),
-                "share_alerted": round(float(alerted[allowed] / len(outcomes)), 4),
-                "recall": round(float(found[allowed] / max(1, int(outcomes.sum()))), 4),
-                "precision": round(float(found[allowed] / alerted[allowed]), 4),
+                "cohort": each.cohort,
+                "rows": each.rows,
+                "predicted": round(each.predicted, 4),
+                "observed": round(each.observed, 4),
+                "observed_low": round(each.low, 4),
+                "observed_high": round(each.high, 4),
+                "shift": round(each.shift, 3),
+                "shift_se": round(float(np.sqrt(each.shift_variance)), 3),
             }
-        )
-    return pd.DataFrame(rows)
+            for each in drift
+        ]
+    )
+
+
+def stability_table(stability: Mapping[str, CauseStability]) -> pd.DataFrame:
+    """One column per scorer whose causes were refitted: how often the refits name the same cause, and how many users are named one."""
+    columns = {
+        name: {
+            "refits name the same cause": each.agreement,
+            "the same, where a cause is named": each.agreement_of_stable,
+            "share with a named cause": each.stable_share,
+            "least lead to be named, log-odds": None if each.min_lead >= NEVER else each.min_lead,
+            **{f"the same, where it is {cause}": share for cause, share in each.agreement_by_cause.items()},
+        }
+        for name, each in stability.items()
+    }
+    return pd.DataFrame(columns).round(3).rename_axis("causes").reset_index()
 
 
 def verdict_table(verdict: Verdict) -> pd.DataFrame:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from training.errors import TrainingError
-from training.tracking import experiment_name, prepare_tracking
+from training.tracking import prepare_tracking, run_of
 
 _LOOKED_AT = 50
 
@@ -20,21 +18,14 @@ KIND = "stillhere.kind"
 def tracked_run(product: str, kind: str) -> Iterator[str]:
     """Join the run that ``mlflow run`` started, or start one in the product's experiment; yields the run id.
 
-    A `TrainingError` inside becomes the tag ``stillhere.stopped_because`` of a failed run.
+    Whatever stops it becomes the tag ``stillhere.stopped_because`` of a failed run.
     """
     prepare_tracking()
     import mlflow
 
-    if "MLFLOW_RUN_ID" not in os.environ:
-        mlflow.set_experiment(experiment_name(product))
-    with mlflow.start_run(run_name=None if "MLFLOW_RUN_ID" in os.environ else kind) as run:
+    with run_of(product, kind) as run_id:
         mlflow.set_tags({KIND: kind, "stillhere.product": product})
-        run_id: str = run.info.run_id
-        try:
-            yield run_id
-        except TrainingError as exc:
-            mlflow.set_tag("stillhere.stopped_because", str(exc))
-            raise
+        yield run_id
 
 
 def latest_run(product: str, kind: str, *, with_tag: str) -> Any | None:

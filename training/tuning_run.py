@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from features.core.product import Product
 from features.home import Home
 from training.dataset import build_frame
-from training.errors import TrainingError
 from training.folds import walk_forward
 from training.frame import TrainingFrame
 from training.parameters_file import write_parameters
 from training.split import require_gaps, split_by_time
-from training.tracking import experiment_name, prepare_tracking
+from training.tracking import prepare_tracking, run_of
 from training.tune import Search, Trial, Tuned, tune_on
 
 
@@ -48,7 +44,7 @@ def tune_product(product: Product, home: Home, search: Search, *, labels: str | 
     """
     path = path or home.root / f"tuned-{product.name}.json"
     uri = prepare_tracking()
-    with _run(product) as run_id:
+    with run_of(product.name, "tune") as run_id:
         frame = build_frame(product, home, labels=labels, report=search.report)
         tuned = tune_frame(frame, search)
         about = {"product": product.name, "log_loss": tuned.log_loss, "base_log_loss": tuned.base_log_loss, "trials": len(tuned.trials)}
@@ -85,19 +81,3 @@ def _record_answer(tuned: Tuned, path: Path) -> None:
     mlflow.log_metrics({"tune.log_loss": tuned.log_loss, "tune.base_log_loss": tuned.base_log_loss, "tune.trials": len(tuned.trials)})
     mlflow.log_table(tuned.table, "tuning/trials.json")
     mlflow.log_artifact(str(path), "tuning")
-
-
-@contextmanager
-def _run(product: Product) -> Iterator[str]:
-    """Join the run that ``mlflow run`` started, or start one in the product's own experiment."""
-    import mlflow
-
-    joins = "MLFLOW_RUN_ID" in os.environ
-    if not joins:
-        mlflow.set_experiment(experiment_name(product.name))
-    with mlflow.start_run(run_name=None if joins else f"tune {product.name}") as run:
-        try:
-            yield str(run.info.run_id)
-        except TrainingError as exc:
-            mlflow.set_tag("stillhere.stopped_because", str(exc))  # the run itself ends as FAILED
-            raise

@@ -86,7 +86,7 @@ def run_entry_point(folder: Path, cwd: Path, *parameters: str, entry: str = "tra
 
 def test_mlflow_run_trains_registers_and_leaves_the_checkout_clean(product_folder: Path, tmp_path: Path) -> None:
     before = {path.name for path in ROOT.iterdir()}
-    done = run_entry_point(product_folder, tmp_path, "-P", f"home={product_folder / 'home'}", "-P", "max_rounds=40")
+    done = run_entry_point(product_folder, tmp_path, "-P", f"home={product_folder / 'home'}", "-P", "max_rounds=40", "-P", "timing=false")
     assert done.returncode == 0, done.stderr
     assert "stillhere-tiny version 1 is now champion" in " ".join(done.stdout.split())
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")

@@ -19,7 +19,7 @@ from serving.adapters.model_registry import CURRENT, RegistryError, fetch_champi
 from tests.model.place import Place
 from training.errors import EmptyLogError
 from training.review import MODEL
-from training.run import train_product
+from training.run import Options, train_product
 
 
 def test_the_run_has_figures_plots_card_data_and_fingerprints(place: Place) -> None:
@@ -29,7 +29,7 @@ def test_the_run_has_figures_plots_card_data_and_fingerprints(place: Place) -> N
     assert run.data.metrics["model.auc"] == pytest.approx(place.outcome.trained.review.evaluations[MODEL].figures["auc"].value)
     assert run.data.tags["stillhere.feature_fingerprint"] == place.product.catalogue.fingerprint
     assert run.data.tags["stillhere.data_fingerprint"] == data_fingerprint(place.home.raw_dir(place.product.name))
-    assert {each.path for each in client.list_artifacts(run.info.run_id)} == {"model_card.md", "plots", "tables"}
+    assert {each.path for each in client.list_artifacts(run.info.run_id)} == {"model_card.md", "thresholds.md", "plots", "tables"}
     assert {each.path for each in client.list_artifacts(run.info.run_id, "plots")} == {
         "plots/gain_by_segment.png",
         "plots/lift_gain.png",
@@ -39,7 +39,7 @@ def test_the_run_has_figures_plots_card_data_and_fingerprints(place: Place) -> N
         "plots/shap_by_cause.png",
     }
     assert {each.path for each in client.list_artifacts(run.info.run_id, "tables")} == {
-        f"tables/{name}.json" for name in ("horizons", "scorers", "segment_gains", "segments", "segments_k", "thresholds")
+        f"tables/{name}.json" for name in ("cohorts", "horizons", "scorers", "segment_gains", "segments", "segments_k", "thresholds")
     }
     assert [each.dataset.name for each in run.inputs.dataset_inputs] == ["tiny-training", "tiny-testing"]
     slices = place.outcome.trained.slices
@@ -149,7 +149,7 @@ def test_a_run_that_cannot_train_registers_nothing(place: Place) -> None:
 def test_the_next_training_waits_as_challenger_and_keeps_the_ids_of_the_champions_segments(place: Place) -> None:
     before = place.outcome.trained.segments
     assert before is not None
-    after = train_product(place.product, place.home, seed=2)
+    after = train_product(place.product, place.home, seed=2, options=Options(timing=False))
     assert after.standing.alias == "challenger"  # the same rows again: not shown to be better
     assert resolve_champion("tiny").version == place.outcome.registration.version
     assert after.trained.segments is not None
@@ -169,10 +169,38 @@ def test_every_stage_is_a_nested_run_with_its_duration(place: Place) -> None:
         [parent.info.experiment_id], filter_string=f"tags.mlflow.parentRunId = '{place.outcome.run_id}'", output_format="list"
     )
     names = {run.data.tags["stillhere.stage"] for run in children}
-    assert names == {"dataset", "fit", "segments", "calibrate", "explain", "evaluate", "horizons", "register"}
+    assert names == {
+        "dataset",
+        "fit",
+        "segments",
+        "calibrate",
+        "explain",
+        "evaluate",
+        "thresholds",
+        "cause stability",
+        "timing",
+        "horizons",
+        "register",
+    }
     assert all(run.data.metrics["stage.seconds"] > 0 and run.info.status == "FINISHED" for run in children)
     fit = next(run for run in children if run.data.tags["stillhere.stage"] == "fit")
     assert fit.data.metrics["lightgbm.rounds"] == place.outcome.trained.fitted.rounds
+
+
+def test_timing_is_a_stage_of_the_run_and_a_part_of_the_bundle(place: Place, tmp_path: Path) -> None:
+    fitted = place.outcome.trained.timing
+    assert fitted is not None
+    metrics = mlflow.get_run(place.outcome.run_id).data.metrics
+    assert metrics["timing.ibs"] == fitted.figures["ibs"]
+    assert {"calibration.none_log_loss", "correction.shift", "correction.between_cohorts_sd", "alert.whole.threshold"} <= set(metrics)
+    folder = fetch_champion("tiny", tmp_path)
+    assert folder is not None
+    kept = load_bundle(folder, place.product).timing
+    assert kept is not None
+    assert kept.hazard.edges_s == fitted.model.hazard.edges_s
+    card = mlflow.artifacts.load_text(f"runs:/{place.outcome.run_id}/model_card.md")
+    for said in ("## When people come back", "integrated Brier score", "## Base rate between weeks of joining", "### Whom to alert?"):
+        assert said in card
 
 
 def test_figures_come_by_horizon_and_by_segment(place: Place) -> None:
@@ -216,7 +244,7 @@ def test_a_run_stopped_in_any_stage_is_a_failed_run_and_nothing_else(place: Plac
 
     before = registry()
     with pytest.raises((KeyboardInterrupt, RuntimeError)):
-        train_product(place.product, place.home, seed=1, report=stop)
+        train_product(place.product, place.home, seed=1, options=Options(timing=False), report=stop)
     assert registry() == before
     experiment = mlflow.get_experiment_by_name(name)
     stopped = client.search_runs([experiment.experiment_id], "tags.mlflow.runName = 'train'")

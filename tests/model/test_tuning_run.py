@@ -72,7 +72,7 @@ def test_the_search_keeps_its_table_and_its_answer(outcome: TuningOutcome) -> No
 
 def test_training_may_search_first(world: tuple[Product, Home]) -> None:
     product, home = world
-    trained = train_product(product, home, seed=1, options=Options(tune_trials=2))
+    trained = train_product(product, home, seed=1, options=Options(timing=False, tune_trials=2))
     trials = [run for run in nested_in(trained.run_id) if (run.info.run_name or "").startswith("trial ")]
     assert len(trials) == 2
     assert trained.trained.parameters.explanation_cost > 0

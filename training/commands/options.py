@@ -27,6 +27,33 @@ DEFAULT_LOG = Log()
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
+class Trees:
+    """How trees are grown."""
+
+    max_rounds: Annotated[int, Parameter(help="Most trees; early stopping usually ends sooner.")] = 300
+    max_depth: Annotated[int, Parameter(help="Deepest tree; deeper trees make explanations slower.")] = 5
+    parameters: Annotated[
+        str, Parameter(help="A file of LightGBM's parameters, as tune writes it; max_rounds and max_depth then come from there.")
+    ] = ""
+
+
+DEFAULT_TREES = Trees()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """Whether parameters are searched before training."""
+
+    tune_trials: Annotated[int, Parameter(help="Search parameters first, with so many trials; 0: do not.")] = 0
+    tune_timeout_s: Annotated[float, Parameter(help="Most seconds for all of these trials.")] = 600.0
+
+
+DEFAULT_TUNING = Tuning()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
 class Demand:
     """What a challenger must show."""
 

@@ -10,7 +10,7 @@ from features.core.product import Product
 from features.declarations.product_file import load_product
 from features.home import Home
 from training.commands.comparison import print_review, print_verdict
-from training.commands.options import DEFAULT_LOG, Log
+from training.commands.options import DEFAULT_LOG, DEFAULT_TREES, DEFAULT_TUNING, Log, Trees, Tuning
 from training.commands.progress import progress_report
 from training.fit import FitParameters
 from training.parameters_file import read_parameters
@@ -20,11 +20,10 @@ from training.standing import Promotion
 
 def train(
     *,
-    max_rounds: int = 300,
-    max_depth: int = 5,
-    parameters: str = "",
-    tune_trials: int = 0,
+    timing: bool = True,
     promote: Promotion = "auto",
+    trees: Trees = DEFAULT_TREES,
+    tuning: Tuning = DEFAULT_TUNING,
     log: Log = DEFAULT_LOG,
 ) -> None:
     """Train a model from an imported log, register it in MLflow, and make it champion if it may be.
@@ -33,20 +32,23 @@ def train(
 
     Parameters
     ----------
-    max_rounds
-        Most trees; early stopping usually ends sooner.
-    max_depth
-        Deepest tree; deeper trees make explanations slower.
-    parameters
-        A file of LightGBM's parameters, as tune writes it; max_rounds and max_depth then come from there.
-    tune_trials
-        Search parameters first, with so many trials and at most ten minutes; 0: do not.
+    timing
+        Learn also when people come back; where too little was watched for it, the run says so and goes on without.
     promote
         auto: champion if there is none or it is better; never: challenger in any case; always: champion in any case.
     """
     declared: Product = load_product(log.product)
-    fit = read_parameters(Path(parameters)) if parameters else FitParameters(max_rounds=max_rounds, max_depth=max_depth)
-    options = Options(fit=fit, labels=log.labels or None, tune_trials=tune_trials, promote=promote)
+    fit = FitParameters(max_rounds=trees.max_rounds, max_depth=trees.max_depth)
+    if trees.parameters:
+        fit = read_parameters(Path(trees.parameters))
+    options = Options(
+        fit=fit,
+        labels=log.labels or None,
+        tune_trials=tuning.tune_trials,
+        tune_timeout_s=tuning.tune_timeout_s,
+        timing=timing,
+        promote=promote,
+    )
     with progress_report() as report:
         outcome = train_product(declared, Home(log.home), product_dir=log.product, seed=log.seed, options=options, report=report)
     _print_outcome(outcome)
@@ -59,4 +61,6 @@ def _print_outcome(outcome: Outcome) -> None:
     print_review(console, outcome.trained.review)
     if standing.verdict is not None:
         print_verdict(console, standing.verdict)
+    if outcome.trained.timing is None:
+        console.print(f"  without timing: {outcome.trained.no_timing}", highlight=False, soft_wrap=True)
     console.print(f"  MLflow run {outcome.run_id} in {outcome.tracking_uri}; look with: mlflow ui", highlight=False, soft_wrap=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rich.console import Console
 from rich.table import Table
 
 from features.declarations.product_file import load_product
 from features.home import Home
+from training.commands.options import DEFAULT_LOG, Log
 from training.commands.progress import progress_report
 from training.fit import FitParameters
 from training.tune import Search, Tuned
@@ -20,12 +19,9 @@ _COLUMNS = ("number", "state", "log_loss", "rounds", "max_depth", "num_leaves", 
 
 def tune(
     *,
-    product: Path = Path("products/onboarding"),
-    home: Path = Path(".stillhere"),
     trials: int = 30,
     timeout_s: float = 600.0,
-    seed: int = 0,
-    labels: str = "",
+    log: Log = DEFAULT_LOG,
 ) -> None:
     """Search LightGBM's parameters on an imported log, inside the rows that trees are grown on; write what was found to a file.
 
@@ -34,23 +30,15 @@ def tune(
 
     Parameters
     ----------
-    product
-        Folder with product.yaml.
-    home
-        State directory that the log was imported into.
     trials
         Most sets of parameters to try; those that look worse than the median are given up early.
     timeout_s
-        Most seconds for all of them.
-    seed
-        The same seed on the same log finds the same, unless the time runs out.
-    labels
-        As for train.
+        Most seconds for all of them; where it runs out, the same seed may find something else.
     """
-    declared = load_product(product)
+    declared = load_product(log.product)
     with progress_report() as report:
-        search = Search(base=FitParameters(), n_trials=trials, timeout_s=timeout_s, seed=seed, report=report)
-        outcome = tune_product(declared, Home(home), search, labels=labels or None)
+        search = Search(base=FitParameters(), n_trials=trials, timeout_s=timeout_s, seed=log.seed, report=report)
+        outcome = tune_product(declared, Home(log.home), search, labels=log.labels or None)
     _print(outcome)
 
 

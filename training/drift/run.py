@@ -21,7 +21,7 @@ from training.drift.report import drift_metrics, drift_page, drift_plot, drift_t
 from training.drift.trigger import Reason, reasons
 from training.frame import AS_OF, OUTCOME, USER, TrainingFrame
 from training.pipeline import Report, say_nothing
-from training.thresholds.champion import Champion, load_champion
+from training.thresholds.champion import ServingChampion, load_champion
 from training.thresholds.decisions import require_fresh, with_outcomes
 from training.thresholds.run import ALARM, Look
 from training.tracked import latest_run, tracked_run
@@ -55,7 +55,7 @@ class DriftRun:
     drift: Drift
     reasons: tuple[Reason, ...]
     notes: tuple[str, ...]
-    champion: Champion
+    champion: ServingChampion
     run_id: str
 
 
@@ -85,7 +85,9 @@ def drift_product(
     return DriftRun(drift=drift, reasons=tuple(found), notes=tuple(notes), champion=champion, run_id=run_id)
 
 
-def _pairs(product: Product, home: Home, frame: TrainingFrame, champion: Champion, options: DriftOptions) -> tuple[list[Pair], list[str]]:
+def _pairs(
+    product: Product, home: Home, frame: TrainingFrame, champion: ServingChampion, options: DriftOptions
+) -> tuple[list[Pair], list[str]]:
     """Rows of then beside rows of now: features, predictions, and outcomes where enough are known."""
     fitted, measured, later = _parts(frame, champion)
     if options.source is Source.LOG:
@@ -111,7 +113,7 @@ def _pairs(product: Product, home: Home, frame: TrainingFrame, champion: Champio
     return pairs, notes
 
 
-def _parts(frame: TrainingFrame, champion: Champion) -> tuple[TrainingFrame, TrainingFrame, TrainingFrame]:
+def _parts(frame: TrainingFrame, champion: ServingChampion) -> tuple[TrainingFrame, TrainingFrame, TrainingFrame]:
     """Rows of the champion's fit (train and stop), of its test slice, and later ones."""
     slices = champion.bundle.about["slices"]
     bounds = [to_us(datetime.fromisoformat(text)) for text in (slices["stop"]["to"], slices["test"]["from"], slices["test"]["to"])]
@@ -122,7 +124,7 @@ def _parts(frame: TrainingFrame, champion: Champion) -> tuple[TrainingFrame, Tra
     return fitted, measured, later
 
 
-def _risk(frame: TrainingFrame, champion: Champion) -> Any:
+def _risk(frame: TrainingFrame, champion: ServingChampion) -> Any:
     return champion.bundle.risk(frame.vectors, frame.profiles()) if len(frame.rows) else np.empty(0)
 
 
@@ -134,7 +136,7 @@ def _alarm(product: Product, *, since: datetime) -> str:
     return str(run.data.tags.get(ALARM, ""))
 
 
-def _record(drift: Drift, found: list[Reason], notes: list[str], champion: Champion) -> None:
+def _record(drift: Drift, found: list[Reason], notes: list[str], champion: ServingChampion) -> None:
     import mlflow
 
     mlflow.log_metrics(drift_metrics(drift))

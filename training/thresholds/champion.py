@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 
 import numpy as np
 
 from features.core.event import to_us
 from features.core.product import Product
-from models.bundle import Bundle, load_bundle
-from models.errors import ModelError
+from models.bundle import Bundle
 from training.frame import TrainingFrame
-from training.registry import CHAMPION, registered_name
+from training.registry import CHAMPION, champion_of, registered_name
 from training.thresholds.errors import NoChampionError, TooFewRowsError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Champion:
-    """A loaded model version."""
+class ServingChampion:
+    """A champion that can be served, and what it was made from."""
 
     bundle: Bundle
     version: str  # "3"
@@ -29,7 +26,7 @@ class Champion:
     unseen_from: datetime  # rows from here on were in none of the slices that it was fitted, stopped or calibrated on
 
 
-def load_champion(product: Product) -> Champion:
+def load_champion(product: Product) -> ServingChampion:
     """Fetch the product's champion from the registry.
 
     Raises
@@ -37,32 +34,24 @@ def load_champion(product: Product) -> Champion:
     NoChampionError
         If there is none, its bundle is broken, its features mean something else now, or it does not say what it was trained on.
     """
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    name = registered_name(product.name)
-    try:
-        found = mlflow.MlflowClient().get_model_version_by_alias(name, CHAMPION)
-        with tempfile.TemporaryDirectory() as folder:
-            path = mlflow.artifacts.download_artifacts(f"models:/{name}/{found.version}/artifacts/bundle", dst_path=folder)
-            bundle = load_bundle(Path(path), product)
-    except ModelError as exc:
-        raise NoChampionError(f"the champion of {name}, version {found.version}, cannot be used: {exc}") from exc
-    except MlflowException as exc:
+    name, found = registered_name(product.name), champion_of(product)
+    if found is None:
         raise NoChampionError(
-            f"product {product.name} has no champion in MLflow ({str(exc).splitlines()[0]}), expected the alias {CHAMPION} of {name};"
-            " train one first: mlflow run . -e train"
-        ) from exc
-    return Champion(
-        bundle=bundle,
-        version=str(found.version),
-        run_id=str(found.run_id or ""),
-        created_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
-        unseen_from=_unseen_from(bundle, name),
+            f"product {product.name} has no champion in MLflow, expected the alias {CHAMPION} of {name}; train one first:"
+            " mlflow run . -e train"
+        )
+    if found.bundle is None:
+        raise NoChampionError(f"the champion of {name}, version {found.version.version}, cannot be used: {found.unusable}")
+    return ServingChampion(
+        bundle=found.bundle,
+        version=found.version.version,
+        run_id=found.version.run_id,
+        created_at=found.version.created_at,
+        unseen_from=_unseen_from(found.bundle, name),
     )
 
 
-def unseen(frame: TrainingFrame, champion: Champion) -> TrainingFrame:
+def unseen(frame: TrainingFrame, champion: ServingChampion) -> TrainingFrame:
     """Rows that the champion has not seen.
 
     Raises

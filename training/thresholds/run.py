@@ -14,13 +14,13 @@ from features.core.product import Product
 from features.home import Home
 from training.dataset import build_frame
 from training.pipeline import Report, say_nothing
-from training.thresholds.champion import Champion, load_champion, unseen
+from training.thresholds.alerts import solve_frame
+from training.thresholds.champion import ServingChampion, load_champion, unseen
 from training.thresholds.decisions import Decided, read_decisions, require_fresh, with_outcomes
 from training.thresholds.monitor import Monitored, monitor
 from training.thresholds.policy_text import write_thresholds
 from training.thresholds.report import figure_metrics, monitor_page, monitor_table, threshold_metrics, threshold_page, threshold_table
-from training.thresholds.rows import rows_of_frame, segments_are_visible
-from training.thresholds.solve import Contract, Thresholds, solve
+from training.thresholds.solve import Contract, Thresholds
 from training.tracked import tracked_run
 
 ALARM = "stillhere.alarm"
@@ -40,7 +40,7 @@ class SolvedRun:
     """Solved thresholds and where they came from and went to."""
 
     thresholds: Thresholds
-    champion: Champion
+    champion: ServingChampion
     run_id: str
     policy_hash: str | None  # of the file as written; None where it was not
 
@@ -76,9 +76,7 @@ def solve_product(product: Product, home: Home, look: Look, scope: Scope | None 
         require_fresh(home.raw_dir(product.name), product, now=look.now, stale_after=look.stale_after)
         champion = load_champion(product)
         frame = unseen(build_frame(product, home, labels=scope.labels, now=look.now, report=report), champion)
-        rows = rows_of_frame(frame, champion.bundle.risk(frame.vectors, frame.profiles()))
-        names = [segment.name for segment in product.segments] if segments_are_visible(product) else []
-        solved = solve(rows, names, scope.contract)
+        solved = solve_frame(frame, champion.bundle.risk(frame.vectors, frame.profiles()), scope.contract)
         _record_thresholds(solved, champion)
         policy_hash = None
         if scope.write_to is not None:
@@ -106,7 +104,7 @@ def monitor_product(product: Product, home: Home, look: Look, contract: Contract
     return MonitorRun(monitored=seen, decided=decided, run_id=run_id)
 
 
-def _record_thresholds(solved: Thresholds, champion: Champion) -> None:
+def _record_thresholds(solved: Thresholds, champion: ServingChampion) -> None:
     import mlflow
 
     _log_contract(solved.contract)

@@ -109,16 +109,29 @@ def record_timing(fitted: FittedTiming, product: str) -> str:
     active = mlflow.active_run() is not None
     if not active and "MLFLOW_RUN_ID" not in os.environ:  # `mlflow run` has chosen both
         mlflow.set_experiment(experiment_name(product))
-    with mlflow.start_run(run_name="timing", nested=active) as run, tempfile.TemporaryDirectory() as scratch:
-        mlflow.log_metrics({f"timing.{name}": value for name, value in fitted.figures.items()})
-        mlflow.log_params(_parameters(fitted))
-        for name, figure in timing_plots(fitted).items():
-            mlflow.log_figure(figure, f"plots/{name}")
-        mlflow.log_text(table_of(fitted.figures), "timing/figures.md")
+    with mlflow.start_run(run_name="timing", nested=active) as run:
+        log_timing(fitted)
+        return str(run.info.run_id)
+
+
+def log_timing(fitted: FittedTiming) -> None:
+    """Log figures, plots, the table and ``timing.json`` to the active run."""
+    import mlflow
+
+    mlflow.log_metrics(timing_metrics(fitted))
+    mlflow.log_params(_parameters(fitted))
+    for name, figure in timing_plots(fitted).items():
+        mlflow.log_figure(figure, f"plots/{name}")
+    mlflow.log_text(table_of(fitted.figures), "timing/figures.md")
+    with tempfile.TemporaryDirectory() as scratch:
         part = Path(scratch) / "timing.json"
         part.write_text(json.dumps(fitted.model.to_json(), sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
         mlflow.log_artifact(str(part), "timing")
-        return str(run.info.run_id)
+
+
+def timing_metrics(fitted: FittedTiming) -> dict[str, float]:
+    """Figures by the names that MLflow shows: ``timing.ibs``, ``timing.ibs_kaplan_meier``, ..."""
+    return {f"timing.{name}": value for name, value in fitted.figures.items()}
 
 
 def table_of(figures: Mapping[str, float]) -> str:

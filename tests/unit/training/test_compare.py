@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from models.cause_stability import NEVER, CauseStability
 from training.compare import METRICS, Scored, gain, row_losses
 from training.evaluate import Interval, UserDraws
 from training.note import review_parts
 from training.pipeline import TrainedModel
-from training.tables import in_words, scorer_rows, scorer_table, segment_gain_rows, threshold_table
+from training.record_review import review_metrics
+from training.review import with_alerts
+from training.tables import alert_promise, alert_table, in_words, scorer_rows, scorer_table, segment_gain_rows, stability_table
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -62,13 +67,48 @@ def test_tables_have_every_scorer_and_every_segment(trained: TrainedModel) -> No
     assert set(gains["over"]) == {"logistic", "recency alone"}
 
 
-def test_thresholds_hold_the_alert_error_on_the_rows_they_are_chosen_on(trained: TrainedModel) -> None:
-    outcomes = trained.slices.test.outcomes
-    probabilities = trained.review.model.probabilities
-    for row in threshold_table(probabilities, outcomes).to_dict("records"):
-        alerted = probabilities >= row["threshold"] - 5e-5  # the table rounds
-        assert row["alert_error"] <= row["alert_error_at_most"]
-        assert alerted[outcomes].mean() == pytest.approx(row["recall"], abs=0.02)
+def test_the_thresholds_of_the_review_hold_the_alert_error_and_show_both_of_them(trained: TrainedModel) -> None:
+    alerts, outcomes, risk = trained.review.alerts, trained.slices.test.outcomes, trained.review.model.probabilities
+    assert alerts is not None
+    assert alerts.solved is not None
+    alerted = risk >= alerts.solved.risk_threshold
+    assert alerted[~outcomes].mean() == pytest.approx(alerts.solved.whole.of_stayers.value)
+    assert alerts.solved.whole.of_stayers.value <= alerts.contract.bound
+    assert alerted[outcomes].mean() == pytest.approx(alerts.solved.whole.recall.value)
+    row = alert_table(alerts).to_dict("records")[-1]
+    assert {"FP/(FP+TN)", "FP/alerts", "share alerted", "recall"} <= set(row)
+    assert "at most 15% with 95% confidence" in alert_promise(alerts)
+    metrics = review_metrics(trained.review)
+    assert metrics["alert.whole.recall_low"] < metrics["alert.whole.recall"] < metrics["alert.whole.recall_high"]
+
+
+def test_too_few_rows_for_thresholds_are_said_where_the_table_would_be(trained: TrainedModel) -> None:
+    few = trained.slices.test.at(np.arange(10))
+    alerts = with_alerts(replace(trained.review, scored={"model": Scored.by(np.full(10, 0.5))}), few).alerts
+    assert alerts is not None
+    assert alerts.solved is None
+    assert "expected at least 20" in alert_promise(alerts)
+    assert len(alert_table(alerts)) == 0
+
+
+def test_stability_of_causes_stands_beside_the_champions(trained: TrainedModel) -> None:
+    known = CauseStability(
+        min_lead=0.3,
+        least_agreement=0.8,
+        agreement=0.9,
+        agreement_of_stable=0.95,
+        stable_share=0.7,
+        agreement_by_cause={"silence": 0.9},
+        n_refits=8,
+    )
+    champion = replace(known, agreement=0.6, min_lead=NEVER)
+    review = replace(trained.review, stability={"model": known, "champion": champion})
+    assert scorer_table(review).set_index("scorer").loc["model", "causes agree"] == "90%"
+    table = stability_table(review.stability).set_index("causes")
+    assert table.loc["refits name the same cause"].to_dict() == {"model": 0.9, "champion": 0.6}
+    metrics = review_metrics(review)
+    assert (metrics["cause_stability.agreement"], metrics["cause_stability.champion.agreement"]) == (0.9, 0.6)
+    assert "name the same cause?" in "\n".join(review_parts(review, trained.slices.test, beside="1"))
 
 
 def test_a_note_has_no_brackets_that_markdown_takes_for_links(trained: TrainedModel) -> None:

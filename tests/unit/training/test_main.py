@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
+from enum import Enum
 from pathlib import Path
 
 import pytest
@@ -36,28 +38,89 @@ def test_mlproject_declares_no_parameter_that_is_logged_again() -> None:
     assert not any("." in name for name in declared)  # every logged parameter has a dot: test_pipeline
 
 
-LOG = {"product": "products/onboarding", "home": "h", "labels": "", "seed": 1}
-ENTRY_POINTS = {
-    "train": LOG | {"max_rounds": 10, "max_depth": 3, "promote": "never", "parameters": "", "tune_trials": 0},
-    "tune": LOG | {"trials": 3, "timeout_s": 60.0},
-    "evaluate": LOG | {"model": "models:/stillhere-onboarding/3"},
-    "promote": LOG
-    | {"version": 3, "metric": "auc", "confidence": 0.9, "margin": 0.02, "force": "a reason", "rollback": "true", "shadow": "none"},
+PROJECT = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
+REQUIRED = {
+    "uplift": {"file": "trial.csv", "outcome": "stayed", "arm": "action", "control": "none", "propensity": "p"},
 }
+"""Values of parameters that have no default, by entry point."""
+OTHER = {
+    "promote": {"promote": "never", "metric": "auc", "force": "a reason", "rollback": "true", "shadow": "none", "version": "3"},
+    "train": {"promote": "never", "timing": "false", "parameters": "tuned file.json"},
+    "simulate": {"timing": "against-habit", "truth": "true", "end": "2025-01-01"},
+    "thresholds": {"error": "of-alerts"},
+    "monitor": {"error": "of-alerts"},
+    "drift": {"source": "log"},
+}
+"""Values other than the defaults where not every text is one; of the others, texts get another text and numbers another number."""
+ONLY_ON_THE_COMMAND_LINE = {
+    "thresholds": {"least_users", "write"},
+    "monitor": {"since"},
+    "drift": {"since", "adjustment"},
+}
+"""Options that an entry point does not offer."""
+NUMBERS = {"bound": 0.2, "confidence": 0.9, "margin": 0.02, "false_discoveries": 0.1}
 
 
-@pytest.mark.parametrize("name", ENTRY_POINTS)
-def test_mlproject_and_the_command_line_agree(name: str) -> None:
+def given_to(name: str, values: Mapping[str, object]) -> dict[str, object]:
+    """What the entry point's command makes of the parameters, by name: options of a group stand beside the others."""
     from training.commands.app import app
 
-    entry, values = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"][name], ENTRY_POINTS[name]
-    assert set(values) == set(entry["parameters"])
-    arguments = shlex.split(entry["command"].format(**{key: shlex.quote(str(value)) for key, value in values.items()}))[3:]
-    _, bound, _ = app.parse_args(arguments)
-    given = {}
+    filled = {key: shlex.quote(str(value)) for key, value in values.items()}
+    command, bound, _ = app.parse_args(shlex.split(PROJECT[name]["command"].format(**filled))[3:])
+    assert command.__name__ == name
+    bound.apply_defaults()
+    flat: dict[str, object] = {}
     for key, value in bound.arguments.items():
-        given |= asdict(value) if is_dataclass(value) else {key: value}
-    assert {key: str(value).lower() for key, value in given.items()} == {key: str(value).lower() for key, value in values.items()}
+        flat |= asdict(value) if is_dataclass(value) else {key: value}
+    return flat
+
+
+def of_command(name: str) -> dict[str, object]:
+    """What the command itself takes for granted."""
+    from training.commands.app import app
+
+    positional = [REQUIRED[name]["file"]] if name in REQUIRED else []
+    options = [f"--{key}={value}" for key, value in REQUIRED.get(name, {}).items() if key != "file"]
+    _, bound, _ = app.parse_args([name, *positional, *options])
+    bound.apply_defaults()
+    flat: dict[str, object] = {}
+    for key, value in bound.arguments.items():
+        flat |= asdict(value) if is_dataclass(value) else {key: value}
+    return flat
+
+
+def _spelled(value: object) -> str:
+    text = value.name if isinstance(value, Enum) else str(value)
+    return text.lower().replace("_", "-").removesuffix(".0")
+
+
+def test_every_command_is_an_entry_point_and_the_other_way_round() -> None:
+    from training.commands.app import app
+
+    assert {name for name in app if not name.startswith("-")} == set(PROJECT)
+
+
+@pytest.mark.parametrize("name", PROJECT)
+def test_an_entry_points_defaults_are_those_of_its_command(name: str) -> None:
+    declared = PROJECT[name]["parameters"]
+    assert {key for key, spec in declared.items() if "default" not in spec} == set(REQUIRED.get(name, {}))
+    defaults = {key: spec["default"] for key, spec in declared.items() if "default" in spec}
+    assert given_to(name, defaults | REQUIRED.get(name, {})) == of_command(name)
+    assert set(of_command(name)) - set(declared) == ONLY_ON_THE_COMMAND_LINE.get(name, set())
+
+
+@pytest.mark.parametrize("name", PROJECT)
+def test_what_an_entry_point_is_given_arrives_at_its_command_as_it_is(name: str) -> None:
+    values: dict[str, object] = {}
+    for key, spec in PROJECT[name]["parameters"].items():
+        other = NUMBERS.get(key, 7) if spec["type"] == "float" else "somewhere else"
+        values[key] = OTHER.get(name, {}).get(key, other)
+    given = given_to(name, values)
+    spelled = {key: _spelled(given[key]) for key in values if key != "end"}
+    assert spelled == {key: str(values[key]).lower() for key in spelled}
+    for key, spec in PROJECT[name]["parameters"].items():
+        is_number = isinstance(given[key], int | float) and not isinstance(given[key], bool)
+        assert is_number == (spec["type"] == "float"), key
 
 
 def test_an_expected_error_is_one_sentence(tmp_path: Path, monkeypatch, capsys) -> None:

@@ -17,6 +17,7 @@ from training.model_card import model_card
 from training.pipeline import TrainedModel
 from training.plots import segment_plot
 from training.record import metrics
+from training.record_review import review_metrics
 from training.segment_ids import stable_ids
 from training.segment_report import segment_figures
 from training.segments import KS, LearnedSegments, learn_segments, scaled_inputs
@@ -188,7 +189,7 @@ def test_figures_are_reported_for_learned_and_declared_segments(trained: Trained
     declared = segment_figures(test, trained.review.evaluations["model"].probabilities, None)
     assert [(f.segmentation, f.segment) for f in declared] == [("rhythm", "busy"), ("rhythm", "calm")]
     assert declared[0].rows == int((test.rows["count_click_7d"] >= 5).sum())
-    logged = metrics(trained)
+    logged = metrics(trained) | review_metrics(trained.review)
     assert {"segments.k", "segments.silhouette_k2", "segment.learned.s1.rows", "segment.learned.s1.dropout_rate"} <= set(logged)
     assert "| learned | s1 |" in model_card(trained, {})
 

@@ -1,0 +1,27 @@
+"""Timing that cannot be learned stops no training: the model goes on without, and says why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from features.home import Home
+from training.model_card import model_card
+from training.pipeline import TrainedModel
+from training.split import Slices
+from training.timing.beside_risk import Zones, with_timing
+
+
+def watched_nothing(trained: TrainedModel) -> TrainedModel:
+    """The same model of a product whose label names no activity."""
+    product = trained.slices.train.product
+    product = replace(product, label=replace(product.label, activity=()))
+    slices = {name: replace(frame, product=product) for name, frame in trained.slices.named().items()}
+    return replace(trained, slices=Slices(**slices))
+
+
+def test_a_product_whose_activity_is_not_declared_is_trained_without_timing(trained: TrainedModel, home: Home) -> None:
+    without = with_timing(watched_nothing(trained), home, zones=Zones(), seed=0)
+    assert without.timing is None
+    assert without.content.timing is None
+    assert "label.activity names no kind" in without.no_timing
+    assert f"Not learned: {without.no_timing}" in model_card(without, {})
