@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -17,16 +19,33 @@ from training.run import train_product
 
 
 @pytest.fixture(scope="package")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """One training run, recorded and registered in an MLflow store of its own."""
     folder = tmp_path_factory.mktemp("registry")
+    with working_in(folder):
+        product, home = synthetic.product(), synthetic.home_at(folder)
+        synthetic.fill(home, product, n_users=300, n_days=60, seed=5)
+        return Place(folder=folder, product=product, home=home, outcome=train_product(product, home, seed=1))
+
+
+@pytest.fixture(autouse=True)
+def _working_in_the_place(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that stands on the place works there, and leaves no other test there."""
+    if "place" not in request.fixturenames or not isinstance(there := request.getfixturevalue("place"), Place):
+        yield
+        return
+    with working_in(there.folder):
+        yield
+
+
+@contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Work in the folder, with the MLflow store of the folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_RUN_ID", raising=False)
         mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-        product, home = synthetic.product(), synthetic.home_at(folder)
-        synthetic.fill(home, product, n_users=300, n_days=60, seed=5)
-        yield Place(folder=folder, product=product, home=home, outcome=train_product(product, home, seed=1))
+        yield
         mlflow.set_tracking_uri(None)
 
 
@@ -35,7 +54,7 @@ def uris(place: Place) -> dict[str, str]:
     """Logged models: the good one, and worse ones, by what is wrong with them."""
     content = place.outcome.trained.content
     slope = Calibration(method=CalibrationMethod.PLATT, parameters={"slope": 0.5, "intercept": 0.7})
-    with mlflow.start_run(run_name="models for tests"):
+    with working_in(place.folder), mlflow.start_run(run_name="models for tests"):
         return {"good": log_model(content), "worse": log_model(replace(content, calibration=slope))}
 
 
