@@ -53,6 +53,7 @@ FOUND = FitParameters(
     path_smooth=39.0,
     max_rounds=150,
     n_seeds=3,
+    additive_rounds=200,
 )
 FOUND_7D = replace(
     FOUND,
@@ -187,9 +188,10 @@ def _note(result: Result) -> str:
     model = result.model
     between = float(np.sqrt(model.correction.prior.between_variance))
     return (
-        f"{result.task.name}: {model.rounds} trees of each seed, calibration {model.calibration.method.value}, base rate correction"
-        f" {model.correction.correction.value} ({model.calibration.prior_shift:+.3f}); between training courses base rates differ by"
-        f" {between:.2f} log-odds (standard deviation); AUC gain over recency, paired: {result.gain}"
+        f"{result.task.name}: {model.rounds} trees of each seed, {model.additive_rounds} additive, calibration"
+        f" {model.calibration.method.value}, base rate correction {model.correction.correction.value}"
+        f" ({model.calibration.prior_shift:+.3f}); between training courses base rates differ by {between:.2f} log-odds (standard"
+        f" deviation); AUC gain over recency, paired: {result.gain}"
     )
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
 from features.core.catalogue import Aggregation
 from features.core.product import Product
 from models.calibration import CalibrationMethod
+from models.signature import Signature
 from training.calibrate import fit_calibration
 from training.frame import TrainingFrame, learn_signature
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -45,7 +51,16 @@ def recency_probabilities(fitted_on: FloatArray, outcomes: npt.NDArray[np.bool_]
 
 
 def logistic_scores(learn: TrainingFrame, test: TrainingFrame, seed: int) -> FloatArray:
-    """Probabilities of a logistic regression on the same inputs as the model's, learned from ``learn``, shape (n_test_rows,).
+    """Probabilities of a logistic regression on the same inputs as the model's, learned from ``learn``, shape (n_test_rows,)."""
+    signature = learn_signature(learn)
+    model = logistic_regression(signature, seed=seed)
+    model.fit(signature.encode(learn.vectors, learn.profiles()), learn.outcomes)
+    probabilities: FloatArray = model.predict_proba(signature.encode(test.vectors, test.profiles()))[:, 1]
+    return probabilities
+
+
+def logistic_regression(signature: Signature, *, inverse_penalty: float = 1.0, seed: int) -> Pipeline:
+    """A logistic regression over encoded rows, to be fitted.
 
     Numbers go through log(1 + |x|) with their sign, since counts and times are heavy-tailed, then are standardised; what is missing
     becomes the mean, with an indicator beside it; categories become indicators.
@@ -56,16 +71,12 @@ def logistic_scores(learn: TrainingFrame, test: TrainingFrame, seed: int) -> Flo
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-    signature = learn_signature(learn)
     categorical = list(signature.categorical_inputs)
     numeric = [i for i in range(len(signature.input_names)) if i not in set(categorical)]
     numbers = make_pipeline(FunctionTransformer(_signed_log), SimpleImputer(add_indicator=True, keep_empty_features=True), StandardScaler())
     codes = OneHotEncoder(handle_unknown="ignore")  # what is missing is a category too
     inputs = ColumnTransformer([("numbers", numbers, numeric), ("codes", codes, categorical)])
-    model = make_pipeline(inputs, LogisticRegression(max_iter=1000, random_state=seed))
-    model.fit(signature.encode(learn.vectors, learn.profiles()), learn.outcomes)
-    probabilities: FloatArray = model.predict_proba(signature.encode(test.vectors, test.profiles()))[:, 1]
-    return probabilities
+    return make_pipeline(inputs, LogisticRegression(C=inverse_penalty, max_iter=1000, random_state=seed))
 
 
 def _signed_log(numbers: FloatArray) -> FloatArray:

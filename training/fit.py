@@ -14,6 +14,7 @@ from features.core.catalogue import Direction
 from features.core.families import CODES
 from features.core.product import AttributeType, Product
 from models.signature import Signature
+from training import additive as additive_trees
 from training.errors import BadInputError
 from training.frame import TrainingFrame
 from training.trees import average, with_intercept
@@ -51,6 +52,7 @@ class FitParameters:
     max_rounds: int = 300
     early_stopping_rounds: int = 30
     n_seeds: int = 1  # models that are grown from different samples of rows and inputs and averaged, each of as many trees
+    additive_rounds: int = 0  # trees of one input each that say what a logistic regression says; half of the score, if there are any
     leak_auc: float = 0.99  # rows of which one input alone orders the outcomes better are refused; 1 refuses none
     num_threads: int = 1  # data of this size gains nothing from more, and contended threads wait for each other
 
@@ -58,7 +60,8 @@ class FitParameters:
     def explanation_cost(self) -> float:
         """Upper bound of trees x leaves x depth squared, which the time of one explanation follows; infinite without a depth."""
         depth = self.max_depth if self.max_depth > 0 else math.inf
-        return self.n_seeds * self.max_rounds * min(self.num_leaves, 2**depth) * depth**2
+        additive = self.additive_rounds * additive_trees.LEAVES * additive_trees.DEPTH**2
+        return self.n_seeds * self.max_rounds * min(self.num_leaves, 2**depth) * depth**2 + additive
 
     def for_lightgbm(self, *, seed: int, monotone: list[int]) -> dict[str, Any]:
         """Spell them as LightGBM does; the same seed gives the same model on the same machine."""
@@ -134,7 +137,7 @@ def fit(
 
 
 def grow(frames: Sequence[TrainingFrame], signature: Signature, *, parameters: FitParameters, seed: int, rounds: int) -> str:
-    """Fit exactly ``rounds`` trees for each seed on the rows of all frames; their mean in LightGBM's text format."""
+    """Fit exactly ``rounds`` trees for each seed on the rows of all frames, and the additive part; their mean in LightGBM's text format."""
     import lightgbm
 
     monotone = monotone_constraints(frames[0].product, signature)
@@ -144,7 +147,25 @@ def grow(frames: Sequence[TrainingFrame], signature: Signature, *, parameters: F
         lightgbm.train(parameters.for_lightgbm(seed=each, monotone=monotone), data, num_boost_round=rounds).model_to_string()
         for each in (seed + _SEED_STRIDE * k for k in range(parameters.n_seeds))
     ]
-    return with_intercept(average(texts), -math.log(weight))
+    parts = [average(texts)]
+    if parameters.additive_rounds:
+        parts.append(grow_additive(frames, signature, parameters=parameters, seed=seed))
+    return with_intercept(average(parts), -math.log(weight))
+
+
+def grow_additive(frames: Sequence[TrainingFrame], signature: Signature, *, parameters: FitParameters, seed: int) -> str:
+    """The additive part alone, of the rows of all frames, dropouts weighted as the trees' are."""
+    rows = np.concatenate([_inputs(frame, signature) for frame in frames])
+    outcomes = np.concatenate([frame.outcomes for frame in frames])
+    weights = np.where(outcomes, _positive_weight(frames, parameters), 1.0)
+    return additive_trees.grow_additive(
+        rows,
+        additive_trees.logistic_log_odds(rows, outcomes, signature, weights=weights, seed=seed),
+        signature,
+        monotone=monotone_constraints(frames[0].product, signature),
+        rounds=parameters.additive_rounds,
+        seed=seed,
+    )
 
 
 def _positive_weight(frames: Sequence[TrainingFrame], parameters: FitParameters) -> float:
