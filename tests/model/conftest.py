@@ -54,8 +54,10 @@ def uris(place: Place) -> dict[str, str]:
     """Logged models: the good one, and worse ones, by what is wrong with them."""
     content = place.outcome.trained.content
     slope = Calibration(method=CalibrationMethod.PLATT, parameters={"slope": 0.5, "intercept": 0.7})
-    with working_in(place.folder), mlflow.start_run(run_name="models for tests"):
-        return {"good": log_model(content), "worse": log_model(replace(content, calibration=slope))}
+    with working_in(place.folder):
+        mlflow.set_experiment("models for tests")  # the active one may be of another test's store
+        with mlflow.start_run(run_name="models for tests"):
+            return {"good": log_model(content), "worse": log_model(replace(content, calibration=slope))}
 
 
 @pytest.fixture
