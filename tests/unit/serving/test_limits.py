@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
 
 from features.core.event import to_us
+from serving.decision.local_time import local
 from serving.decision.policy import Cap, Channel, MessageClass, RateLimit
 from serving.policy_file.document import with_hash
 from serving.ports import Delivery
 from serving.replay import Replayer
-from tests.serving_world import World
+from tests.serving_world import FixedScorer, World
 
 
 @pytest.fixture
@@ -76,3 +79,23 @@ def test_what_was_delivered_keeps_its_place(limited, world):
     assert world.decide(ada)["action"] != "send"
     world.later(hours=1)
     assert world.decide(ada)["action"] == "send"
+
+
+def test_caps_hold_over_a_month_of_asking_every_hour(onboarding, shipped_policy):
+    policy = with_hash(replace(shipped_policy, caps=(Cap(name="email_per_day", limit=1, channel="email"), Cap(name="all", limit=2))))
+    world = World(onboarding, policy, scorer=FixedScorer(said_risk=0.9))
+    world.person("ada", timezone="America/New_York")
+    world.happens("ada", "login", times=12, ago=timedelta(days=10))
+    causes = ["silence", "skipped_setup", "slow_start", "login_friction"]
+    for hour in range(24 * 30):
+        world.scorer.said_contributions = {causes[hour % 4]: 1.0}
+        world.happens("ada", "login_failed", times=3)
+        world.answer()
+        world.later(hours=1)
+    contacts = world.ledger.contacts("onboarding", "ada", since_us=0)
+    zone = ZoneInfo("America/New_York")
+    per_day = Counter(local(c.at_us, zone).date() for c in contacts)
+    emails = Counter(local(c.at_us, zone).date() for c in contacts if c.channel == "email")
+    assert max(per_day.values()) == 2
+    assert max(emails.values(), default=0) <= 1
+    assert all(not (local(c.at_us, zone).hour >= 21 or local(c.at_us, zone).hour < 8) for c in contacts if c.channel == "email")

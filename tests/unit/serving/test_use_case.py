@@ -12,12 +12,11 @@ from features.core.event import to_us
 from features.ports import StoredTimeline, StoreError, StoreTimeoutError, UnreadableUsersError
 from serving.adapters.memory_ledger import MemoryLedger
 from serving.decision.ids import decision_id, tag_of, user_tag
-from serving.decision.policy import Cap
 from serving.policy_file import policy_from_document
 from serving.policy_file.document import with_hash
 from serving.ports import CommitResult, LedgerError
 from tests.formats.other import as_version
-from tests.serving_world import NOON, FixedScorer, World
+from tests.serving_world import NOON, FixedScorer
 
 
 def quiet_for_ten_days(world, user_id="ada", **attributes):
@@ -370,30 +369,6 @@ def test_attributes_become_plain_values_before_they_decide_anything(world):
 
 def test_nobody_asked_about_nobody_answered(world):
     assert world.service.decide_many([], now_us=to_us(NOON)) == []
-
-
-def test_caps_hold_over_a_month_of_asking_every_hour(onboarding, shipped_policy):
-    policy = with_hash(replace(shipped_policy, caps=(Cap(name="email_per_day", limit=1, channel="email"), Cap(name="all", limit=2))))
-    world = World(onboarding, policy, scorer=FixedScorer(said_risk=0.9))
-    quiet_for_ten_days(world, timezone="America/New_York")
-    causes = ["silence", "skipped_setup", "slow_start", "login_friction"]
-    for hour in range(24 * 30):
-        world.scorer.said_contributions = {causes[hour % 4]: 1.0}
-        world.happens("ada", "login_failed", times=3)
-        world.answer()
-        world.later(hours=1)
-    from collections import Counter
-    from zoneinfo import ZoneInfo
-
-    from serving.decision.local_time import local
-
-    contacts = world.ledger.contacts("onboarding", "ada", since_us=0)
-    zone = ZoneInfo("America/New_York")
-    per_day = Counter(local(c.at_us, zone).date() for c in contacts)
-    emails = Counter(local(c.at_us, zone).date() for c in contacts if c.channel == "email")
-    assert max(per_day.values()) == 2
-    assert max(emails.values(), default=0) <= 1
-    assert all(not (local(c.at_us, zone).hour >= 21 or local(c.at_us, zone).hour < 8) for c in contacts if c.channel == "email")
 
 
 @pytest.mark.parametrize(("min_cause_lead", "cause"), [(0.0, "silence"), (0.1, "silence"), (0.2, None)])
