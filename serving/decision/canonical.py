@@ -8,7 +8,6 @@ import orjson
 
 from features.core.event import from_us
 
-
 _SHORT_BYTES = 1_024
 """Shorter ones are copied: orjson gives every text 4 kB of memory, and thousands of short ones are remembered."""
 
