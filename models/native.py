@@ -53,12 +53,14 @@ class NativeBooster:
         iterations = ctypes.c_int(0)
         self._call("LGBM_BoosterLoadModelFromString", model_text.encode(), ctypes.byref(iterations), ctypes.byref(self._booster))
         self._fast = {kind: self._open_fast(kind) for kind in (RAW_SCORE, CONTRIB)}
-        self._out = np.empty(n_inputs + 1)
-        self._out_address = ctypes.c_void_p(self._out.ctypes.data)
+        self._row, self._out = np.empty(n_inputs), np.empty(n_inputs + 1)
         self._out_len = ctypes.c_int64(0)
+        # Made once: finding an array's address takes as long as a score.
+        places = ctypes.c_void_p(self._row.ctypes.data), ctypes.byref(self._out_len), ctypes.c_void_p(self._out.ctypes.data)
+        self._fast_arguments = {kind: (config, *places) for kind, config in self._fast.items()}
 
     def raw_score(self, row: FloatArray) -> float:
-        """Log-odds of one row, shape (n_inputs,), float64 and contiguous; equal to ``Booster.predict(raw_score=True)``."""
+        """Log-odds of one row, shape (n_inputs,); equal to ``Booster.predict(raw_score=True)``."""
         self._predict_fast(RAW_SCORE, row)
         return float(self._out[0])
 
@@ -94,7 +96,7 @@ class NativeBooster:
         """Free the native memory; the handle is unusable afterwards."""
         for config in self._fast.values():
             self._call("LGBM_FastConfigFree", config)
-        self._fast = {}
+        self._fast, self._fast_arguments = {}, {}
         if self._booster:
             self._call("LGBM_BoosterFree", self._booster)
             self._booster = ctypes.c_void_p()
@@ -120,8 +122,8 @@ class NativeBooster:
         return config
 
     def _predict_fast(self, kind: int, row: FloatArray) -> None:
-        address = ctypes.c_void_p(row.ctypes.data)
-        self._call("LGBM_BoosterPredictForMatSingleRowFast", self._fast[kind], address, ctypes.byref(self._out_len), self._out_address)
+        self._row[:] = row
+        self._call("LGBM_BoosterPredictForMatSingleRowFast", *self._fast_arguments[kind])
 
     def _call(self, name: str, *arguments: object) -> None:
         if getattr(self._library, name)(*arguments) != 0:

@@ -33,7 +33,7 @@ class RiskModel:
         self._check(rows)
         handle = self._take()
         try:
-            return np.array([handle.raw_score(np.ascontiguousarray(rows[0]))]) if len(rows) == 1 else handle.raw_scores(rows)
+            return np.array([handle.raw_score(rows[0])]) if len(rows) == 1 else handle.raw_scores(rows)
         finally:
             self._idle.append(handle)
 
@@ -42,7 +42,7 @@ class RiskModel:
         self._check(row[None, :])
         handle = self._take()
         try:
-            return handle.contributions(np.ascontiguousarray(row))
+            return handle.contributions(row)
         finally:
             self._idle.append(handle)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,11 @@ from models.errors import ModelError, SignatureMismatchError
 
 FloatArray = npt.NDArray[np.float64]
 
+_BOOLEANS = (bool, np.bool_)
+_NUMBERS = (int, float, np.number)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True)
 class ModelAttribute:
     """One profile attribute as a model input."""
 
@@ -36,14 +41,18 @@ class ModelAttribute:
         (1.0, nan)
         """
         if self.type is AttributeType.CATEGORY:
-            return float(self.categories.index(value)) if value in self.categories else np.nan
+            return self._codes.get(value, math.nan) if isinstance(value, str) else math.nan
         if self.type is AttributeType.BOOLEAN:
-            return float(value) if isinstance(value, bool | np.bool_) else np.nan
-        is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        return float(value) if is_number else np.nan  # type: ignore[arg-type]
+            return float(value) if isinstance(value, _BOOLEANS) else math.nan
+        is_number = isinstance(value, _NUMBERS) and not isinstance(value, bool)
+        return float(value) if is_number else math.nan  # type: ignore[arg-type]
+
+    @cached_property
+    def _codes(self) -> dict[str, float]:
+        return {category: float(code) for code, category in enumerate(self.categories)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CodedFeature:
     """A feature whose number is a code: the model sees its position among the codes of the training rows.
 
@@ -61,14 +70,16 @@ class CodedFeature:
         >>> CodedFeature(name="last_kinds_use_last_2", codes=(0.0, 5.0, 7.0)).encode(np.array([7.0, 6.0, np.nan]))
         array([ 2., nan, nan])
         """
-        codes = np.asarray(self.codes, dtype=np.float64)
-        places = np.searchsorted(codes, numbers)
-        known = np.append(codes, np.nan)[places] == numbers
-        encoded: FloatArray = np.where(known, places, np.nan)
-        return encoded
+        places = self._places
+        encoded = [places.get(number, math.nan) for number in numbers.ravel().tolist()]
+        return np.array(encoded, dtype=np.float64).reshape(numbers.shape)
+
+    @cached_property
+    def _places(self) -> dict[float, float]:
+        return {code: float(place) for place, code in enumerate(self.codes)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Signature:
     """Ordered behaviour features, their fingerprint, and profile attributes.
 
@@ -104,14 +115,18 @@ class Signature:
         expected = (len(profiles), len(self.feature_names))
         if vectors.shape != expected:
             raise ModelError(f"got vectors of shape {vectors.shape}, expected {expected}: one row per profile, one column per feature")
-        rows = np.empty((len(profiles), len(self.feature_names) + len(self.attributes)))
-        rows[:, : len(self.feature_names)] = vectors
-        for feature in self.coded:
-            column = self.feature_names.index(feature.name)
+        n_features, n_attributes = len(self.feature_names), len(self.attributes)
+        rows = np.empty((len(profiles), n_features + n_attributes))
+        rows[:, :n_features] = vectors
+        for column, feature in self._coded_columns:
             rows[:, column] = feature.encode(vectors[:, column])
-        for i, attribute in enumerate(self.attributes, start=len(self.feature_names)):
-            rows[:, i] = [attribute.encode(profile.get(attribute.name)) for profile in profiles]
+        codes = (attribute.encode(profile.get(attribute.name)) for profile in profiles for attribute in self.attributes)
+        rows[:, n_features:] = np.fromiter(codes, np.float64, len(profiles) * n_attributes).reshape(len(profiles), n_attributes)
         return rows
+
+    @cached_property
+    def _coded_columns(self) -> tuple[tuple[int, CodedFeature], ...]:
+        return tuple((self.feature_names.index(feature.name), feature) for feature in self.coded)
 
     def columns_of(self, product: Product) -> tuple[int, ...]:
         """Where each feature of the model lies in the vectors of a product, which may have gained features and attributes since.

@@ -129,13 +129,9 @@ class FollowingLedger:
         return result
 
     def commit_many(self, product: str, commits: Sequence[Commit]) -> list[CommitResult | LedgerError]:
-        """`commit` of each; whether anyone was attached meanwhile is asked once for all of them."""
+        """`commit` of each; whether anyone was attached meanwhile the ledger tells along with it, or is asked once for all of them."""
         results = self.inner.commit_many(product, commits)
-        sent = [
-            place
-            for place, result in enumerate(results)
-            if commits[place].contact is not None and isinstance(result, CommitResult) and result.committed
-        ]
+        sent = [place for place, result in enumerate(results) if commits[place].contact is not None and _may_be_attached(result)]
         if sent:
             self._follow(product, {place: commits[place].user_id for place in sent}, results)
         return results
@@ -171,6 +167,10 @@ class FollowingLedger:
     def outbox(self, product: str) -> list[bytes]:
         """Delivery orders not yet taken by a sender."""
         return self.inner.outbox(product)
+
+
+def _may_be_attached(result: CommitResult | LedgerError) -> bool:
+    return isinstance(result, CommitResult) and result.committed and result.is_attached is not False
 
 
 def alias_rejection(alias: Alias, refusal: AliasRefusal) -> Rejection:

@@ -44,6 +44,7 @@ class CommitResult:
     committed: bool  # False: a cap refused; nothing was written
     refused_by: str | None = None  # the window's name: a cap's, a cooldown's or a rate limit's
     receipt: bytes = b""  # the stored receipt; of the first commit when the decision id was already there
+    is_attached: bool | None = None  # whether the user was attached to another by the time of the commit; None: not asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

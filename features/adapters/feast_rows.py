@@ -7,6 +7,7 @@ The keys, fields and values are Feast's own (its online store format); a test ho
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import redis
@@ -20,6 +21,7 @@ from features.adapters.feast_store import online_store_of, python_of
 from features.core.product import Product
 
 _UNREADABLE = (DecodeError, redis.RedisError)
+_SHORT_BYTES = 16
 
 
 class FeastRows:
@@ -68,5 +70,15 @@ class FeastRows:
             return {}
         Timestamp.FromString(reply[-1] or b"")  # Feast reads no row whose timestamp is not one
         known = zip(self._names, reply[1:], strict=False)
-        values = {name: python_of(Value.FromString(value)) for name, value in known if value}
+        values = {name: _value(value) for name, value in known if value}
         return {name: value for name, value in values.items() if value is not None}
+
+
+def _value(serialised: bytes) -> Any:
+    """The plain value; categories, yes and no are decoded once and not for every user again."""
+    return _short_value(serialised) if len(serialised) <= _SHORT_BYTES else python_of(Value.FromString(serialised))
+
+
+@lru_cache(maxsize=1_024)  # texts that may be somebody's own are longer, and not kept
+def _short_value(serialised: bytes) -> Any:
+    return python_of(Value.FromString(serialised))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import redis
 
 from features.ports import Standing
-from serving.adapters.redis_ledger import RedisLedger, contacts_command, contacts_of
+from serving.adapters.redis_ledger import RedisLedger, Standings, contacts_command, contacts_of
 from serving.adapters.redis_pipeline import Command, Reply, pipelined
 from serving.decision.values import Contact
 from serving.ports import LedgerError, StoredPerson
@@ -37,16 +37,6 @@ class Rows(Protocol):
 
     def profile(self, reply: Any) -> dict[str, Any] | None:
         """Attributes; None where they cannot be read."""
-
-
-class Standings(Protocol):
-    """Links and erasures (`features.adapters.redis_identities`)."""
-
-    def standing_commands(self, user_ids: Sequence[str]) -> Sequence[Command]:
-        """Commands about all of them together."""
-
-    def standing_of(self, user_ids: Sequence[str], replies: Sequence[Any]) -> dict[str, Standing]:
-        """Standing of the ids that are attached or erased."""
 
 
 class _Found(NamedTuple):  # one for each user: a frozen dataclass takes five times as long

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import orjson
 import redis
@@ -17,6 +17,7 @@ from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 from features.core.event import to_us
+from features.ports import Standing
 from serving.adapters.redis_pipeline import Command, Reply, pipelined
 from serving.adapters.redis_rates import RedisRates
 from serving.decision.ids import tag_of, user_tag
@@ -25,6 +26,17 @@ from serving.decision.values import CapWindow, Contact
 from serving.ports import Commit, CommitResult, Delivery, LedgerError
 
 T = TypeVar("T")
+
+
+class Standings(Protocol):
+    """Links and erasures (`features.adapters.redis_identities`)."""
+
+    def standing_commands(self, user_ids: Sequence[str]) -> Sequence[Command]:
+        """Commands about all of them together."""
+
+    def standing_of(self, user_ids: Sequence[str], replies: Sequence[Any]) -> dict[str, Standing]:
+        """Standing of the ids that are attached or erased."""
+
 
 _ADOPT = """
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
@@ -63,6 +75,7 @@ class RedisLedger:
 
     client: redis.Redis
     require_durable: Callable[[], None] = lambda: None
+    identities: Standings | None = None  # where they lie in the same Redis: then a commit tells who was attached meanwhile
     keep_receipts: timedelta = timedelta(days=90)
     keep_contacts: timedelta = timedelta(days=90)
 
@@ -95,10 +108,12 @@ class RedisLedger:
         tags = [user_tag(commit.user_id) for commit in commits]
         scripts = [self._commit_command(product, tag, commit) for tag, commit in zip(tags, commits, strict=True)]
         # Before the scripts, not in them: the index lies in another slot. Naming a user whose outbox stays empty does no harm.
-        sending = [tag for tag, commit in zip(tags, commits, strict=True) if commit.contact is not None]
-        index: list[Command] = [("SADD", _outbox_index(product), *sending)] if sending else []
-        *_, replies = self._scripted(index, scripts)
-        results = [_result(reply, commit) for reply, commit in zip(replies, commits, strict=True)]
+        sending = {commit.user_id: tag for tag, commit in zip(tags, commits, strict=True) if commit.contact is not None}
+        index: list[Command] = [("SADD", _outbox_index(product), *sending.values())] if sending else []
+        asked = self._standing_commands(list(sending))  # after them, for the same reason: an alias of later finds the contact
+        replies, standing = self._scripted(index, scripts, asked)
+        attached = self._attached(list(sending), standing)
+        results = [_result(reply, commit, is_attached=attached.get(commit.user_id)) for reply, commit in zip(replies, commits, strict=True)]
         self._rates.give_back(product, [c for c, result in zip(commits, results, strict=True) if c.permits and _leaves_places(c, result)])
         return results
 
@@ -150,16 +165,28 @@ class RedisLedger:
     def _orders(self, product: str, tag: str) -> list[bytes]:
         return list(self._ask(lambda: self.client.lrange(f"{user_prefix(product, tag)}:outbox", 0, -1)))
 
-    def _scripted(self, before: list[Command], scripts: list[Command]) -> tuple[list[Reply], list[Reply]]:
-        """Replies to the commands and to the scripts after them; those that Redis did not know are taught and run again."""
-        replies = self._replies([*before, *scripts])
-        unknown = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+    def _standing_commands(self, user_ids: Sequence[str]) -> Sequence[Command]:
+        return self.identities.standing_commands(user_ids) if self.identities is not None and user_ids else []
+
+    def _attached(self, user_ids: Sequence[str], replies: Sequence[Reply]) -> dict[str, bool]:
+        """Whether each is attached to another user; empty where that was not asked or could not be read."""
+        if self.identities is None or not replies or any(isinstance(reply, Exception) for reply in replies):
+            return {}
+        standing = self.identities.standing_of(user_ids, replies)
+        return {user_id: user_id in standing and standing[user_id].link is not None for user_id in user_ids}
+
+    def _scripted(self, before: list[Command], scripts: list[Command], after: Sequence[Command]) -> tuple[list[Reply], list[Reply]]:
+        """Replies to the scripts and to the commands after them; scripts that Redis did not know are taught and run again."""
+        replies = self._replies([*before, *scripts, *after])[len(before) :]
+        done, last = replies[: len(scripts)], replies[len(scripts) :]
+        unknown = [place for place, reply in enumerate(done) if isinstance(reply, NoScriptError)]
         if unknown:  # nothing of these was run
             self._ask(lambda: self.client.script_load(_COMMIT))
-            again = self._replies([scripts[place - len(before)] for place in unknown])
-            for place, reply in zip(unknown, again, strict=True):
-                replies[place] = reply
-        return replies[: len(before)], replies[len(before) :]
+            again = self._replies([*(scripts[place] for place in unknown), *after])
+            last = again[len(unknown) :]
+            for place, reply in zip(unknown, again, strict=False):
+                done[place] = reply
+        return done, last
 
     def _replies(self, commands: list[Command]) -> list[Reply]:
         return self._ask(lambda: pipelined(self.client, commands))
@@ -245,7 +272,7 @@ def _contact(member: bytes, at_us: float) -> Contact:
     )
 
 
-def _result(reply: Reply, commit: Commit) -> CommitResult | LedgerError:
+def _result(reply: Reply, commit: Commit, *, is_attached: bool | None) -> CommitResult | LedgerError:
     if isinstance(reply, redis.RedisError):
         return _unanswered(reply)
     committed, refused_by, receipt = reply
@@ -253,7 +280,8 @@ def _result(reply: Reply, commit: Commit) -> CommitResult | LedgerError:
         return LedgerError("the user was erased while this was decided, so nothing is remembered and nothing may be sent")
     if not committed:
         return CommitResult(committed=False, refused_by=refused_by.decode())
-    return CommitResult(committed=True, receipt=receipt or commit.receipt)  # one that was stored now is not sent back
+    # A receipt that was stored now is not sent back.
+    return CommitResult(committed=True, receipt=receipt or commit.receipt, is_attached=is_attached)
 
 
 def _leaves_places(commit: Commit, result: CommitResult | LedgerError) -> bool:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
+import hiredis
 import redis
 
 Command: TypeAlias = tuple[str | bytes | int, ...]
 Reply: TypeAlias = Any
 """Whatever Redis answers, as its client's parser gives it; of a command that was refused, the `redis.ResponseError`."""
+
+_kept: WeakKeyDictionary[redis.ConnectionPool, deque[Any]] = WeakKeyDictionary()
+"""Connections taken from each client's pool and in nobody's hands: as many as threads ever asked at the same time.
+
+The pool's own taking and giving back costs as much as sending and reading. A connection that is kept here stays one of the pool's: closing
+the client closes it.
+"""
 
 
 def pipelined(client: redis.Redis, commands: Sequence[Command]) -> list[Reply]:
@@ -22,19 +33,35 @@ def pipelined(client: redis.Redis, commands: Sequence[Command]) -> list[Reply]:
     """
     if not commands:
         return []
-    pool = client.connection_pool
-    connection = pool.get_connection()
+    # In one piece: the client sends each few kilobytes by themselves, and Redis would wake up for each.
+    packed = [b"".join([hiredis.pack_command(command) for command in commands])]  # type: ignore[arg-type]  # tuples of any length
+    kept = _kept.setdefault(client.connection_pool, deque())
+    connection = _taken(kept, client.connection_pool)
 
     def ask() -> list[Reply]:
-        # In one piece: the client sends each few kilobytes by themselves, and Redis would wake up for each.
-        connection.send_packed_command([b"".join(connection.pack_commands(commands))])
+        connection.send_packed_command(packed)
         return [_reply(connection) for _ in commands]
 
     try:
         replies: list[Reply] = connection.retry.call_with_retry(ask, lambda _: connection.disconnect())
+    except BaseException:
+        connection.disconnect()  # replies may still be on their way, and would be taken for the next ones
+        raise
     finally:
-        pool.release(connection)
+        kept.append(connection)
     return replies
+
+
+def _taken(kept: deque[Any], pool: redis.ConnectionPool) -> Any:
+    """A connection that nobody else uses; none of those that a parent process opened before it forked."""
+    while kept:
+        try:
+            connection = kept.pop()  # atomic, as append is
+        except IndexError:
+            break
+        if connection.pid == os.getpid():
+            return connection
+    return pool.get_connection()
 
 
 def _reply(connection: Any) -> Reply:

@@ -83,7 +83,7 @@ class Installation:
         """Contacts, receipts and outbox."""
         from serving.adapters.redis_ledger import RedisLedger
 
-        return RedisLedger(client=self.client, require_durable=self._require_durable_ledger)
+        return RedisLedger(client=self.client, require_durable=self._require_durable_ledger, identities=self.identities)
 
     @cached_property
     def stream(self) -> Any:

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -58,7 +58,7 @@ class Known:
         return {**self.profile, **self.ages} if self.ages else self.profile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Reader:
     """Understands and scores many users in as few calls as one."""
 
@@ -70,9 +70,10 @@ class Reader:
         """What is known of each, in the order given; one unreadable user never costs another their answer."""
         known = [self._known(person, now_us) for person in people]
         readable = [one for one in known if Degradation.FEATURES_UNAVAILABLE not in one.degraded]
-        self._fill_vectors(readable)
-        self._fill_risks([one for one in readable if Degradation.PROFILE_UNAVAILABLE not in one.degraded])
-        self._fill_learned_segments(readable)
+        if readable:
+            rows = self._fill_vectors(readable)
+            self._fill_risks(readable, rows)
+            self._fill_learned_segments(readable, rows)
         for one, person in zip(known, people, strict=True):
             if person.is_erased:
                 one.degraded = (*one.degraded, Degradation.USER_ERASED)
@@ -132,53 +133,57 @@ class Reader:
             newest_known_us=newest_known_us,
             coverage_start_us=coverage_start_us,
             profile=profile,
-            ages=ages(profile, self.product.instants, as_of_us),
+            ages=ages(profile, self._instants, as_of_us),
             contacts=None if person.is_erased else person.contacts,
             degraded=degraded,
         )
 
-    def _fill_vectors(self, known: Sequence[Known]) -> None:
-        if not known:
-            return
-        names, columns = _in_order(self.program.catalogue.feature_names)
+    def _fill_vectors(self, known: Sequence[Known]) -> FloatArray:
+        """Answers the vectors, too, shape (n_users, n_features)."""
+        names, columns = self._in_order
         rows = _vectors(known, self.program)
         for one, row, numbers in zip(known, rows, rows[:, columns].tolist(), strict=True):
             one.vector, one.features = row, dict(zip(names, numbers, strict=True))
+        return rows
 
-    def _fill_risks(self, known: Sequence[Known]) -> None:
-        for one, risk in zip(known, self._risks(known), strict=True):
+    def _fill_risks(self, known: Sequence[Known], rows: FloatArray) -> None:
+        scored = [place for place, one in enumerate(known) if Degradation.PROFILE_UNAVAILABLE not in one.degraded]
+        if len(scored) < len(known):
+            known, rows = [known[place] for place in scored], rows[scored]
+        for one, risk in zip(known, self._risks(known, rows), strict=True):
             one.risk = risk
             if risk is None:
                 one.degraded = (*one.degraded, Degradation.MODEL_MISSING)
 
-    def _fill_learned_segments(self, known: Sequence[Known]) -> None:
+    def _fill_learned_segments(self, known: Sequence[Known], rows: FloatArray) -> None:
         scorer = self.scorer
-        if scorer is None or not known:
-            return
-        segments = _attempt(lambda: scorer.segments(np.array([one.vector for one in known])))
+        segments = None if scorer is None else _attempt(lambda: scorer.segments(rows))
         for one, segment in zip(known, segments or (), strict=False):
             one.learned_segment = segment
 
-    def _risks(self, known: Sequence[Known]) -> list[float | None]:
+    def _risks(self, known: Sequence[Known], rows: FloatArray) -> list[float | None]:
         scorer = self.scorer
         if scorer is None or not known:
             return [None] * len(known)
-        rows, profiles = np.array([one.vector for one in known]), [one.model_profile for one in known]
-        risks = _attempt(lambda: scorer.risk(rows, profiles).tolist())
+        risks = _attempt(lambda: scorer.risk(rows, [one.model_profile for one in known]).tolist())
         if risks is None and len(known) > 1:  # one of them broke it: find out which
-            return [risk for one in known for risk in self._risks([one])]
+            return [risk for place, one in enumerate(known) for risk in self._risks([one], rows[place : place + 1])]
         return [None] * len(known) if risks is None else [risk if 0.0 <= risk <= 1.0 else None for risk in risks]
+
+    @cached_property
+    def _instants(self) -> tuple[str, ...]:
+        return self.product.instants
+
+    @cached_property
+    def _in_order(self) -> tuple[tuple[str, ...], npt.NDArray[np.intp]]:
+        """Names in the order in which receipts state them, so that nothing is left to sort there; and where each lies in the vector."""
+        names = self.program.catalogue.feature_names
+        columns = sorted(range(len(names)), key=names.__getitem__)
+        return tuple(names[column] for column in columns), np.array(columns, dtype=np.intp)
 
 
 _NO_EVENTS = summarise(b"")
 _AS_THEY_ARE = (str, int)  # bool is an int
-
-
-@lru_cache(maxsize=8)  # asked for in every step
-def _in_order(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[int]]:
-    """Names in the order in which receipts state them, so that nothing is left to sort there; and where each lies in the vector."""
-    columns = sorted(range(len(names)), key=names.__getitem__)
-    return tuple(names[column] for column in columns), columns
 
 
 def _vectors(known: Sequence[Known], program: Program) -> FloatArray:

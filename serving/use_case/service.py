@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from features.core.product import Product
 from features.core.program import Program
@@ -37,7 +38,7 @@ class DecisionService:
         if self.archive is not None:
             self.archive.save(self.policy.hash, policy_document(self.policy))
 
-    @property
+    @cached_property
     def versions(self) -> dict[str, str | None]:
         """Of model, policy and features, as every answer states them."""
         model = None if self.scorer is None else self.scorer.version
@@ -98,15 +99,18 @@ class DecisionService:
         return self.people.read(user_ids, since_us=now_us - self.policy.lookback_us)  # as_of is never before now
 
     def _settle(self, people: Sequence[StoredPerson], now_us: int, ids: Sequence[str]) -> list[DecisionAnswer]:
-        reader = Reader(product=self.product, program=self.program, scorer=self.scorer)
         settlement = Settlement(
             policy=self.policy,
-            reader=reader,
+            reader=self._reader,
             ledger=LedgerOfOneCall(ledger=self.ledger, product=self.product.name),
             versions=self.versions,
             new_id=lambda user_id: self._new_id(user_id, now_us),
         )
-        return settlement.settle(reader.read(people, now_us), ids)
+        return settlement.settle(self._reader.read(people, now_us), ids)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(product=self.product, program=self.program, scorer=self.scorer)
 
     def _new_id(self, user_id: str, now_us: int) -> str:
         return decision_id(user_id, now_us, self.entropy(ENTROPY_BYTES))
