@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from serving.decision.case import Case, Moment, Offer, Rule, Said
 from serving.decision.local_time import local, quiet_end_us, quiet_range_at
 from serving.decision.policy import Channel, MessageClass, Policy, QuietHours
 from serving.decision.sentences import clock, clock_of_minute, day_and_clock
 from serving.decision.values import Verdict
-from serving.decision.verdicts import passed, refused
-
-
-class Moment(NamedTuple):  # made for each arm of each decision: a frozen dataclass takes five times as long
-    """A moment of contact; caps and cooldowns are counted there."""
-
-    asked_us: int  # as_of
-    at_us: int  # asked_us, or the end of quiet hours
-    zone: ZoneInfo
-    within: QuietHours | None  # quiet hours at asked_us
-    quiet_end_us: int | None  # when no quiet hours hold any more; None when they never end, or none hold
-    is_timed: bool = False  # at_us is the best of the candidate slots (`serving.decision.timing`)
+from serving.decision.verdicts import passed, refused, remembered
 
 
 def moment_for(channel: Channel, as_of_us: int, zone: ZoneInfo, policy: Policy) -> Moment:
@@ -34,14 +23,33 @@ def moment_for(channel: Channel, as_of_us: int, zone: ZoneInfo, policy: Policy) 
     return Moment(asked_us=as_of_us, at_us=at_us, zone=zone, within=within, quiet_end_us=end_us)
 
 
-def quiet_verdict(channel: Channel, moment: Moment) -> Verdict:
+def quiet_hours(channel: Channel, _policy: Policy) -> Rule:
     """Outside quiet hours and moved past them both pass; assist within them does not."""
-    arm, now = channel.arm, clock(local(moment.asked_us, moment.zone))
-    if moment.within is None:
-        return passed(arm, "quiet_hours", now=now)
-    if moment.at_us > moment.asked_us:  # past them
-        return passed(arm, "quiet_hours", "moved", now=now, end=day_and_clock(local(moment.at_us, moment.zone)))
-    hours = {"start": clock_of_minute(moment.within.start_minute), "end": clock_of_minute(moment.within.end_minute)}
+    arm = channel.arm
+
+    @remembered
+    def outside(hour: int, minute: int) -> Said:
+        return (passed(arm, "quiet_hours", now=clock_of_minute(60 * hour + minute)),)
+
+    @remembered
+    def moved(now: str, end: str) -> Said:
+        return (passed(arm, "quiet_hours", "moved", now=now, end=end),)
+
+    def say(_case: Case, offer: Offer) -> Said:
+        moment = offer.moment
+        wall = local(moment.asked_us, moment.zone)
+        if moment.within is None:
+            return outside(wall.hour, wall.minute)
+        if moment.at_us > moment.asked_us:  # past them
+            return moved(clock(wall), day_and_clock(local(moment.at_us, moment.zone)))
+        return (_within(arm, moment, moment.within),)
+
+    return say
+
+
+def _within(arm: str, moment: Moment, quiet: QuietHours) -> Verdict:
+    hours = {"start": clock_of_minute(quiet.start_minute), "end": clock_of_minute(quiet.end_minute)}
+    now = clock(local(moment.asked_us, moment.zone))
     return refused(arm, "quiet_hours", "quiet_hours", allowed_from_us=moment.quiet_end_us, now=now, **hours)
 
 

@@ -5,66 +5,115 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
-from serving.decision.caps import cap_verdicts, is_free, rate_verdicts
+from serving.decision.arms import NAMES, Judge, prepared
+from serving.decision.caps import is_free
+from serving.decision.case import Called, Case, Choice, Moment, Offer, Said, Timed
 from serving.decision.channels import rank
-from serving.decision.eligibility import own_verdicts, shared_verdicts
-from serving.decision.guardrails import guardrail_verdicts, holding, message_verdicts, price_verdict, suppression_verdict
+from serving.decision.eligibility import is_held_out, known_risk
+from serving.decision.guardrails import holding
 from serving.decision.local_time import zone_of
-from serving.decision.messages import Choice, choose, messages_for
-from serving.decision.moment import Moment, moment_for, quiet_verdict
-from serving.decision.policy import Channel, Guardrail, Message, MessageClass, Policy, Trigger
-from serving.decision.timing import Timed, timed
-from serving.decision.triggers import fired, trigger_verdict
+from serving.decision.messages import attributed, choose, messages_for
+from serving.decision.moment import moment_for
+from serving.decision.policy import Channel, MessageClass, Policy, Trigger
+from serving.decision.timing import timed
+from serving.decision.triggers import fired, lacks_risk, threshold
 from serving.decision.values import Inputs, Verdict
 
-RULES = (
-    *("ledger", "features", "consent", "suppression_list", "holdout", "switched_off", "opt_in", "available", "model", "evidence"),
-    *("trigger", "guardrail", "quiet_hours", "message", "cooldown", "suppression", "price", "cap", "rate"),
-)
-"""Every rule, in the order in which they speak: "model" and "evidence" on outreach alone, each cap for itself as "cap:<name>", each
-guardrail that holds as "guardrail:<name>", all that do not together as "guardrail".
-
-The first three, "opt_in", "trigger", "quiet_hours", "message" and caps speak in every policy, the others where it has something of theirs.
-"""
-
-_PLACES = {rule: place for place, rule in enumerate(RULES)}
+_PLACES = {rule: place for place, rule in enumerate(NAMES)}
 _ABOUT_THE_MESSAGE = ("message", "cooldown", "suppression", "price", "rate")
 _STEPS_TO_AN_OPENING = 16
 
 
-class Option(NamedTuple):  # several are made for each decision: a frozen dataclass takes five times as long
+class Option(NamedTuple):
     """One arm and what every rule says of it, not only the first that refused."""
 
-    channel: Channel
+    judge: Judge
     trigger: Trigger | None
-    moment: Moment
-    timed: Timed
     choice: Choice | None
-    shared: tuple[Verdict, ...]  # on every arm
-    own: tuple[Verdict, ...]  # on this arm
-    refusals: list[Verdict]  # those of both that close this arm, in the order of the rules
+    timed: Timed
+    own: Said  # on this arm
+    refusals: Sequence[Verdict]  # those on every arm and on this one that close it, in the order of the rules
+
+    @property
+    def channel(self) -> Channel:
+        """What the arm reaches people by."""
+        return self.judge.channel
+
+    @property
+    def moment(self) -> Moment:
+        """When it would."""
+        return self.timed.moment
 
 
-class Called(NamedTuple):
-    """What calls for a class of message, and what keeps it back: the same on every channel of the class."""
+def case_of(inputs: Inputs, policy: Policy) -> Case:
+    """What all arms share: found once for a decision."""
+    risk, bound, zone = known_risk(inputs), threshold(inputs, policy), zone_of(inputs.profile, policy)
+    channel_of = prepared(policy).channel_of
+    return Case(
+        inputs=inputs,
+        policy=policy,
+        profile=inputs.profile,
+        contacts=inputs.contacts,
+        zone=zone,
+        risk=risk,
+        risk_text="" if risk is None else f"{risk:.3f}",
+        threshold=bound,
+        threshold_text=f"{bound:.3f}",
+        is_held_out=is_held_out(inputs, policy),
+        causes=attributed(inputs, policy),
+        called={
+            message_class: _called(
+                message_class,
+                inputs,
+                policy,
+                is_high=None if risk is None else risk >= bound,
+                moment=moment_for(channel, inputs.as_of_us, zone, policy),
+            )
+            for message_class, channel in channel_of.items()
+        },
+    )
 
-    trigger: Trigger | None
-    holding: tuple[Guardrail, ...]
+
+def shared_verdicts(case: Case) -> Said:
+    """What the rules about every arm say."""
+    said: list[Verdict] = []
+    for rule in prepared(case.policy).shared:
+        said += rule(case)
+    return tuple(said)
 
 
-def all_options(inputs: Inputs, policy: Policy) -> list[Option]:
+def all_options(case: Case, shared: Said) -> list[Option]:
     """Every arm of the policy but "none": assist before outreach, within a class as `serving.decision.channels.rank` says."""
-    shared, zone = shared_verdicts(inputs, policy), zone_of(inputs.profile, policy)
-    called = {message_class: _called(message_class, inputs, policy) for message_class in policy.channels_by_class}
-    options = [
-        _judge(channel, inputs, policy, shared=shared, zone=zone, called=called[channel.message_class])
-        for channel in policy.channels_in_order
-    ]
-    if policy.orders_channels:
-        options.sort(key=lambda option: rank(option.channel, option.trigger, inputs, policy))
+    closing = [verdict for verdict in shared if not verdict.passed]
+    options = [judged(judge, case, closing) for judge in prepared(case.policy).judges]
+    if case.policy.orders_channels:
+        options.sort(key=lambda option: rank(option.channel, option.trigger, case.inputs, case.policy))
     return options
+
+
+def judged(judge: Judge, case: Case, closing: Sequence[Verdict]) -> Option:
+    """One arm; ``closing``: what closes every arm."""
+    channel, _, shelf = judge
+    called = case.called[channel.message_class]
+    choice = choose(shelf, called.trigger, case)
+    message = None if choice is None else choice.message
+    when = timed(channel, message, called.moment, case.inputs, case.policy)
+    offer, own = Offer(called, message, when.moment), list[Verdict]()
+    for rule in judge.rules:
+        own += rule(case, offer)
+    refusals = [*closing, *[verdict for verdict in own if not verdict.passed]]
+    return Option(judge, called.trigger, choice, when, tuple(own), refusals)
+
+
+def judged_again(option: Option, case: Case, closing: Sequence[Verdict]) -> Option:
+    """The same arm where nothing but the explanation and what is known of timing came in: the rules speak again only of another offer."""
+    called = case.called[option.channel.message_class]
+    choice = choose(option.judge.shelf, called.trigger, case)
+    message = None if choice is None else choice.message
+    when = timed(option.channel, message, called.moment, case.inputs, case.policy)
+    is_same = option.choice is not None and message is not None and message.id == option.choice.message.id and when.moment == option.moment
+    return option._replace(choice=choice, timed=when) if is_same else judged(option.judge, case, closing)
 
 
 def closeness(option: Option) -> tuple[bool, int]:
@@ -89,17 +138,17 @@ def opens_from_us(option: Option, inputs: Inputs, policy: Policy) -> int | None:
     """The earliest instant from which a closed arm would be open, all else being equal; None where time alone does not open it."""
     at_us = inputs.as_of_us
     for _ in range(_STEPS_TO_AN_OPENING):  # past one limit another may hold
-        allowed = [verdict.allowed_from_us for verdict in option.refusals]
-        if not allowed:
+        if not option.refusals:
             return at_us
-        known = [from_us for from_us in allowed if from_us is not None]
-        if len(known) < len(allowed):
+        allowed = [verdict.allowed_from_us for verdict in option.refusals if verdict.allowed_from_us is not None]
+        if len(allowed) < len(option.refusals):
             return None
-        at_us = max(known)
+        at_us = max(allowed)
         contacts = None if inputs.contacts is None else tuple(one for one in inputs.contacts if one.counts_at(at_us))
-        later = replace(inputs, as_of_us=at_us, contacts=contacts, timing=())  # what a later as_of would expect is not known
-        called = _called(option.channel.message_class, later, policy)
-        option = _judge(option.channel, later, policy, shared=shared_verdicts(later, policy), zone=option.moment.zone, called=called)
+        later = case_of(
+            replace(inputs, as_of_us=at_us, contacts=contacts, timing=()), policy
+        )  # what a later as_of would expect is not known
+        option = judged(option.judge, later, [verdict for verdict in shared_verdicts(later) if not verdict.passed])
     return None
 
 
@@ -117,35 +166,12 @@ def _is_about_the_message(verdict: Verdict, policy: Policy) -> bool:
     return rule in _ABOUT_THE_MESSAGE or (rule == "cap" and any(cap.name == name and cap.message_id is not None for cap in policy.caps))
 
 
-def _called(message_class: MessageClass, inputs: Inputs, policy: Policy) -> Called:
-    return Called(trigger=fired(message_class, inputs, policy), holding=holding(message_class, inputs, policy))
-
-
-def _judge(channel: Channel, inputs: Inputs, policy: Policy, *, shared: tuple[Verdict, ...], zone: ZoneInfo, called: Called) -> Option:
-    trigger = called.trigger
-    moment = moment_for(channel, inputs.as_of_us, zone, policy)
-    choice = choose(channel, trigger, inputs, policy)
-    message = None if choice is None else choice.message
-    when = timed(channel, message, moment, inputs, policy)
-    moment = when.moment
-    own = (
-        *own_verdicts(channel, inputs, policy),
-        trigger_verdict(channel, trigger, inputs, policy),
-        *guardrail_verdicts(channel, called.holding, policy),
-        quiet_verdict(channel, moment),
-        *message_verdicts(channel, choice, contacts=inputs.contacts, moment=moment, policy=policy),
-        *_optional_verdicts(channel, message, inputs, moment, policy),
-        *cap_verdicts(channel, message, inputs.contacts, moment=moment, policy=policy),
-        *rate_verdicts(channel, message, inputs, moment, policy),
+def _called(message_class: MessageClass, inputs: Inputs, policy: Policy, *, is_high: bool | None, moment: Moment) -> Called:
+    """``is_high``: whether the risk is at or above the threshold; None where there is no risk."""
+    trigger = fired(message_class, inputs, policy, is_high=is_high is True)
+    return Called(
+        trigger=trigger,
+        lacks_risk=trigger is None and is_high is False and lacks_risk(message_class, inputs, policy),
+        holding=holding(message_class, inputs, policy),
+        moment=moment,
     )
-    refusals = [verdict for verdict in (*shared, *own) if not verdict.passed]
-    return Option(channel=channel, trigger=trigger, moment=moment, timed=when, choice=choice, shared=shared, own=own, refusals=refusals)
-
-
-def _optional_verdicts(channel: Channel, message: Message | None, inputs: Inputs, moment: Moment, policy: Policy) -> Sequence[Verdict]:
-    """What speaks only where the policy has something of it."""
-    if message is None or inputs.contacts is None or not (policy.suppressing or channel.slot_price):
-        return ()
-    suppression = suppression_verdict(channel, message, inputs.contacts, moment, policy)
-    price = price_verdict(channel, message, inputs, moment, policy)
-    return [verdict for verdict in (suppression, price) if verdict is not None]
