@@ -23,6 +23,10 @@ _ENVIRONMENT = {
     "BENTOML_DO_NOT_TRACK": "True",
 }
 
+_LONGEST_REQUEST_S = 15.0
+"""After that BentoML gives up on a request. It keeps a timer and 650 bytes for each until then, answered or not: a minute, its own choice,
+is 40 MB at a thousand requests a second. The longest request, a full list while Redis is silent, takes a third of this by default."""
+
 
 async def public(scope: Scope, receive: Receive, send: Send) -> None:
     """Pass one request to the app of the running service instance (BentoML mounts before it makes the instance)."""
@@ -46,6 +50,7 @@ class PublicRoutesFirst:
     envs=[{"name": name, "value": value} for name, value in _ENVIRONMENT.items()],
     logging={"access": {"enabled": False}},
     metrics={"enabled": False},
+    traffic={"timeout": _LONGEST_REQUEST_S},
     tracing={"excluded_urls": ".*"},  # creating spans that nobody exports costs a third of a request
 )
 @bentoml.asgi_app(public, path="/")
