@@ -18,7 +18,6 @@ def rank(channel: Channel, trigger: Trigger | None, inputs: Inputs, policy: Poli
     preferred = inputs.profile.get(policy.preference_attribute) if policy.preference_attribute else None
     is_urgent = trigger is not None and trigger.severity in URGENT
     since_us = inputs.as_of_us - policy.fatigue_us
-    used = (
-        sum(contact.channel == channel.name and contact.at_us > since_us for contact in inputs.contacts or ()) if policy.fatigue_us else 0
-    )
+    lately = inputs.contacts if policy.fatigue_us and inputs.contacts else ()
+    used = sum([contact.channel == channel.name and contact.at_us > since_us for contact in lately])
     return channel.message_class is not MessageClass.ASSIST, channel.name != preferred, channel.urgent is not is_urgent, used

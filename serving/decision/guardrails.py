@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from features.core.catalogue import window_text
 from serving.decision.caps import cap_window, cooldown_window, counted, first_refusal, suppression_windows
 from serving.decision.case import Case, Moment, Offer, Rule, Said
-from serving.decision.conditions import all_hold
+from serving.decision.conditions import that_hold
 from serving.decision.local_time import local
 from serving.decision.moment import moment_for
 from serving.decision.policy import Cap, Channel, Guardrail, Message, MessageClass, Policy
@@ -18,7 +18,7 @@ from serving.decision.verdicts import held, passed, refused, remembered
 
 def holding(message_class: MessageClass, inputs: Inputs, policy: Policy) -> tuple[Guardrail, ...]:
     """The guardrails of the class whose conditions all hold."""
-    return tuple([guardrail for guardrail in policy.guardrails_by_class[message_class] if all_hold(guardrail.conditions, inputs)])
+    return tuple(that_hold(policy.guardrails_by_class[message_class], inputs))
 
 
 def guardrail(channel: Channel, policy: Policy) -> Rule | None:
