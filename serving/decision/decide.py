@@ -163,7 +163,7 @@ def _arms(options: Sequence[Option], inputs: Inputs, policy: Policy, propensitie
                     open=False,
                     blocked_by=refusals[0].code,
                     propensity=propensity,
-                    allowed_from_us=opens_from_us(option, inputs, policy),
+                    allowed_from_us=None if refusals[0].allowed_from_us is None else opens_from_us(option, inputs, policy),
                 )
             )
         else:

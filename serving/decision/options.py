@@ -106,8 +106,8 @@ def _offered(judge: Judge, case: Case) -> tuple[Called, Choice | None, Timed]:
     called = case.called[channel.message_class]
     choice = choose(shelf, called.trigger, case)
     if choice is None or not case.inputs.timing:
-        return called, choice, Timed(called.moment)
-    return called, choice, timed(channel, choice.message, called.moment, case.inputs, case.policy)
+        return called, choice, called.earliest
+    return called, choice, timed(channel, choice.message, called.earliest.moment, case.inputs, case.policy)
 
 
 def closeness(option: Option) -> tuple[bool, int]:
@@ -165,9 +165,5 @@ def _is_about_the_message(verdict: Verdict, policy: Policy) -> bool:
 def _called(message_class: MessageClass, inputs: Inputs, policy: Policy, *, is_high: bool | None, moment: Moment) -> Called:
     """``is_high``: whether the risk is at or above the threshold; None where there is no risk."""
     trigger = fired(message_class, inputs, policy, is_high=is_high is True)
-    return Called(
-        trigger=trigger,
-        lacks_risk=trigger is None and is_high is False and lacks_risk(message_class, inputs, policy),
-        holding=holding(message_class, inputs, policy),
-        moment=moment,
-    )
+    lacking = trigger is None and is_high is False and lacks_risk(message_class, inputs, policy)
+    return Called(trigger, lacking, holding(message_class, inputs, policy), Timed(moment))
