@@ -82,9 +82,20 @@ def all_options(case: Case, made: Prepared, shared: Said) -> list[Option]:
 
 def judged(judge: Judge, case: Case, closing: Sequence[Verdict]) -> Option:
     """One arm; ``closing``: what closes every arm."""
+    return _judged(judge, case, closing, *_offered(judge, case))
+
+
+def judged_again(option: Option, case: Case, closing: Sequence[Verdict]) -> Option:
+    """The same arm where nothing but the explanation and what is known of timing came in: the rules speak again only of another offer."""
+    choice, when = _offered(option.judge, case)
+    before = option.choice
+    is_same = before is not None and choice is not None and choice.message.id == before.message.id and when.moment == option.moment
+    return option._replace(choice=choice, timed=when) if is_same else _judged(option.judge, case, closing, choice, when)
+
+
+def _judged(judge: Judge, case: Case, closing: Sequence[Verdict], choice: Choice | None, when: Timed) -> Option:
     channel, rules, _ = judge
-    called, choice, when = _offered(judge, case)
-    moment, own = when.moment, list[Verdict]()
+    called, moment, own = case.called[channel.message_class], when.moment, list[Verdict]()
     offer = Offer(called, None if choice is None else choice.message, moment)
     for rule in rules:
         own += rule(case, offer)
@@ -92,22 +103,14 @@ def judged(judge: Judge, case: Case, closing: Sequence[Verdict]) -> Option:
     return Option(judge, channel, moment, called.trigger, choice, when, own, refusals)
 
 
-def judged_again(option: Option, case: Case, closing: Sequence[Verdict]) -> Option:
-    """The same arm where nothing but the explanation and what is known of timing came in: the rules speak again only of another offer."""
-    _, choice, when = _offered(option.judge, case)
-    before = option.choice
-    is_same = before is not None and choice is not None and choice.message.id == before.message.id and when.moment == option.moment
-    return option._replace(choice=choice, timed=when) if is_same else judged(option.judge, case, closing)
-
-
-def _offered(judge: Judge, case: Case) -> tuple[Called, Choice | None, Timed]:
-    """What calls for a message of the arm, which one it would be, and when."""
+def _offered(judge: Judge, case: Case) -> tuple[Choice | None, Timed]:
+    """Which message it would be, and when."""
     channel, _, shelf = judge
     called = case.called[channel.message_class]
     choice = choose(shelf, called.trigger, case)
     if choice is None or not case.inputs.timing:
-        return called, choice, called.earliest
-    return called, choice, timed(channel, choice.message, called.earliest.moment, case.inputs, case.policy)
+        return choice, called.earliest
+    return choice, timed(channel, choice.message, called.earliest.moment, case.inputs, case.policy)
 
 
 def closeness(option: Option) -> tuple[bool, int]:
@@ -158,8 +161,9 @@ def is_deferred(option: Option) -> bool:
 
 
 def _is_about_the_message(verdict: Verdict, policy: Policy) -> bool:
-    rule, _, name = verdict.rule.partition(":")
-    return rule in _ABOUT_THE_MESSAGE or (rule == "cap" and any(cap.name == name and cap.message_id is not None for cap in policy.caps))
+    if not verdict.rule.startswith("cap:"):
+        return verdict.rule.partition(":")[0] in _ABOUT_THE_MESSAGE
+    return any(cap.message_id is not None and verdict.rule == f"cap:{cap.name}" for cap in policy.caps)
 
 
 def _called(message_class: MessageClass, inputs: Inputs, policy: Policy, *, is_high: bool | None, moment: Moment) -> Called:
