@@ -47,7 +47,7 @@ class Called(NamedTuple):
     trigger: Trigger | None
     lacks_risk: bool  # no trigger fired, and one would have at a higher risk
     holding: tuple[Guardrail, ...]
-    moment: Moment  # the earliest
+    earliest: Timed
 
 
 class Case(NamedTuple):

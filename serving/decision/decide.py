@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
+from serving.decision.arms import prepared
 from serving.decision.case import Case, Moment, Said
 from serving.decision.exploration import Chosen, choose_arm, choose_message
 from serving.decision.local_time import day_window_us, local
@@ -48,9 +48,10 @@ def needs_explanation(inputs: Inputs, policy: Policy) -> bool:
 
 def judged(inputs: Inputs, policy: Policy) -> Judgement:
     """Every arm, judged, for whoever may explain before deciding."""
-    case = case_of(inputs, policy)
-    shared = shared_verdicts(case)
-    return Judgement(case, shared, all_options(case, shared))
+    made = prepared(policy)
+    case = case_of(inputs, policy, made)
+    shared = shared_verdicts(case, made)
+    return Judgement(case, shared, all_options(case, made, shared))
 
 
 class Judgement(NamedTuple):
@@ -75,8 +76,7 @@ class Judgement(NamedTuple):
         """See `decide`."""
         options, inputs, policy = self.options, self.case.inputs, self.case.policy
         chosen = choose_arm(options, inputs, policy)
-        is_open = next((option for option in options if not option.refusals), None)
-        shown = chosen.option or is_open or max(reversed(options), key=closeness)
+        shown = chosen.option or chosen.greedy or max(reversed(options), key=closeness)
         decision = _without_action(self, shown, chosen)
         return decision if chosen.option is None else _with_message(decision, chosen.option, inputs, policy)
 
@@ -112,8 +112,9 @@ def _without_action(judgement: Judgement, shown: Option, chosen: Chosen) -> Deci
 
 def _why_not(shown: Option) -> tuple[str, str]:
     """Code and sentence of the first refusal; an arm that is open and was not chosen lost to chance."""
-    first = next(iter(shown.refusals), None)
-    return ("explored_none", REFUSED["explored_none"]) if first is None else (first.code, first.sentence)
+    if not shown.refusals:
+        return "explored_none", REFUSED["explored_none"]
+    return shown.refusals[0].code, shown.refusals[0].sentence
 
 
 def _with_message(decision: Decision, option: Option, inputs: Inputs, policy: Policy) -> Decision:
@@ -123,8 +124,7 @@ def _with_message(decision: Decision, option: Option, inputs: Inputs, policy: Po
     message, cause, due = choice.message, choice.cause, option.choice.cause
     cause_sentence = policy.cause_sentences.get(cause) if cause else None
     within_us, is_live = option.channel.deliver_within_us, policy.mode is Mode.LIVE
-    return replace(
-        decision,
+    return decision._replace(
         action=Action.SEND if is_live else Action.STAGE,
         expires_at_us=None if within_us is None else _expiry_us(option.moment, within_us),
         code=f"{'sent' if is_live else 'staged'}_by_{option.trigger.name}",
@@ -153,14 +153,19 @@ def _expiry_us(moment: Moment, within_us: int) -> int:
 
 def _arms(options: Sequence[Option], inputs: Inputs, policy: Policy, propensities: Sequence[float]) -> tuple[Arm, ...]:
     """Every arm with the chance it had."""
-    arms = [
-        Arm(
-            name=option.channel.arm,
-            open=not option.refusals,
-            blocked_by=next((verdict.code for verdict in option.refusals), None),
-            propensity=propensity,
-            allowed_from_us=opens_from_us(option, inputs, policy) if option.refusals else None,
-        )
-        for option, propensity in zip(options, propensities, strict=False)
-    ]
-    return (*arms, Arm(name="none", open=True, blocked_by=None, propensity=propensities[-1]))
+    arms = []
+    for option, propensity in zip(options, propensities, strict=False):
+        name, refusals = option.channel.arm, option.refusals
+        if refusals:
+            arms.append(
+                Arm(
+                    name,
+                    open=False,
+                    blocked_by=refusals[0].code,
+                    propensity=propensity,
+                    allowed_from_us=None if refusals[0].allowed_from_us is None else opens_from_us(option, inputs, policy),
+                )
+            )
+        else:
+            arms.append(Arm(name, open=True, blocked_by=None, propensity=propensity))
+    return (*arms, Arm("none", open=True, blocked_by=None, propensity=propensities[-1]))

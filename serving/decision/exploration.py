@@ -18,6 +18,7 @@ class Chosen(NamedTuple):
     """What is done: an open arm, or none; and the chances that the arms had."""
 
     option: Option | None
+    greedy: Option | None  # what would be done without chance: the first open arm
     explored: bool  # chance chose the arm, be it the policy's own
     propensities: tuple[float, ...]  # of each option, then of none; they sum to 1
 
@@ -35,7 +36,12 @@ def choose_arm(options: Sequence[Option], inputs: Inputs, policy: Policy) -> Cho
     for candidate in candidates:
         chances[candidate] = share / len(candidates)
     chances[greedy] += 1.0 - share
-    return Chosen(option=None if place == none else options[place], explored=explored, propensities=tuple(chances))
+    return Chosen(
+        option=None if place == none else options[place],
+        greedy=options[places[0]] if places else None,
+        explored=explored,
+        propensities=tuple(chances),
+    )
 
 
 def choose_message(option: Option, inputs: Inputs, policy: Policy) -> Choice:

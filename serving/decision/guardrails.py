@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from features.core.catalogue import window_text
 from serving.decision.caps import cap_window, cooldown_window, counted, first_refusal, suppression_windows
 from serving.decision.case import Case, Moment, Offer, Rule, Said
-from serving.decision.conditions import all_hold
+from serving.decision.conditions import that_hold
 from serving.decision.local_time import local
 from serving.decision.moment import moment_for
 from serving.decision.policy import Cap, Channel, Guardrail, Message, MessageClass, Policy
@@ -18,7 +18,7 @@ from serving.decision.verdicts import held, passed, refused, remembered
 
 def holding(message_class: MessageClass, inputs: Inputs, policy: Policy) -> tuple[Guardrail, ...]:
     """The guardrails of the class whose conditions all hold."""
-    return tuple([guardrail for guardrail in policy.guardrails_by_class[message_class] if all_hold(guardrail.conditions, inputs)])
+    return tuple(that_hold(policy.guardrails_by_class[message_class], inputs))
 
 
 def guardrail(channel: Channel, policy: Policy) -> Rule | None:
@@ -95,6 +95,7 @@ def price(channel: Channel, policy: Policy) -> Rule | None:
     if not slot_price:
         return None
     scarce = {one.id: [cap for cap in policy.caps_by_message[one.id] if cap.limit > 1] for one in policy.live_messages[channel.name]}
+    least = {message_id: slot_price * max((1 / cap.limit for cap in caps), default=0.0) for message_id, caps in scarce.items()}
 
     @remembered
     def weighed(worth: str, price: str, *, is_worth_it: bool) -> Verdict:
@@ -103,10 +104,12 @@ def price(channel: Channel, policy: Policy) -> Rule | None:
         return refused(arm, "price", "slot_price", worth=worth, price=price)
 
     def say(case: Case, offer: Offer) -> Said:
-        if offer.message is None or case.contacts is None or case.risk is None:
+        message, contacts = offer.message, case.contacts
+        if message is None or contacts is None or case.risk is None:
             return ()
-        worth = case.risk * offer.message.effect
-        price = slot_price * min(_share_used_up(scarce[offer.message.id], case.contacts, offer.moment), 1.0)
+        worth, price = case.risk * message.effect, least[message.id]
+        if contacts:
+            price = slot_price * min(_share_used_up(scarce[message.id], contacts, offer.moment), 1.0)
         return (weighed(f"{worth:.3f}", f"{price:.3f}", is_worth_it=worth >= price),)
 
     return say
@@ -116,7 +119,7 @@ def _share_used_up(caps: Sequence[Cap], contacts: Sequence[Contact], moment: Mom
     """Of the tightest of the caps, with the contact at the moment."""
     used = 0.0
     for cap in caps:
-        count = counted(contacts, cap_window(cap, moment.at_us, moment.zone)) if contacts else 0
+        count = counted(contacts, cap_window(cap, moment.at_us, moment.zone))
         used = max(used, (count + 1) / cap.limit)
     return used
 

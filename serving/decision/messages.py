@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from serving.decision.case import Case, Choice
-from serving.decision.conditions import all_hold
+from serving.decision.conditions import that_hold
 from serving.decision.policy import Channel, Message, MessageClass, Policy, Trigger
 from serving.decision.values import Inputs
 
@@ -21,17 +21,21 @@ class Shelf(NamedTuple):
 
     is_for_assist: bool
     by_cause: Mapping[str, tuple[Message, ...]]  # those that remedy each cause
-    fallbacks: tuple[Choice, ...]  # those that remedy none
+    fallbacks: tuple[Message, ...]  # those that remedy none
+    standing: Choice | None  # the first of these, if it is for everybody
 
 
 def shelf(channel: Channel, policy: Policy) -> Shelf:
     """What a channel has to tell."""
     messages = policy.live_messages[channel.name]
     causes = dict.fromkeys(cause for message in messages for cause in message.causes)
+    fallbacks = tuple(message for message in messages if not message.causes)
+    is_for_everybody = bool(fallbacks) and not fallbacks[0].conditions
     return Shelf(
         is_for_assist=channel.message_class is MessageClass.ASSIST,
         by_cause={cause: tuple(message for message in messages if cause in message.causes) for cause in causes},
-        fallbacks=tuple(Choice(message=message, cause=None, contribution=None) for message in messages if not message.causes),
+        fallbacks=fallbacks,
+        standing=Choice(message=fallbacks[0], cause=None, contribution=None) if is_for_everybody else None,
     )
 
 
@@ -44,14 +48,15 @@ def choose(shelf: Shelf, trigger: Trigger | None, case: Case) -> Choice | None:
     what just happened: three failed logins call for a password reset, whatever else weighs on the risk.
     """
     own = () if trigger is None or trigger.cause is None else (trigger.cause,)
+    contributions = case.inputs.contributions or {}
     for cause in (*own, *case.causes) if shelf.is_for_assist else (*case.causes, *own):
-        for message in shelf.by_cause.get(cause, ()):
-            if all_hold(message.conditions, case.inputs):
-                return Choice(message=message, cause=cause, contribution=(case.inputs.contributions or {}).get(cause))
-    for fallback in shelf.fallbacks:
-        if all_hold(fallback.message.conditions, case.inputs):
-            return fallback
-    return None
+        message = next(that_hold(shelf.by_cause.get(cause, ()), case.inputs), None)
+        if message is not None:
+            return Choice(message=message, cause=cause, contribution=contributions.get(cause))
+    if shelf.standing is not None:
+        return shelf.standing
+    fallback = next(that_hold(shelf.fallbacks, case.inputs), None)
+    return None if fallback is None else Choice(message=fallback, cause=None, contribution=None)
 
 
 def attributed(inputs: Inputs, policy: Policy) -> tuple[str, ...]:
@@ -71,7 +76,7 @@ def attributed(inputs: Inputs, policy: Policy) -> tuple[str, ...]:
 
 def messages_for(channel: Channel, inputs: Inputs, policy: Policy) -> list[Message]:
     """What this user may be told by a channel: messages with conditions, which all hold, before those without; then by priority."""
-    return [message for message in policy.live_messages[channel.name] if not message.conditions or all_hold(message.conditions, inputs)]
+    return list(that_hold(policy.live_messages[channel.name], inputs))
 
 
 def fill(text: str, inputs: Inputs) -> str:

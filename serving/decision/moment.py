@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from serving.decision.case import Case, Moment, Offer, Rule, Said
@@ -17,10 +16,12 @@ def moment_for(channel: Channel, as_of_us: int, zone: ZoneInfo, policy: Policy) 
     """The earliest moment that quiet hours of the channel's class leave; help in the session cannot wait, so its moment stays now."""
     ranges = policy.quiet_by_class[channel.message_class]
     within = quiet_range_at(as_of_us, ranges, zone) if ranges else None
-    end_us = None if within is None else _end_of_all_us(as_of_us, ranges, zone)
+    if within is None:
+        return Moment(as_of_us, as_of_us, zone, None, None)
+    wall = local(as_of_us, zone)
+    end_us = _end_of_all_us(as_of_us - wall.second * 1_000_000 - wall.microsecond, ranges, zone)
     moves = channel.message_class is MessageClass.OUTREACH
-    at_us = end_us if moves and end_us is not None else as_of_us
-    return Moment(asked_us=as_of_us, at_us=at_us, zone=zone, within=within, quiet_end_us=end_us)
+    return Moment(as_of_us, end_us if moves and end_us is not None else as_of_us, zone, within, end_us)
 
 
 def quiet_hours(channel: Channel, _policy: Policy) -> Rule:
@@ -62,7 +63,8 @@ def moment_sentence(moment: Moment) -> str:
     return f"At {day_and_clock(local(moment.at_us, moment.zone))} in the user's own time, when quiet hours end."
 
 
-def _end_of_all_us(at_us: int, ranges: Sequence[QuietHours], zone: ZoneInfo) -> int | None:
+@remembered  # whoever is asked about within the same minute of the wall clock waits for the same one
+def _end_of_all_us(at_us: int, ranges: tuple[QuietHours, ...], zone: ZoneInfo) -> int | None:
     """Where one range ends another may hold; None if together they leave no minute of the day."""
     for _ in range(2 * len(ranges) + 1):  # twice: the hour that clocks repeat in autumn is walked through twice
         within = quiet_range_at(at_us, ranges, zone)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from serving.decision.arms import NAMES, Judge, prepared
+from serving.decision.arms import NAMES, Judge, Prepared, prepared
 from serving.decision.caps import is_free
 from serving.decision.case import Called, Case, Choice, Moment, Offer, Said, Timed
 from serving.decision.channels import rank
@@ -29,27 +29,19 @@ class Option(NamedTuple):
     """One arm and what every rule says of it, not only the first that refused."""
 
     judge: Judge
+    channel: Channel
+    moment: Moment
     trigger: Trigger | None
     choice: Choice | None
     timed: Timed
-    own: Said  # on this arm
+    own: Sequence[Verdict]  # on this arm
     refusals: Sequence[Verdict]  # those on every arm and on this one that close it, in the order of the rules
 
-    @property
-    def channel(self) -> Channel:
-        """What the arm reaches people by."""
-        return self.judge.channel
 
-    @property
-    def moment(self) -> Moment:
-        """When it would."""
-        return self.timed.moment
-
-
-def case_of(inputs: Inputs, policy: Policy) -> Case:
+def case_of(inputs: Inputs, policy: Policy, made: Prepared) -> Case:
     """What all arms share: found once for a decision."""
     risk, bound, zone = known_risk(inputs), threshold(inputs, policy), zone_of(inputs.profile, policy)
-    channel_of = prepared(policy).channel_of
+    is_high = None if risk is None else risk >= bound
     return Case(
         inputs=inputs,
         policy=policy,
@@ -64,29 +56,25 @@ def case_of(inputs: Inputs, policy: Policy) -> Case:
         causes=attributed(inputs, policy),
         called={
             message_class: _called(
-                message_class,
-                inputs,
-                policy,
-                is_high=None if risk is None else risk >= bound,
-                moment=moment_for(channel, inputs.as_of_us, zone, policy),
+                message_class, inputs, policy, is_high=is_high, moment=moment_for(channel, inputs.as_of_us, zone, policy)
             )
-            for message_class, channel in channel_of.items()
+            for message_class, channel in made.channel_of.items()
         },
     )
 
 
-def shared_verdicts(case: Case) -> Said:
+def shared_verdicts(case: Case, made: Prepared) -> Said:
     """What the rules about every arm say."""
     said: list[Verdict] = []
-    for rule in prepared(case.policy).shared:
+    for rule in made.shared:
         said += rule(case)
     return tuple(said)
 
 
-def all_options(case: Case, shared: Said) -> list[Option]:
+def all_options(case: Case, made: Prepared, shared: Said) -> list[Option]:
     """Every arm of the policy but "none": assist before outreach, within a class as `serving.decision.channels.rank` says."""
     closing = [verdict for verdict in shared if not verdict.passed]
-    options = [judged(judge, case, closing) for judge in prepared(case.policy).judges]
+    options = [judged(judge, case, closing) for judge in made.judges]
     if case.policy.orders_channels:
         options.sort(key=lambda option: rank(option.channel, option.trigger, case.inputs, case.policy))
     return options
@@ -94,26 +82,35 @@ def all_options(case: Case, shared: Said) -> list[Option]:
 
 def judged(judge: Judge, case: Case, closing: Sequence[Verdict]) -> Option:
     """One arm; ``closing``: what closes every arm."""
-    channel, _, shelf = judge
-    called = case.called[channel.message_class]
-    choice = choose(shelf, called.trigger, case)
-    message = None if choice is None else choice.message
-    when = timed(channel, message, called.moment, case.inputs, case.policy)
-    offer, own = Offer(called, message, when.moment), list[Verdict]()
-    for rule in judge.rules:
-        own += rule(case, offer)
-    refusals = [*closing, *[verdict for verdict in own if not verdict.passed]]
-    return Option(judge, called.trigger, choice, when, tuple(own), refusals)
+    return _judged(judge, case, closing, *_offered(judge, case))
 
 
 def judged_again(option: Option, case: Case, closing: Sequence[Verdict]) -> Option:
     """The same arm where nothing but the explanation and what is known of timing came in: the rules speak again only of another offer."""
-    called = case.called[option.channel.message_class]
-    choice = choose(option.judge.shelf, called.trigger, case)
-    message = None if choice is None else choice.message
-    when = timed(option.channel, message, called.moment, case.inputs, case.policy)
-    is_same = option.choice is not None and message is not None and message.id == option.choice.message.id and when.moment == option.moment
-    return option._replace(choice=choice, timed=when) if is_same else judged(option.judge, case, closing)
+    choice, when = _offered(option.judge, case)
+    before = option.choice
+    is_same = before is not None and choice is not None and choice.message.id == before.message.id and when.moment == option.moment
+    return option._replace(choice=choice, timed=when) if is_same else _judged(option.judge, case, closing, choice, when)
+
+
+def _judged(judge: Judge, case: Case, closing: Sequence[Verdict], choice: Choice | None, when: Timed) -> Option:
+    channel, rules, _ = judge
+    called, moment, own = case.called[channel.message_class], when.moment, list[Verdict]()
+    offer = Offer(called, None if choice is None else choice.message, moment)
+    for rule in rules:
+        own += rule(case, offer)
+    refusals = [*closing, *[verdict for verdict in own if not verdict.passed]]
+    return Option(judge, channel, moment, called.trigger, choice, when, own, refusals)
+
+
+def _offered(judge: Judge, case: Case) -> tuple[Choice | None, Timed]:
+    """Which message it would be, and when."""
+    channel, _, shelf = judge
+    called = case.called[channel.message_class]
+    choice = choose(shelf, called.trigger, case)
+    if choice is None or not case.inputs.timing:
+        return choice, called.earliest
+    return choice, timed(channel, choice.message, called.earliest.moment, case.inputs, case.policy)
 
 
 def closeness(option: Option) -> tuple[bool, int]:
@@ -122,14 +119,15 @@ def closeness(option: Option) -> tuple[bool, int]:
     Without a model nobody knows whether the risk would have called for it, so it counts as if it had.
     """
     first = option.refusals[0].rule.partition(":")[0]
-    called_for = option.trigger is not None or any(verdict.rule == "model" for verdict in option.refusals)
+    called_for = option.trigger is not None or "model" in [verdict.rule for verdict in option.refusals]
     return called_for, _PLACES[first]
 
 
 def open_but_for_the_message(option: Option, inputs: Inputs, policy: Policy) -> bool:
     """Whether the arm is open if the right message is picked."""
-    if any(not _is_about_the_message(verdict, policy) for verdict in option.refusals):
-        return False
+    for verdict in option.refusals:
+        if not _is_about_the_message(verdict, policy):
+            return False
     messages = messages_for(option.channel, inputs, policy)
     return any(is_free(option.channel, message, inputs, option.moment, policy) for message in messages)
 
@@ -145,10 +143,10 @@ def opens_from_us(option: Option, inputs: Inputs, policy: Policy) -> int | None:
             return None
         at_us = max(allowed)
         contacts = None if inputs.contacts is None else tuple(one for one in inputs.contacts if one.counts_at(at_us))
-        later = case_of(
-            replace(inputs, as_of_us=at_us, contacts=contacts, timing=()), policy
-        )  # what a later as_of would expect is not known
-        option = judged(option.judge, later, [verdict for verdict in shared_verdicts(later) if not verdict.passed])
+        # What a later as_of would expect of timing is not known.
+        made, later = prepared(policy), replace(inputs, as_of_us=at_us, contacts=contacts, timing=())
+        case = case_of(later, policy, made)
+        option = judged(option.judge, case, [verdict for verdict in shared_verdicts(case, made) if not verdict.passed])
     return None
 
 
@@ -157,21 +155,19 @@ def is_deferred(option: Option) -> bool:
 
     Help in the session is not deferred: later it no longer helps.
     """
-    limits = all(verdict.rule.partition(":")[0] in ("cap", "rate") for verdict in option.refusals)
-    return limits and bool(option.refusals) and option.channel.message_class is MessageClass.OUTREACH
+    if not option.refusals or option.channel.message_class is not MessageClass.OUTREACH:
+        return False
+    return all(verdict.rule.startswith(("cap:", "rate:")) for verdict in option.refusals)
 
 
 def _is_about_the_message(verdict: Verdict, policy: Policy) -> bool:
-    rule, _, name = verdict.rule.partition(":")
-    return rule in _ABOUT_THE_MESSAGE or (rule == "cap" and any(cap.name == name and cap.message_id is not None for cap in policy.caps))
+    if not verdict.rule.startswith("cap:"):
+        return verdict.rule.partition(":")[0] in _ABOUT_THE_MESSAGE
+    return any(cap.message_id is not None and verdict.rule == f"cap:{cap.name}" for cap in policy.caps)
 
 
 def _called(message_class: MessageClass, inputs: Inputs, policy: Policy, *, is_high: bool | None, moment: Moment) -> Called:
     """``is_high``: whether the risk is at or above the threshold; None where there is no risk."""
     trigger = fired(message_class, inputs, policy, is_high=is_high is True)
-    return Called(
-        trigger=trigger,
-        lacks_risk=trigger is None and is_high is False and lacks_risk(message_class, inputs, policy),
-        holding=holding(message_class, inputs, policy),
-        moment=moment,
-    )
+    lacking = trigger is None and is_high is False and lacks_risk(message_class, inputs, policy)
+    return Called(trigger, lacking, holding(message_class, inputs, policy), Timed(moment))

@@ -21,9 +21,9 @@ NOT_ENOUGH_DATA = "not_enough_data"
 NOTHING_ALLOWED = "no_allowed_slot"
 
 
-def timed(channel: Channel, message: Message | None, moment: Moment, inputs: Inputs, policy: Policy) -> Timed:
+def timed(channel: Channel, message: Message, moment: Moment, inputs: Inputs, policy: Policy) -> Timed:
     """Move an outreach message to the best allowed slot; help in the session is for now, and stays."""
-    if message is None or policy.timing is None or not inputs.timing or channel.message_class is MessageClass.ASSIST:
+    if policy.timing is None or not inputs.timing or channel.message_class is MessageClass.ASSIST:
         return Timed(moment=moment)
     curve = tuple(_word(slot, channel, message, moment, inputs=inputs, policy=policy) for slot in inputs.timing)
     advice, chosen = advise(curve, is_shown=inputs.timing_shown, clear=policy.timing.clear)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from serving.decision.case import Case, Offer, Rule, Said
-from serving.decision.conditions import all_hold
+from serving.decision.conditions import that_hold
 from serving.decision.policy import Channel, MessageClass, Policy, Trigger
 from serving.decision.values import Inputs
 from serving.decision.verdicts import passed, refused, remembered
@@ -16,15 +16,13 @@ def threshold(inputs: Inputs, policy: Policy) -> float:
 
 def fired(message_class: MessageClass, inputs: Inputs, policy: Policy, *, is_high: bool) -> Trigger | None:
     """The first trigger of the class, in the policy's order, that fires; ``is_high``: the risk is at or above the threshold."""
-    for one in policy.live_triggers[message_class]:
-        if (is_high or not one.risk_above_threshold) and all_hold(one.conditions, inputs):
-            return one
-    return None
+    triggers = policy.live_triggers if is_high else policy.riskless_triggers
+    return next(that_hold(triggers[message_class], inputs), None)
 
 
 def lacks_risk(message_class: MessageClass, inputs: Inputs, policy: Policy) -> bool:
     """Whether a trigger of the class asks for nothing more than a higher risk."""
-    return any(one.risk_above_threshold and all_hold(one.conditions, inputs) for one in policy.live_triggers[message_class])
+    return next(that_hold(policy.risk_triggers[message_class], inputs), None) is not None
 
 
 def trigger(channel: Channel, policy: Policy) -> Rule:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from serving.decision.policy import MessageClass
@@ -119,8 +120,7 @@ class Arm(NamedTuple):
     allowed_from_us: int | None = None  # of an arm that only time closes: from when it would be open, all else being equal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(NamedTuple):
     """What is done, and why; also why not."""
 
     decision_id: str
@@ -154,9 +154,9 @@ class Decision:
     arms: tuple[Arm, ...] = ()
     degraded: tuple[Degradation, ...] = ()
     policy_hash: str = ""
-    assignments: Mapping[str, str] = field(default_factory=dict)  # group of the user in each experiment
-    segments: Mapping[str, str] = field(default_factory=dict)
-    contributions: Mapping[str, float] = field(default_factory=dict)  # all causes, log-odds; empty when not explained
+    assignments: Mapping[str, str] = MappingProxyType({})  # group of the user in each experiment
+    segments: Mapping[str, str] = MappingProxyType({})
+    contributions: Mapping[str, float] = MappingProxyType({})  # all causes, log-odds; empty when not explained
 
 
 class CapWindow(NamedTuple):

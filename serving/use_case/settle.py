@@ -206,6 +206,8 @@ class Settlement:
 
     def _counting(self, contacts: Sequence[Contact], as_of_us: int) -> tuple[Contact, ...]:
         """Those that may matter: recent or to come, and not reservations that have expired."""
+        if not contacts:
+            return ()
         since_us = as_of_us - self.policy.lookback_us
         return tuple(contact for contact in contacts if contact.at_us >= since_us and contact.counts_at(as_of_us))
 
