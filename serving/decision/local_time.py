@@ -100,6 +100,28 @@ def quiet_end_us(at_us: int, quiet: QuietHours, zone: ZoneInfo) -> int:
     return to_us(now)
 
 
+def quiet_start_us(at_us: int, ranges: Sequence[QuietHours], zone: ZoneInfo) -> int:
+    """First whole minute of the unbroken quiet hours that ``at_us`` lies in; itself where it lies in none, or where they never end.
+
+    Examples
+    --------
+    >>> from serving.decision.policy import MessageClass
+    >>> quiet = QuietHours(start_minute=21 * 60, end_minute=8 * 60, classes=(MessageClass.OUTREACH,))
+    >>> midnight = to_us(datetime(2026, 3, 3, tzinfo=UTC))
+    >>> from_us(quiet_start_us(midnight, [quiet], ZoneInfo("UTC"))).isoformat()
+    '2026-03-02T21:00:00+00:00'
+    """
+    now = from_us(at_us)
+    minute = now - timedelta(seconds=now.second, microseconds=now.microsecond)
+    start_us = at_us
+    for _ in range(_MINUTES_PER_DAY):  # minutes, since ranges join and clocks change
+        if quiet_range_at(to_us(minute), ranges, zone) is None:
+            return start_us
+        start_us = to_us(minute)
+        minute -= _MINUTE
+    return at_us
+
+
 def _contains(quiet: QuietHours, minute: int) -> bool:
     if quiet.start_minute <= quiet.end_minute:
         return quiet.start_minute <= minute < quiet.end_minute

@@ -12,7 +12,7 @@ from serving.decision.case import Called, Case, Choice, Moment, Offer, Said, Tim
 from serving.decision.channels import rank
 from serving.decision.eligibility import is_held_out, known_risk
 from serving.decision.guardrails import holding
-from serving.decision.local_time import zone_of
+from serving.decision.local_time import quiet_start_us, zone_of
 from serving.decision.messages import attributed, choose, messages_for
 from serving.decision.moment import moment_for
 from serving.decision.policy import Channel, MessageClass, Policy, Trigger
@@ -133,8 +133,39 @@ def open_but_for_the_message(option: Option, inputs: Inputs, policy: Policy) -> 
 
 
 def opens_from_us(option: Option, inputs: Inputs, policy: Policy) -> int | None:
-    """The earliest instant from which a closed arm would be open, all else being equal; None where time alone does not open it."""
-    at_us = inputs.as_of_us
+    """The earliest instant from which a closed arm would be open, all else being equal; None where time alone does not open it.
+
+    Rules say from when they would pass if nothing else changed. Sooner than that a reservation may expire of which no news came; and who is
+    asked about in quiet hours is written to when they end, so that what is free by then may be asked for when they begin.
+    """
+    found_us = _open_after_us(option, inputs, policy)
+    if found_us is None:
+        return None
+    expiries = sorted({one.expires_us for one in inputs.contacts or () if one.expires_us is not None and one.expires_us > inputs.as_of_us})
+    for at_us in expiries:
+        found_us = _sooner_us(at_us, found_us, option, inputs, policy)
+    return _sooner_us(_quiet_start_us(found_us, option, policy), found_us, option, inputs, policy)
+
+
+def _sooner_us(at_us: int, found_us: int, option: Option, inputs: Inputs, policy: Policy) -> int:
+    """The earlier of ``found_us`` and of when the arm opens from ``at_us`` on."""
+    if not inputs.as_of_us < at_us < found_us:
+        return found_us
+    opens_us = _open_after_us(_judged_at(at_us, option, inputs, policy), inputs, policy, from_us=at_us)
+    return found_us if opens_us is None else min(found_us, opens_us)
+
+
+def _quiet_start_us(at_us: int, option: Option, policy: Policy) -> int:
+    """When the quiet hours began that the instant is in, where a message waits for their end; else the instant."""
+    message_class = option.channel.message_class
+    ranges = policy.quiet_by_class[message_class]
+    waits = message_class is MessageClass.OUTREACH and bool(ranges)
+    return quiet_start_us(at_us, ranges, option.moment.zone) if waits else at_us
+
+
+def _open_after_us(option: Option, inputs: Inputs, policy: Policy, *, from_us: int = 0) -> int | None:
+    """When following what each refusal says leads to an open arm; ``option`` is as judged at ``from_us`` (0: as_of)."""
+    at_us = from_us or inputs.as_of_us
     for _ in range(_STEPS_TO_AN_OPENING):  # past one limit another may hold
         if not option.refusals:
             return at_us
@@ -142,12 +173,16 @@ def opens_from_us(option: Option, inputs: Inputs, policy: Policy) -> int | None:
         if len(allowed) < len(option.refusals):
             return None
         at_us = max(allowed)
-        contacts = None if inputs.contacts is None else tuple(one for one in inputs.contacts if one.counts_at(at_us))
-        # What a later as_of would expect of timing is not known.
-        made, later = prepared(policy), replace(inputs, as_of_us=at_us, contacts=contacts, timing=())
-        case = case_of(later, policy, made)
-        option = judged(option.judge, case, [verdict for verdict in shared_verdicts(case, made) if not verdict.passed])
+        option = _judged_at(at_us, option, inputs, policy)
     return None
+
+
+def _judged_at(at_us: int, option: Option, inputs: Inputs, policy: Policy) -> Option:
+    """The arm at a later instant; what would be expected of timing then is not known."""
+    contacts = None if inputs.contacts is None else tuple(one for one in inputs.contacts if one.counts_at(at_us))
+    made, later = prepared(policy), replace(inputs, as_of_us=at_us, contacts=contacts, timing=())
+    case = case_of(later, policy, made)
+    return judged(option.judge, case, [verdict for verdict in shared_verdicts(case, made) if not verdict.passed])
 
 
 def is_deferred(option: Option) -> bool:
