@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from serving.decision.arms import prepared
 from serving.decision.case import Case, Moment, Said
 from serving.decision.exploration import Chosen, choose_arm, choose_message
 from serving.decision.local_time import day_window_us, local
@@ -48,10 +47,9 @@ def needs_explanation(inputs: Inputs, policy: Policy) -> bool:
 
 def judged(inputs: Inputs, policy: Policy) -> Judgement:
     """Every arm, judged, for whoever may explain before deciding."""
-    made = prepared(policy)
-    case = case_of(inputs, policy, made)
-    shared = shared_verdicts(case, made)
-    return Judgement(case, shared, all_options(case, made, shared))
+    case = case_of(inputs, policy)
+    shared = shared_verdicts(case)
+    return Judgement(case, shared, all_options(case, shared))
 
 
 class Judgement(NamedTuple):

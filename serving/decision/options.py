@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from serving.decision.arms import NAMES, Judge, Prepared, prepared
+from serving.decision.arms import NAMES, Judge
 from serving.decision.caps import is_free
 from serving.decision.case import Called, Case, Choice, Moment, Offer, Said, Timed
 from serving.decision.channels import rank
@@ -38,7 +38,7 @@ class Option(NamedTuple):
     refusals: Sequence[Verdict]  # those on every arm and on this one that close it, in the order of the rules
 
 
-def case_of(inputs: Inputs, policy: Policy, made: Prepared) -> Case:
+def case_of(inputs: Inputs, policy: Policy) -> Case:
     """What all arms share: found once for a decision."""
     risk, bound, zone = known_risk(inputs), threshold(inputs, policy), zone_of(inputs.profile, policy)
     is_high = None if risk is None else risk >= bound
@@ -58,23 +58,23 @@ def case_of(inputs: Inputs, policy: Policy, made: Prepared) -> Case:
             message_class: _called(
                 message_class, inputs, policy, is_high=is_high, moment=moment_for(channel, inputs.as_of_us, zone, policy)
             )
-            for message_class, channel in made.channel_of.items()
+            for message_class, channel in policy.prepared.channel_of.items()
         },
     )
 
 
-def shared_verdicts(case: Case, made: Prepared) -> Said:
+def shared_verdicts(case: Case) -> Said:
     """What the rules about every arm say."""
     said: list[Verdict] = []
-    for rule in made.shared:
+    for rule in case.policy.prepared.shared:
         said += rule(case)
     return tuple(said)
 
 
-def all_options(case: Case, made: Prepared, shared: Said) -> list[Option]:
+def all_options(case: Case, shared: Said) -> list[Option]:
     """Every arm of the policy but "none": assist before outreach, within a class as `serving.decision.channels.rank` says."""
     closing = [verdict for verdict in shared if not verdict.passed]
-    options = [judged(judge, case, closing) for judge in made.judges]
+    options = [judged(judge, case, closing) for judge in case.policy.prepared.judges]
     if case.policy.orders_channels:
         options.sort(key=lambda option: rank(option.channel, option.trigger, case.inputs, case.policy))
     return options
@@ -144,9 +144,8 @@ def opens_from_us(option: Option, inputs: Inputs, policy: Policy) -> int | None:
         at_us = max(allowed)
         contacts = None if inputs.contacts is None else tuple(one for one in inputs.contacts if one.counts_at(at_us))
         # What a later as_of would expect of timing is not known.
-        made, later = prepared(policy), replace(inputs, as_of_us=at_us, contacts=contacts, timing=())
-        case = case_of(later, policy, made)
-        option = judged(option.judge, case, [verdict for verdict in shared_verdicts(case, made) if not verdict.passed])
+        case = case_of(replace(inputs, as_of_us=at_us, contacts=contacts, timing=()), policy)
+        option = judged(option.judge, case, [verdict for verdict in shared_verdicts(case) if not verdict.passed])
     return None
 
 
