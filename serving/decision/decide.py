@@ -1,4 +1,4 @@
-"""The decision. Read this file first, then `serving.decision.options`, then the rules in the order in which it calls them."""
+"""The decision. Read this file first, then `serving.decision.options`, then the rules as `serving.decision.arms` has them."""
 
 from __future__ import annotations
 
@@ -85,6 +85,9 @@ def _without_action(judgement: Judgement, shown: Option, chosen: Chosen) -> Deci
     arms = _arms(options, inputs, case.policy, chosen.propensities)
     openings = [arm.allowed_from_us for arm in arms if arm.allowed_from_us is not None]
     code, sentence = _why_not(shown)
+    verdicts = [*shared]
+    for option in options:
+        verdicts += option.own
     return Decision(
         decision_id=inputs.decision_id,
         user_id=inputs.user_id,
@@ -98,7 +101,7 @@ def _without_action(judgement: Judgement, shown: Option, chosen: Chosen) -> Deci
         segments=inputs.segments,
         trigger=None if trigger is None else trigger.name,
         severity=None if trigger is None else trigger.severity,
-        verdicts=(*shared, *[verdict for option in options for verdict in option.own]),
+        verdicts=tuple(verdicts),
         arms=arms,
         ask_again_at_us=min(openings) if openings and chosen.option is None else None,
         degraded=inputs.degraded,

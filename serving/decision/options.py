@@ -9,7 +9,7 @@ from typing import NamedTuple
 from serving.decision.arms import NAMES, Judge
 from serving.decision.caps import is_free
 from serving.decision.case import Called, Case, Choice, Moment, Offer, Said, Timed
-from serving.decision.channels import rank
+from serving.decision.channels import preferred_channel, rank
 from serving.decision.eligibility import is_held_out, known_risk
 from serving.decision.guardrails import holding
 from serving.decision.local_time import zone_of
@@ -19,9 +19,9 @@ from serving.decision.policy import Channel, MessageClass, Policy, Trigger
 from serving.decision.timing import timed
 from serving.decision.triggers import fired, lacks_risk, threshold
 from serving.decision.values import Inputs, Verdict
+from serving.decision.verdicts import remembered
 
-_PLACES = {rule: place for place, rule in enumerate(NAMES)}
-_ABOUT_THE_MESSAGE = ("message", "cooldown", "suppression", "price", "rate")
+_ABOUT_THE_MESSAGE = ("message", "cooldown", "suppression", "price")
 _STEPS_TO_AN_OPENING = 16
 
 
@@ -76,7 +76,8 @@ def all_options(case: Case, shared: Said) -> list[Option]:
     closing = [verdict for verdict in shared if not verdict.passed]
     options = [judged(judge, case, closing) for judge in case.policy.prepared.judges]
     if case.policy.orders_channels:
-        options.sort(key=lambda option: rank(option.channel, option.trigger, case.inputs, case.policy))
+        preferred = preferred_channel(case.inputs, case.policy)
+        options.sort(key=lambda option: rank(option.channel, option.trigger, preferred, case.inputs, case.policy))
     return options
 
 
@@ -118,9 +119,13 @@ def closeness(option: Option) -> tuple[bool, int]:
 
     Without a model nobody knows whether the risk would have called for it, so it counts as if it had.
     """
-    first = option.refusals[0].rule.partition(":")[0]
     called_for = option.trigger is not None or "model" in [verdict.rule for verdict in option.refusals]
-    return called_for, _PLACES[first]
+    return called_for, _place(option.refusals[0].rule)
+
+
+@remembered
+def _place(rule: str) -> int:
+    return NAMES.index(rule.partition(":")[0])
 
 
 def open_but_for_the_message(option: Option, inputs: Inputs, policy: Policy) -> bool:
@@ -160,9 +165,10 @@ def is_deferred(option: Option) -> bool:
 
 
 def _is_about_the_message(verdict: Verdict, policy: Policy) -> bool:
-    if not verdict.rule.startswith("cap:"):
-        return verdict.rule.partition(":")[0] in _ABOUT_THE_MESSAGE
-    return any(cap.message_id is not None and verdict.rule == f"cap:{cap.name}" for cap in policy.caps)
+    rule = verdict.rule
+    if rule.startswith("cap:"):
+        return any(cap.message_id is not None and rule == f"cap:{cap.name}" for cap in policy.caps)
+    return rule in _ABOUT_THE_MESSAGE or rule.startswith("rate:")
 
 
 def _called(message_class: MessageClass, inputs: Inputs, policy: Policy, *, is_high: bool | None, moment: Moment) -> Called:
