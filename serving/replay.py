@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -75,6 +75,7 @@ class Replayer:
     ledger: Ledger | None = None  # for the stored timeline
     scorer: Scorer | None = None
     program: Program | None = None
+    policies: dict[str, Policy] = field(default_factory=dict, repr=False, compare=False)  # by hash, those that receipts named so far
 
     def replay(self, receipt: bytes, *, policy: Policy | None = None) -> ReplayReport:
         """Replay one receipt, under the policy that decided or under another.
@@ -100,10 +101,14 @@ class Replayer:
         )
 
     def _policy(self, policy_hash: str) -> Policy:
-        document = self.archive.load(policy_hash)
-        if document is None:
-            raise ReplayError(f"the archive has no policy {policy_hash}, which made this decision; name a policy file to replay against")
-        return policy_from_document(document)
+        if policy_hash not in self.policies:  # reading one takes as long as many decisions
+            document = self.archive.load(policy_hash)
+            if document is None:
+                raise ReplayError(
+                    f"the archive has no policy {policy_hash}, which made this decision; name a policy file to replay against"
+                )
+            self.policies[policy_hash] = policy_from_document(document)
+        return self.policies[policy_hash]
 
     def _score_part(self, recorded: Mapping[str, Any], inputs: Inputs) -> Part:
         if inputs.risk is None or not inputs.features:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import NamedTuple
 
 from serving.decision import eligibility, guardrails
@@ -52,8 +51,6 @@ as "guardrail:<name>", all that do not together as "guardrail".
 The first three, "opt_in", "trigger", "quiet_hours", "message" and caps speak in every policy, the others where it has something of theirs.
 """
 
-_POLICIES = 16
-
 
 class Judge(NamedTuple):
     """What there is to say of one arm."""
@@ -71,9 +68,8 @@ class Prepared(NamedTuple):
     channel_of: Mapping[MessageClass, Channel]  # any one of each class that has any
 
 
-@lru_cache(maxsize=_POLICIES)
-def prepared(policy: Policy) -> Prepared:
-    """The policy's rules, each holding the verdicts that it can give."""
+def prepare(policy: Policy) -> Prepared:
+    """The policy's rules, each holding the verdicts that it can give; kept with the policy, as `Policy.prepared`."""
     return Prepared(
         shared=tuple(rule for make in SHARED_RULES if (rule := make(policy)) is not None),
         judges=tuple(_judge(channel, policy) for channel in policy.channels_in_order),

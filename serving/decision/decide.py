@@ -1,11 +1,10 @@
-"""The decision. Read this file first, then `serving.decision.options`, then the rules in the order in which it calls them."""
+"""The decision. Read this file first, then `serving.decision.options`, then the rules as `serving.decision.arms` has them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from serving.decision.arms import prepared
 from serving.decision.case import Case, Moment, Said
 from serving.decision.exploration import Chosen, choose_arm, choose_message
 from serving.decision.local_time import day_window_us, local
@@ -48,10 +47,9 @@ def needs_explanation(inputs: Inputs, policy: Policy) -> bool:
 
 def judged(inputs: Inputs, policy: Policy) -> Judgement:
     """Every arm, judged, for whoever may explain before deciding."""
-    made = prepared(policy)
-    case = case_of(inputs, policy, made)
-    shared = shared_verdicts(case, made)
-    return Judgement(case, shared, all_options(case, made, shared))
+    case = case_of(inputs, policy)
+    shared = shared_verdicts(case)
+    return Judgement(case, shared, all_options(case, shared))
 
 
 class Judgement(NamedTuple):
@@ -87,6 +85,9 @@ def _without_action(judgement: Judgement, shown: Option, chosen: Chosen) -> Deci
     arms = _arms(options, inputs, case.policy, chosen.propensities)
     openings = [arm.allowed_from_us for arm in arms if arm.allowed_from_us is not None]
     code, sentence = _why_not(shown)
+    verdicts = [*shared]
+    for option in options:
+        verdicts += option.own
     return Decision(
         decision_id=inputs.decision_id,
         user_id=inputs.user_id,
@@ -100,7 +101,7 @@ def _without_action(judgement: Judgement, shown: Option, chosen: Chosen) -> Deci
         segments=inputs.segments,
         trigger=None if trigger is None else trigger.name,
         severity=None if trigger is None else trigger.severity,
-        verdicts=(*shared, *[verdict for option in options for verdict in option.own]),
+        verdicts=tuple(verdicts),
         arms=arms,
         ask_again_at_us=min(openings) if openings and chosen.option is None else None,
         degraded=inputs.degraded,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from serving.decision.arms import NAMES, Judge, Prepared, prepared
+from serving.decision.arms import NAMES, Judge
 from serving.decision.caps import is_free
 from serving.decision.case import Called, Case, Choice, Moment, Offer, Said, Timed
-from serving.decision.channels import rank
+from serving.decision.channels import preferred_channel, rank
 from serving.decision.eligibility import is_held_out, known_risk
 from serving.decision.guardrails import holding
 from serving.decision.local_time import quiet_start_us, zone_of
@@ -19,9 +19,9 @@ from serving.decision.policy import Channel, MessageClass, Policy, Trigger
 from serving.decision.timing import timed
 from serving.decision.triggers import fired, lacks_risk, threshold
 from serving.decision.values import Inputs, Verdict
+from serving.decision.verdicts import remembered
 
-_PLACES = {rule: place for place, rule in enumerate(NAMES)}
-_ABOUT_THE_MESSAGE = ("message", "cooldown", "suppression", "price", "rate")
+_ABOUT_THE_MESSAGE = ("message", "cooldown", "suppression", "price")
 _STEPS_TO_AN_OPENING = 16
 
 
@@ -38,7 +38,7 @@ class Option(NamedTuple):
     refusals: Sequence[Verdict]  # those on every arm and on this one that close it, in the order of the rules
 
 
-def case_of(inputs: Inputs, policy: Policy, made: Prepared) -> Case:
+def case_of(inputs: Inputs, policy: Policy) -> Case:
     """What all arms share: found once for a decision."""
     risk, bound, zone = known_risk(inputs), threshold(inputs, policy), zone_of(inputs.profile, policy)
     is_high = None if risk is None else risk >= bound
@@ -58,25 +58,26 @@ def case_of(inputs: Inputs, policy: Policy, made: Prepared) -> Case:
             message_class: _called(
                 message_class, inputs, policy, is_high=is_high, moment=moment_for(channel, inputs.as_of_us, zone, policy)
             )
-            for message_class, channel in made.channel_of.items()
+            for message_class, channel in policy.prepared.channel_of.items()
         },
     )
 
 
-def shared_verdicts(case: Case, made: Prepared) -> Said:
+def shared_verdicts(case: Case) -> Said:
     """What the rules about every arm say."""
     said: list[Verdict] = []
-    for rule in made.shared:
+    for rule in case.policy.prepared.shared:
         said += rule(case)
     return tuple(said)
 
 
-def all_options(case: Case, made: Prepared, shared: Said) -> list[Option]:
+def all_options(case: Case, shared: Said) -> list[Option]:
     """Every arm of the policy but "none": assist before outreach, within a class as `serving.decision.channels.rank` says."""
     closing = [verdict for verdict in shared if not verdict.passed]
-    options = [judged(judge, case, closing) for judge in made.judges]
+    options = [judged(judge, case, closing) for judge in case.policy.prepared.judges]
     if case.policy.orders_channels:
-        options.sort(key=lambda option: rank(option.channel, option.trigger, case.inputs, case.policy))
+        preferred = preferred_channel(case.inputs, case.policy)
+        options.sort(key=lambda option: rank(option.channel, option.trigger, preferred, case.inputs, case.policy))
     return options
 
 
@@ -118,9 +119,13 @@ def closeness(option: Option) -> tuple[bool, int]:
 
     Without a model nobody knows whether the risk would have called for it, so it counts as if it had.
     """
-    first = option.refusals[0].rule.partition(":")[0]
     called_for = option.trigger is not None or "model" in [verdict.rule for verdict in option.refusals]
-    return called_for, _PLACES[first]
+    return called_for, _place(option.refusals[0].rule)
+
+
+@remembered
+def _place(rule: str) -> int:
+    return NAMES.index(rule.partition(":")[0])
 
 
 def open_but_for_the_message(option: Option, inputs: Inputs, policy: Policy) -> bool:
@@ -180,9 +185,8 @@ def _open_after_us(option: Option, inputs: Inputs, policy: Policy, *, from_us: i
 def _judged_at(at_us: int, option: Option, inputs: Inputs, policy: Policy) -> Option:
     """The arm at a later instant; what would be expected of timing then is not known."""
     contacts = None if inputs.contacts is None else tuple(one for one in inputs.contacts if one.counts_at(at_us))
-    made, later = prepared(policy), replace(inputs, as_of_us=at_us, contacts=contacts, timing=())
-    case = case_of(later, policy, made)
-    return judged(option.judge, case, [verdict for verdict in shared_verdicts(case, made) if not verdict.passed])
+    case = case_of(replace(inputs, as_of_us=at_us, contacts=contacts, timing=()), policy)
+    return judged(option.judge, case, [verdict for verdict in shared_verdicts(case) if not verdict.passed])
 
 
 def is_deferred(option: Option) -> bool:
@@ -196,9 +200,10 @@ def is_deferred(option: Option) -> bool:
 
 
 def _is_about_the_message(verdict: Verdict, policy: Policy) -> bool:
-    if not verdict.rule.startswith("cap:"):
-        return verdict.rule.partition(":")[0] in _ABOUT_THE_MESSAGE
-    return any(cap.message_id is not None and verdict.rule == f"cap:{cap.name}" for cap in policy.caps)
+    rule = verdict.rule
+    if rule.startswith("cap:"):
+        return any(cap.message_id is not None and rule == f"cap:{cap.name}" for cap in policy.caps)
+    return rule in _ABOUT_THE_MESSAGE or rule.startswith("rate:")
 
 
 def _called(message_class: MessageClass, inputs: Inputs, policy: Policy, *, is_high: bool | None, moment: Moment) -> Called:

@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from features.core.catalogue import window_text
 from features.core.condition import Condition
+
+if TYPE_CHECKING:
+    from serving.decision.arms import Prepared
 
 _MICROSECOND, _DAY = timedelta(microseconds=1), timedelta(days=1)
 
@@ -248,8 +252,15 @@ class Policy:
     max_feature_age: timedelta | None = None  # since something new became known of a user; past it nothing is sent; None: any age
 
     def __hash__(self) -> int:
-        """Of the content, which the field names already: what rules said of a policy is remembered by it."""
+        """Of the content, which the field names already."""
         return hash(self.hash)
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """The rules of every arm, each holding the verdicts that it can give: made when the policy decides for the first time."""
+        from serving.decision.arms import prepare
+
+        return prepare(self)
 
     @cached_property
     def channels_in_order(self) -> tuple[Channel, ...]:
