@@ -13,7 +13,7 @@ from serving import bootstrap
 from serving.adapters.redis_ledger import contacts_command, contacts_of
 from serving.adapters.redis_pipeline import pipelined
 from serving.bootstrap import Installation
-from serving.decision.decide import draft
+from serving.decision.decide import judged
 from serving.decision.output import output_json
 from serving.use_case import DecisionService
 from serving.use_case.knowledge import Reader
@@ -60,8 +60,9 @@ def _without_receipt(service: DecisionService) -> Callable[[str], None]:
     def task(user_id: str) -> None:
         now_us = bootstrap.now_us()
         (known,) = reader.read(service.people.read([user_id], since_us=now_us - service.policy.lookback_us), now_us)
-        decision, _ = draft(settlement.inputs(known, "d"), service.policy)
-        output_json(decision, service.versions)
+        judgement = judged(settlement.inputs(known, "d"), service.policy)
+        judgement.needs_explanation()
+        output_json(judgement.decision(), service.versions)
 
     return task
 

@@ -14,6 +14,7 @@ from features.core.event import from_us, text_hash
 from features.core.kernel import batch_vectors
 from features.core.product import Product
 from features.core.program import Program, compile_program
+from features.core.workspace import Workspace
 from training.absence import without_absent
 from training.clocked import LOCALES, Sent, send
 from training.latent import Ints
@@ -33,7 +34,7 @@ class Asked:
 
 def features_at(world: World, product: Product, asked: Asked, *, report: Callable[[int, int], None]) -> npt.NDArray[np.float64]:
     """Features of the catalogue at every row, shape (n_rows, n_features), from events drawn for some users at a time."""
-    program = compile_program(product.catalogue)
+    program, workspace = compile_program(product.catalogue), Workspace()
     numbers = np.empty((len(asked.person), program.n_features))
     for portion in portions(world):
         rows = np.flatnonzero((asked.person >= portion.start) & (asked.person < portion.stop))
@@ -42,7 +43,8 @@ def features_at(world: World, product: Product, asked: Asked, *, report: Callabl
             sent = events_of(world, portion, later=False, end_us=int(asked.as_of_us[rows].max()))
             assert sent is not None, "everyone has signed up before a decision"
             columns = event_columns(sent, program, first_user=portion.start)
-            numbers[rows] = batch_vectors(columns, len(portion), asked.person[rows] - portion.start, asked.as_of_us[rows], program)
+            person = asked.person[rows] - portion.start
+            numbers[rows] = batch_vectors(columns, len(portion), person, asked.as_of_us[rows], program, workspace=workspace)
     report(len(world.zones), len(world.zones))
     return numbers
 

@@ -12,6 +12,7 @@ from features.core.columns import Int64s
 from features.core.kernel import batch_vectors
 from features.core.product import Product
 from features.core.program import compile_program
+from features.core.workspace import Workspace
 
 _INSTANT = pa.timestamp("us", tz="UTC")
 
@@ -21,7 +22,7 @@ def build_snapshots(raw_dir: Path, product: Product, spine: pa.Table) -> pa.Tabl
     return snapshots_of(read_columns(raw_dir, product), product, spine)
 
 
-def snapshots_of(raw: RawColumns, product: Product, spine: pa.Table) -> pa.Table:
+def snapshots_of(raw: RawColumns, product: Product, spine: pa.Table, *, workspace: Workspace | None = None) -> pa.Table:
     """Compute every feature of the catalogue at every (user_id, as_of) of a spine.
 
     Parameters
@@ -29,6 +30,8 @@ def snapshots_of(raw: RawColumns, product: Product, spine: pa.Table) -> pa.Table
     spine
         With the columns ``user_id`` and ``as_of`` (timestamp with a zone), in any order. A user without events has the vector of one of
         whom nothing is known, an id that is attached to another by then the vector of whom it stands for.
+    workspace
+        For a caller who computes one log after another; see `Workspace`.
 
     Returns
     -------
@@ -40,7 +43,7 @@ def snapshots_of(raw: RawColumns, product: Product, spine: pa.Table) -> pa.Table
     as_of_us = np.asarray(as_of.cast(pa.int64()), np.int64)
     user = _whom(_codes(spine["user_id"], raw), as_of_us, raw)
     n_users = len(raw.user_ids) + 1  # the last code stands for everyone without events
-    vectors = batch_vectors(raw.columns, n_users, user, as_of_us, compile_program(product.catalogue))
+    vectors = batch_vectors(raw.columns, n_users, user, as_of_us, compile_program(product.catalogue), workspace=workspace)
     fingerprint = pa.repeat(pa.scalar(product.catalogue.fingerprint, pa.string()), spine.num_rows)
     marks = {"user_id": spine["user_id"].cast(pa.string()), "event_timestamp": as_of, "snapshot_as_of": as_of}
     numbers = {

@@ -15,6 +15,7 @@ from features.backfill.columns import columns_from_table
 from features.backfill.raw_scan import open_raw_log
 from features.backfill.snapshots import snapshots_of
 from features.core.product import Product
+from features.core.workspace import Workspace
 from features.ingest.event_table import SCHEMA
 
 EVENTS_PER_PART = 2_000_000
@@ -77,8 +78,9 @@ def stream_snapshots(
     try:
         n_parts, n_rows = _part_by_user(raw_dir, files, work / "spool", events_per_part), 0
         (work / "done").mkdir()
+        workspace = Workspace()
         for part in range(n_parts):
-            n_rows += _one_part(part, work / "spool", product, work / "done" / f"part-{part:04}.parquet")
+            n_rows += _one_part(part, work / "spool", product, work / "done" / f"part-{part:04}.parquet", workspace)
             if progress is not None:
                 progress(part + 1, n_parts)
         (work / "done").replace(out_dir)  # all parts at once: what is there is whole
@@ -148,13 +150,15 @@ def _write_parts(connection: duckdb.DuckDBPyConnection, rows: str, folder: Path,
     )
 
 
-def _one_part(part: int, spool: Path, product: Product, out: Path) -> int:
+def _one_part(part: int, spool: Path, product: Product, out: Path, workspace: Workspace) -> int:
     """Compute one part; number of rows."""
     events, spine, links = (_read(spool / name / f"part={part}", schema) for name, schema in _SPOOLED.items())
     if spine.num_rows == 0:
         return 0
     raw = columns_from_table(events, product.catalogue.kinds, links)
-    pq.write_table(snapshots_of(raw, product, spine), out, compression="zstd", compression_level=1, use_dictionary=_TEXTS)
+    pq.write_table(
+        snapshots_of(raw, product, spine, workspace=workspace), out, compression="zstd", compression_level=1, use_dictionary=_TEXTS
+    )
     return len(spine)
 
 

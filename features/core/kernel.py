@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from itertools import pairwise
@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from features.core.columns import EventColumns, Int64s
 from features.core.order import group
-from features.core.partition import Cut, Log, count_ranges, empty_records, range_shift, scatter
+from features.core.partition import Cut, Log, Matrix, count_ranges, range_shift, scatter
 from features.core.passes import Ranges, pass_over_bytes, pass_over_ranges
 from features.core.program import Program
 from features.core.row import Instants
 from features.core.timeline_format import TimelineFormatError, checked, malformed
+from features.core.workspace import Workspace
 
 __all__ = ["batch_vectors", "vector", "vectors"]
 
@@ -26,10 +27,11 @@ Float64s = npt.NDArray[np.float64]
 _Array = TypeVar("_Array", bound=npt.NDArray[Any])
 
 _RANGES_AT_ONCE = 8
-"""How many ranges of users a thread takes at a time: enough to make the call cheap, few enough that all threads end together."""
+"""How many ranges of users a thread takes at a time, at most: enough to make the call cheap. Fewer at the end, so that all threads end
+together."""
 _USERS_A_SHARE = 100
 """Users of a call that are worth a thread: about a millisecond."""
-_SLICES = 8
+_SLICES = 16
 """Into how many parts the log is cut for reading by several threads."""
 
 
@@ -133,6 +135,7 @@ def batch_vectors(  # noqa: PLR0913 - a log, a spine and how to go about it
     *,
     spine_known_us: Int64s | None = None,
     threads: int = 0,
+    workspace: Workspace | None = None,
 ) -> Float64s:
     """Features at every (user, as_of) of a spine, from a whole log: float64 ``(n_rows, n_features)``.
 
@@ -148,6 +151,8 @@ def batch_vectors(  # noqa: PLR0913 - a log, a spine and how to go about it
         By row, up to when events are known; None: up to as_of. See `vector`.
     threads
         How many cores to use; 0: all (or what ``NUMBA_NUM_THREADS`` says). The answer does not depend on it.
+    workspace
+        Memory kept from call to call, for a caller who computes one log after another; see `Workspace`. None: fresh memory.
 
     Raises
     ------
@@ -156,13 +161,24 @@ def batch_vectors(  # noqa: PLR0913 - a log, a spine and how to go about it
     """
     _check_spine(spine_user, spine_as_of_us, n_users)
     numbers = np.empty((len(spine_user), program.n_features), dtype=np.float64)
-    rows = (_instants(spine_as_of_us, spine_known_us), *group(_frozen(spine_user), n_users))
-    with ThreadPoolExecutor(threads or int(numba.config.NUMBA_NUM_THREADS)) as pool:
-        log = _partition(columns, n_users, program, pool)
-        n_ranges = len(log[1]) - 1
-        some = [(first, min(first + _RANGES_AT_ONCE, n_ranges)) for first in range(0, n_ranges, _RANGES_AT_ONCE)]
+    instants, user = _instants(spine_as_of_us, spine_known_us), _frozen(spine_user)
+    n_threads = threads or int(numba.config.NUMBA_NUM_THREADS)
+    with ThreadPoolExecutor(n_threads) as pool, (workspace or Workspace()).lend() as room:
+        grouped = pool.submit(group, user, n_users)  # while the others count
+        log = _partition(columns, n_users, program, pool, room)
+        rows = (instants, *grouped.result())
+        some = _portions(len(log[1]) - 1, n_threads)
         list(pool.map(lambda ranges: pass_over_ranges(log, ranges, rows, program.tables, numbers), some))
     return numbers
+
+
+def _portions(n_ranges: int, n_threads: int) -> Iterator[tuple[int, int]]:
+    """Neighbouring ranges, some at a time: the fewer the fewer are left."""
+    first = 0
+    while first < n_ranges:
+        n = min(_RANGES_AT_ONCE, max((n_ranges - first) // (4 * n_threads), 1))
+        yield first, first + n
+        first += n
 
 
 def _instants(as_of_us: Int64s, known_us: Int64s | None) -> Instants:
@@ -180,7 +196,7 @@ def _instants(as_of_us: Int64s, known_us: Int64s | None) -> Instants:
     return _frozen(as_of_us), _frozen(np.asarray(known_us, dtype=np.int64))
 
 
-def _partition(columns: EventColumns, n_users: int, program: Program, pool: ThreadPoolExecutor) -> Ranges:
+def _partition(columns: EventColumns, n_users: int, program: Program, pool: ThreadPoolExecutor, room: Callable[[int], Matrix]) -> Ranges:
     """The log as records by range of users, where each range starts, and the shift from users to ranges."""
     shift = range_shift(len(columns), n_users)
     log: Log = tuple(_frozen(getattr(columns, field.name)) for field in fields(columns))
@@ -192,7 +208,7 @@ def _partition(columns: EventColumns, n_users: int, program: Program, pool: Thre
     coded = all(pool.map(lambda i: count_ranges(log, slices[i], cut, counts[i]), range(_SLICES)))
     places = np.cumsum(np.concatenate(([0], counts.T.ravel())))  # by range and, within it, by slice: the log's own order
     free = places[:-1].reshape(n_ranges, _SLICES).T.copy()
-    records = empty_records(places[-1])
+    records = room(int(places[-1]))
     if not (coded and all(pool.map(lambda i: scatter(log, slices[i], cut, free[i], records), range(_SLICES)))):
         columns.check(n_users, len(program.catalogue.kinds))
     return records, places[::_SLICES].copy(), shift

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from features.core.columns import Int64s
 from features.core.compiled import compiled
-from features.core.layout import HASH, KIND, KIND_BITS, KNOWN, N_PROPERTIES, OCCURRED, SESSION, SKEW, SUBJECT, VALUE
-from features.core.streaming import finish_streaming, stream
+from features.core.layout import KIND_BITS, N_PROPERTIES
+from features.core.streaming import CACHE_LINE_BYTES, finish_streaming, stream
 
 Matrix = npt.NDArray[np.int64]
 Log = tuple[Int64s, npt.NDArray[np.int16], Int64s, Int64s, Int64s, Int64s, Int64s, Int64s, Int64s]
@@ -23,7 +23,6 @@ Cut = tuple[int, int, npt.NDArray[np.bool_]]
 
 RECORDS_PER_RANGE = 8_192
 MAX_RANGES = 512
-CACHE_LINE_BYTES = 64
 
 
 def range_shift(n_events: int, n_users: int) -> int:
@@ -73,13 +72,8 @@ def scatter(log: Log, bounds: tuple[int, int], cut: Cut, free: Int64s, records: 
         position = np.uint64(user[i]) >> np.uint64(shift)
         place = np.uint64(free[position])
         free[position] += 1
-        stream(records, place, KIND, user[i] << KIND_BITS | np.int64(kind[i]))
-        stream(records, place, OCCURRED, occurred[i])
-        stream(records, place, HASH, event_hash[i])
-        stream(records, place, KNOWN, known[i])
-        stream(records, place, SKEW, skew[i])
-        stream(records, place, SUBJECT, subject[i])
-        stream(records, place, VALUE, value[i])
-        stream(records, place, SESSION, session[i])
+        coded = user[i] << KIND_BITS | np.int64(kind[i])
+        # in the order of features.core.layout
+        stream(records, place, (coded, occurred[i], event_hash[i], known[i], skew[i], subject[i], value[i], session[i]))
     finish_streaming()
     return right

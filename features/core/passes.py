@@ -8,6 +8,7 @@ import numpy.typing as npt
 from features.core.column_coding import read_column
 from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, compiled, inlined
+from features.core.fetching import fetch
 from features.core.layout import KIND, KIND_BITS, KNOWN, N_LET_GO, N_PROPERTIES, SKEW, SUBJECT
 from features.core.order import lower_bound
 from features.core.program import Tables
@@ -149,6 +150,7 @@ def _all_users(events: tuple[Matrix, Int64s, Places], first: int, rows: Rows, ma
     room, desk, tables = machine
     for user in range(len(start) - 1):
         own_rows = row_order[row_start[first + user] : row_start[first + user + 1]]
+        _fetch_user(records, order, start, user + 1)
         if len(own_rows) == 0:
             continue
         asked = (own_rows, instants)
@@ -157,6 +159,14 @@ def _all_users(events: tuple[Matrix, Int64s, Places], first: int, rows: Rows, ma
         number_subjects(ready, room, tables)
         number_sessions(ready, room, tables)
         evaluate(asked, ready, (tables, desk), vectors)
+
+
+@borrowing
+def _fetch_user(records: Matrix, order: Places, start: Int64s, user: int) -> None:
+    """Ask for the records of the user who comes next, if there is one: they lie apart, each in a cache line of its own."""
+    if user + 1 < len(start):
+        for place in order[start[user] : start[user + 1]]:
+            fetch(records, np.uint64(place))
 
 
 @borrowing

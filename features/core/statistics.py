@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from features.core.columns import Int64s, Places
 from features.core.compiled import borrowing, compiled
+from features.core.lanes import LANES, count_at_most
 from features.core.layout import DAY, EFFECTIVE, KNOWN, PART, SESSION, SUBJECT, VALUE
 from features.core.program import NEEDS_DAYS, NEEDS_SESSIONS, NEEDS_SUBJECTS, NEEDS_SUM, Tables
 from features.core.user import ALWAYS, DAY_US, User, n_slots
@@ -39,7 +40,7 @@ class Desk(NamedTuple):
     position: Places  # (n_rows, n_windows + 1) of each row: how many events lie before each window, and how many the row sees
     marked: npt.NDArray[np.bool_]  # (n_events + 1,) whether the next stock is asked where sets stand after so many events
     rank: Places  # (n_events + 1, n_sets) where each set stands in ``sequence`` after so many events, if that was marked
-    before: Places  # (2, capacity) one more than the place of the set's last event before this one with the same text; 0: none
+    before: Places  # (2, capacity + LANES) one more than the place of the set's last event before this one with the same text; 0: none
     total: Matrix  # (3, capacity + 1) DAYS: different days of the set up to and with this event; SUM_: of the events before it
     seen: Int64s  # (2, n_codes) one more than where the text was last met, plus the clock at that time
     clock: Int64s  # (1,) > 0; grows by all places with every stock, so that what an earlier stock left in ``seen`` lies before its places
@@ -57,7 +58,7 @@ def make_desk(n_events: int, n_rows: int, tables: Tables) -> Desk:
         np.empty((n_rows, n_windows + 1), np.uint32),
         np.zeros(n_events + 1, np.bool_),
         np.empty((n_events + 1, n_sets), np.uint32),
-        np.empty((2, capacity), np.uint32),
+        np.empty((2, capacity + LANES), np.uint32),
         np.empty((3, capacity + 1), np.int64),
         np.zeros((2, n_slots(n_events)), np.int64),
         np.ones(1, np.int64),
@@ -162,10 +163,7 @@ def _add_values(events: Matrix, low: int, high: int, desk: Desk) -> None:
 @borrowing
 def different(texts: int, start: int, end: int, desk: Desk) -> int:
     """How many different subjects, or sessions, a stretch has: as many as events that are the first in it of theirs."""
-    before, n = desk.before[texts], 0
-    for i in range(start, end):
-        n += before[i] <= start
-    return n
+    return count_at_most(desk.before[texts], start, end, start)
 
 
 @borrowing

@@ -12,22 +12,36 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["finish_streaming", "stream"]
+from features.core.layout import N_PROPERTIES
+
+__all__ = ["CACHE_LINE_BYTES", "finish_streaming", "stream"]
+
+CACHE_LINE_BYTES = 64
+"""Of one record: `N_PROPERTIES` int64."""
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def stream(_typing: Any, matrix: Any, row: Any, column: Any, number: Any) -> Any:  # noqa: ARG001 - types, which numba passes by name
-    """Store ``number`` at ``matrix[row, column]`` (int64; both indices unsigned); others see it after `finish_streaming`."""
+def stream(_typing: Any, matrix: Any, row: Any, record: Any) -> Any:  # noqa: ARG001 - types, which numba passes by name
+    """Store the numbers of a record as ``matrix[row]`` (the index unsigned), one store for all where the machine has one so wide.
+
+    The matrix must begin at a cache line. Others see the record after `finish_streaming`.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array_type = signature.args[0]
         array = context.make_array(array_type)(context, builder, arguments[0])
-        address = cgutils.get_item_pointer(context, builder, array_type, array, arguments[1:3])
-        store = builder.store(arguments[3], address, align=8)
+        place = [arguments[1], context.get_constant(types.uint64, 0)]
+        address = cgutils.get_item_pointer(context, builder, array_type, array, place)
+        line = ir.VectorType(ir.IntType(64), N_PROPERTIES)
+        numbers = ir.Constant(line, ir.Undefined)
+        for i in range(N_PROPERTIES):
+            numbers = builder.insert_element(numbers, builder.extract_value(arguments[2], i), ir.IntType(32)(i))
+        store = builder.store(numbers, builder.bitcast(address, line.as_pointer()), align=CACHE_LINE_BYTES)
         store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
         return context.get_dummy_value()
 
-    return types.void(matrix, types.uint64, types.uint64, types.int64), generate
+    numbers_type = types.UniTuple(types.int64, N_PROPERTIES)  # type: ignore[attr-defined]
+    return types.void(matrix, types.uint64, numbers_type), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]

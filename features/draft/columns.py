@@ -31,6 +31,11 @@ class Column:
         return 0 < self.n_filled == self.n_numbers
 
     @property
+    def is_nested(self) -> bool:
+        """Whether values are objects or lists: an import reads plain values only. ``{3F2504E0-...}`` is an id."""
+        return any(text[:1] in ("{", "[") and ("," in text or ":" in text) for text in self.texts)
+
+    @property
     def filled(self) -> float:
         """Share of rows with a value, 0 to 1."""
         return self.n_filled / self.n_rows if self.n_rows else 0.0

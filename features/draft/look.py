@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import duckdb
 
@@ -24,7 +25,13 @@ _SUFFIXES = {
     ".ndjson": FileFormat.JSONL,
     ".json": FileFormat.JSONL,
 }
+_EXPECTED = {
+    FileFormat.CSV: "a header row",
+    FileFormat.PARQUET: "a column for each field",
+    FileFormat.JSONL: "one object with keys in each line (a JSON array is none: jq -c '.[]' makes lines of it)",
+}
 _DELIMITERS = (",", "\t", ";", "|")
+_HEAD_BYTES = 65_536
 _SAMPLE = 2_000  # texts of a column that guesses look at
 _KEYS_FROM = 100_000  # JSON objects whose keys are looked at
 _MOST_EVENTS = 500_000  # of which gaps and the base rate are counted; beyond that, of a share of the users
@@ -90,11 +97,11 @@ class LogLook:
     def look(self) -> Look:
         """What the columns hold."""
         if not self.names:
-            raise DraftError(f"{self.path}: got no columns, expected a header row or objects with keys")
+            raise DraftError(f"{self.path}: got no columns, expected {_EXPECTED[self.syntax.format]}")
         facts = ", ".join(_facts(name) for name in self.names)
         n_rows, *numbers = self._one(f"SELECT count(*), {facts} FROM log")  # noqa: S608 - quoted names
         if not n_rows:
-            raise DraftError(f"{self.path}: got no rows, expected one event a row")
+            raise DraftError(f"{self.path}: got no rows{_unreadable(self.path)}, expected one event a row, in UTF-8")
         # The head alone may be one user's or one day's; the sample alone may miss what is rare.
         sample = self.connection.sql(f"SELECT * FROM log USING SAMPLE reservoir({_SAMPLE} ROWS) REPEATABLE (7)").fetchall()  # noqa: S608
         columns = tuple(
@@ -182,11 +189,26 @@ def _facts(name: str) -> str:
 
 def _delimiter(path: Path) -> str:
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with _bytes_of(path) as file:
             header = file.readline().decode("utf-8", errors="replace")
     except OSError as exc:
         raise DraftError(f"{path}: got {exc}, expected a readable csv file") from exc
     return max(_DELIMITERS, key=header.count)
+
+
+def _unreadable(path: Path) -> str:
+    """What in the file's beginning is no UTF-8, if anything."""
+    with _bytes_of(path) as file:
+        head = file.read(_HEAD_BYTES)
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # a character may be cut at the end
+    except UnicodeDecodeError as exc:
+        return f" that can be read (byte {head[exc.start]:#x} at {exc.start} is no UTF-8; iconv -f latin1 -t utf-8 may convert it)"
+    return ""
+
+
+def _bytes_of(path: Path) -> BinaryIO:
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]  # a GzipFile reads like one
 
 
 def _json_path(key: str) -> str:

@@ -134,7 +134,12 @@ def _time(casting: _Casting, said: Overrides, reserved: set[str | None]) -> tupl
 
 def _user(casting: _Casting, said: Overrides, reserved: set[str | None]) -> Column:
     if said.user is not None:
-        return casting.take("user_id", casting.said("--user", said.user), _SAID)
+        column = casting.said("--user", said.user)
+        if column.is_nested:
+            raise DraftError(
+                f"--user {said.user}: got values such as {_shown(column)}, expected plain ids; give the id within them a column of its own"
+            )
+        return casting.take("user_id", column, _SAID)
     chosen = casting.by_name("user_id", USERS, _repeats, reserved)
     if chosen is not None:
         return chosen
@@ -144,7 +149,9 @@ def _user(casting: _Casting, said: Overrides, reserved: set[str | None]) -> Colu
     ]
     if len(ids) != 1:
         listed = _listed(casting.look)
-        raise DraftError(f"{casting.look.path}: cannot tell which column names the user, got {listed}; name it with --user COLUMN")
+        nested = [column.name for column in casting.free if column.is_nested]
+        also = f" (those within {', '.join(nested)} need a column of their own first)" if nested else ""
+        raise DraftError(f"{casting.look.path}: cannot tell which column names the user, got {listed}; name it with --user COLUMN{also}")
     return casting.take("user_id", ids[0], "the only other column of ids that repeat")
 
 
@@ -184,7 +191,7 @@ def _holds_instants(column: Column) -> bool:
 
 
 def _repeats(column: Column) -> bool:
-    return column.n_distinct > 1 and column.n_filled / column.n_distinct >= _ROWS_PER_USER
+    return not column.is_nested and column.n_distinct > 1 and column.n_filled / column.n_distinct >= _ROWS_PER_USER
 
 
 def _is_unique(column: Column) -> bool:

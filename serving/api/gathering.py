@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from threading import Lock
 
 from serving.api.context import Answer, Decider
 from serving.api.errors import ApiError
+from serving.decision.ids import ENTROPY_BYTES
 from serving.ports import Seed
 
 MAX_WAITING = 2_000
@@ -114,11 +116,17 @@ class Gatherer:
         return late + self._together([request for request in step if request.until_s >= now_s])
 
     def _together(self, requests: Sequence[_Request]) -> list[tuple[_Request, _Outcome]]:
-        """Decide about the users of all requests at once; where that fails, of each request alone, to find the one that is to blame."""
+        """Decide about the users of all requests at once; where that fails, of each request alone, to find the one that is to blame.
+
+        The seeds are the same in both: who was decided about before the failure gets that decision, and no second message.
+        """
+        now_us = self.now_us()
+        for request in requests:
+            request.seeds = [seed or Seed(now_us=now_us, entropy=os.urandom(ENTROPY_BYTES)) for seed in request.seeds]
         user_ids = [user_id for request in requests for user_id in request.user_ids]
         seeds = [seed for request in requests for seed in request.seeds]
         try:
-            answers = iter(self.decider.decide_many(user_ids, now_us=self.now_us(), seeds=seeds) if user_ids else ())
+            answers = iter(self.decider.decide_many(user_ids, now_us=now_us, seeds=seeds) if user_ids else ())
         except Exception as exc:  # noqa: BLE001 - a mistake of ours must reach its caller and end no one else's answer
             if len(requests) == 1:
                 return [(requests[0], exc)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -24,6 +25,7 @@ def canonical(content: Any) -> bytes:
     return text if len(text) > _SHORT_BYTES else bytes(memoryview(text))
 
 
+@lru_cache(maxsize=1024)  # what is decided in one step has one as_of
 def iso(at_us: int) -> str:
     """ISO 8601 in UTC, microseconds only where there are any.
 

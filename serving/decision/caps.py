@@ -15,15 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from features.core.catalogue import window_text
+from serving.decision.case import Case, Moment, Offer, Rule, Said
 from serving.decision.local_time import day_start_us, day_window_us, local, zone_of
-from serving.decision.moment import Moment, moment_for
+from serving.decision.moment import moment_for
 from serving.decision.policy import Cap, Channel, Message, Policy
 from serving.decision.values import Action, CapWindow, Contact, Decision, Inputs, Permit, Verdict
-from serving.decision.verdicts import passed, refused
+from serving.decision.verdicts import passed, refused, remembered
 
 _DAY = timedelta(days=1)
 
@@ -146,34 +146,35 @@ def cap_window(cap: Cap, at_us: int, zone: ZoneInfo) -> CapWindow:
     )
 
 
-def cap_verdicts(
-    channel: Channel, message: Message | None, contacts: Sequence[Contact] | None, *, moment: Moment, policy: Policy
-) -> tuple[Verdict, ...]:
+def caps(channel: Channel, policy: Policy) -> Rule:
     """One verdict for each cap that a contact with the message counts towards; where there is no message, that one on the channel would."""
-    if contacts is not None and not contacts:
-        day = local(moment.at_us, moment.zone).date()
-        return _without_contacts(channel.name, None if message is None else message.id, day, policy)
-    return tuple(_cap_verdicts(channel, message, contacts, moment=moment, policy=policy))
+    arm, live = channel.arm, policy.live_messages[channel.name]
+    caps_by_message: dict[str | None, tuple[Cap, ...]] = {one.id: policy.caps_by_message[one.id] for one in live}
+    caps_by_message[None] = policy.caps_by_channel[channel.name]
 
+    @remembered
+    def unknown(message_id: str | None) -> Said:
+        return tuple(refused(arm, f"cap:{cap.name}", "ledger_unavailable") for cap in caps_by_message[message_id])
 
-@lru_cache(maxsize=1024)  # what most users hear: whom nobody wrote to lately
-def _without_contacts(channel: str, message_id: str | None, day: date, policy: Policy) -> tuple[Verdict, ...]:
-    arm = policy.channel_by_name[channel].arm
-    caps = policy.caps_by_channel[channel] if message_id is None else policy.caps_by_message[message_id]
-    return tuple(_cap_verdict(cap, arm, 0, _when(cap, day)) for cap in caps)
+    @remembered  # what most users hear: whom nobody wrote to lately
+    def untouched(message_id: str | None, day: date) -> Said:
+        return tuple(_cap_verdict(cap, arm, 0, _when(cap, day)) for cap in caps_by_message[message_id])
 
-
-def _cap_verdicts(
-    channel: Channel, message: Message | None, contacts: Sequence[Contact] | None, *, moment: Moment, policy: Policy
-) -> Iterator[Verdict]:
-    day = local(moment.at_us, moment.zone).date()
-    for cap in policy.caps_by_channel[channel.name] if message is None else policy.caps_by_message[message.id]:
+    def say(case: Case, offer: Offer) -> Said:
+        message_id, contacts, moment = None if offer.message is None else offer.message.id, case.contacts, offer.moment
         if contacts is None:
-            yield refused(channel.arm, f"cap:{cap.name}", "ledger_unavailable")
-            continue
-        count = counted(contacts, cap_window(cap, moment.at_us, moment.zone))
-        free_us = None if count < cap.limit else _next_room_us(cap, channel, contacts, moment=moment, policy=policy)
-        yield _cap_verdict(cap, channel.arm, count, _when(cap, day), allowed_from_us=free_us)
+            return unknown(message_id)
+        if not contacts:
+            return untouched(message_id, local(moment.at_us, moment.zone).date())
+        return tuple([_counted(cap, channel, contacts, moment=moment, policy=policy) for cap in caps_by_message[message_id]])
+
+    return say
+
+
+def _counted(cap: Cap, channel: Channel, contacts: Sequence[Contact], *, moment: Moment, policy: Policy) -> Verdict:
+    count = counted(contacts, cap_window(cap, moment.at_us, moment.zone))
+    free_us = None if count < cap.limit else _next_room_us(cap, channel, contacts, moment=moment, policy=policy)
+    return _cap_verdict(cap, channel.arm, count, _when(cap, local(moment.at_us, moment.zone).date()), allowed_from_us=free_us)
 
 
 def _cap_verdict(cap: Cap, arm: str, count: int, when: str, *, allowed_from_us: int | None = None) -> Verdict:
@@ -183,19 +184,24 @@ def _cap_verdict(cap: Cap, arm: str, count: int, when: str, *, allowed_from_us: 
     return refused(arm, rule, "cap_reached", allowed_from_us=allowed_from_us, cap=cap.name, **facts)
 
 
-def rate_verdicts(channel: Channel, message: Message | None, inputs: Inputs, moment: Moment, policy: Policy) -> Iterable[Verdict]:
+def rates(channel: Channel, policy: Policy) -> Rule | None:
     """One verdict for each rate limit that the ledger found without room; one that has room, or was not asked for, says nothing."""
-    if message is None or not inputs.exhausted:
-        return ()
-    return _exhausted_verdicts(channel, message, inputs, moment, policy)
+    if not policy.rate_limits:
+        return None
+    return lambda case, offer: (
+        exhausted(channel, offer.message, case.inputs, offer.moment, policy) if case.inputs.exhausted and offer.message is not None else ()
+    )
 
 
-def _exhausted_verdicts(channel: Channel, message: Message, inputs: Inputs, moment: Moment, policy: Policy) -> Iterator[Verdict]:
+def exhausted(channel: Channel, message: Message, inputs: Inputs, moment: Moment, policy: Policy) -> Said:
+    """What the rate limits without room say of a contact with the message at the moment."""
+    said = []
     for rate in policy.rates_by_message[message.id]:
         until_us = inputs.exhausted.get(f"rate:{rate.name}")
         if until_us is not None and until_us - rate.per_us <= moment.at_us < until_us:
             facts = {"rate": rate.name, "limit": rate.limit, "per": window_text(rate.per)}
-            yield refused(channel.arm, f"rate:{rate.name}", "rate_limited", allowed_from_us=until_us, **facts)
+            said.append(refused(channel.arm, f"rate:{rate.name}", "rate_limited", allowed_from_us=until_us, **facts))
+    return tuple(said)
 
 
 def is_free(channel: Channel, message: Message, inputs: Inputs, moment: Moment, policy: Policy) -> bool:
@@ -208,7 +214,7 @@ def is_free(channel: Channel, message: Message, inputs: Inputs, moment: Moment, 
         *suppression_windows(message, moment.at_us, policy),
     ]
     has_room = first_refusal(contacts, windows) is None
-    return has_room and not any(rate_verdicts(channel, message, inputs, moment, policy))
+    return has_room and not (inputs.exhausted and exhausted(channel, message, inputs, moment, policy))
 
 
 def _when(cap: Cap, day: date) -> str:

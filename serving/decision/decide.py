@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import NamedTuple
 
-from serving.decision.eligibility import is_held_out, known_risk
+from serving.decision.arms import prepared
+from serving.decision.case import Case, Moment, Said
 from serving.decision.exploration import Chosen, choose_arm, choose_message
 from serving.decision.local_time import day_window_us, local
-from serving.decision.messages import fill
-from serving.decision.moment import Moment, moment_sentence
-from serving.decision.options import Option, all_options, closeness, is_deferred, open_but_for_the_message, opens_from_us
+from serving.decision.messages import attributed, fill
+from serving.decision.moment import moment_sentence
+from serving.decision.options import (
+    Option,
+    all_options,
+    case_of,
+    closeness,
+    is_deferred,
+    judged_again,
+    open_but_for_the_message,
+    opens_from_us,
+    shared_verdicts,
+)
 from serving.decision.policy import Mode, Policy
 from serving.decision.sentences import REFUSED, sent
-from serving.decision.triggers import threshold, trigger_sentence
+from serving.decision.triggers import trigger_sentence
 from serving.decision.values import Action, Arm, Decision, Inputs
 
 
@@ -27,30 +38,55 @@ def decide(inputs: Inputs, policy: Policy) -> Decision:
     A closed arm that time alone opens says from when; where the closest one is closed by limits alone, the action is to defer.
     This proposes; the ledger has the last word (see `serving.decision.caps.cap_windows`).
     """
-    return draft(inputs, policy)[0]
+    return judged(inputs, policy).decision()
 
 
 def needs_explanation(inputs: Inputs, policy: Policy) -> bool:
     """Whether the costly attribution of risk to causes is worth its time: some arm is open if the right message is picked."""
-    return draft(inputs, policy)[1]
+    return judged(inputs, policy).needs_explanation()
 
 
-def draft(inputs: Inputs, policy: Policy) -> tuple[Decision, bool]:
-    """Both at once: `decide` and `needs_explanation` from one judgement of the arms."""
-    options = all_options(inputs, policy)
-    chosen = choose_arm(options, inputs, policy)
-    shown = chosen.option or next((option for option in options if not option.refusals), None) or max(reversed(options), key=closeness)
-    decision = _without_action(shown, options, chosen, inputs=inputs, policy=policy)
-    if chosen.option is not None:
-        decision = _with_message(decision, chosen.option, inputs, policy)
-    return decision, any(open_but_for_the_message(option, inputs, policy) for option in options)
+def judged(inputs: Inputs, policy: Policy) -> Judgement:
+    """Every arm, judged, for whoever may explain before deciding."""
+    made = prepared(policy)
+    case = case_of(inputs, policy, made)
+    shared = shared_verdicts(case, made)
+    return Judgement(case, shared, all_options(case, made, shared))
 
 
-def _without_action(shown: Option, options: list[Option], chosen: Chosen, *, inputs: Inputs, policy: Policy) -> Decision:
-    arms = _arms(options, inputs, policy, chosen.propensities)
+class Judgement(NamedTuple):
+    """What every rule says; a decision follows from it."""
+
+    case: Case
+    shared: Said  # on every arm
+    options: Sequence[Option]  # every arm but "none", in order of preference
+
+    def needs_explanation(self) -> bool:
+        """See `needs_explanation`."""
+        inputs, policy = self.case.inputs, self.case.policy
+        return any(open_but_for_the_message(option, inputs, policy) for option in self.options)
+
+    def explained(self, inputs: Inputs) -> Judgement:
+        """The same with contributions, and with what is known of timing, in the inputs; nothing else in them may differ."""
+        case = self.case._replace(inputs=inputs, causes=attributed(inputs, self.case.policy))
+        closing = [verdict for verdict in self.shared if not verdict.passed]
+        return self._replace(case=case, options=[judged_again(option, case, closing) for option in self.options])
+
+    def decision(self) -> Decision:
+        """See `decide`."""
+        options, inputs, policy = self.options, self.case.inputs, self.case.policy
+        chosen = choose_arm(options, inputs, policy)
+        shown = chosen.option or chosen.greedy or max(reversed(options), key=closeness)
+        decision = _without_action(self, shown, chosen)
+        return decision if chosen.option is None else _with_message(decision, chosen.option, inputs, policy)
+
+
+def _without_action(judgement: Judgement, shown: Option, chosen: Chosen) -> Decision:
+    case, shared, options = judgement
+    inputs, trigger = case.inputs, shown.trigger
+    arms = _arms(options, inputs, case.policy, chosen.propensities)
     openings = [arm.allowed_from_us for arm in arms if arm.allowed_from_us is not None]
     code, sentence = _why_not(shown)
-    held_out = is_held_out(inputs, policy)
     return Decision(
         decision_id=inputs.decision_id,
         user_id=inputs.user_id,
@@ -58,26 +94,27 @@ def _without_action(shown: Option, options: list[Option], chosen: Chosen, *, inp
         action=Action.DEFER if openings and is_deferred(shown) else Action.NONE,
         code=code,
         sentence=sentence,
-        risk=known_risk(inputs),
-        threshold=threshold(inputs, policy),
+        risk=case.risk,
+        threshold=case.threshold,
         segment=inputs.segment,
         segments=inputs.segments,
-        trigger=shown.trigger.name if shown.trigger else None,
-        severity=shown.trigger.severity if shown.trigger else None,
-        verdicts=(*shown.shared, *[verdict for option in options for verdict in option.own]),
+        trigger=None if trigger is None else trigger.name,
+        severity=None if trigger is None else trigger.severity,
+        verdicts=(*shared, *[verdict for option in options for verdict in option.own]),
         arms=arms,
         ask_again_at_us=min(openings) if openings and chosen.option is None else None,
         degraded=inputs.degraded,
-        policy_hash=policy.hash,
-        assignments={} if held_out is None else {"holdout": "held_out" if held_out else "treated"},
+        policy_hash=case.policy.hash,
+        assignments={} if case.is_held_out is None else {"holdout": "held_out" if case.is_held_out else "treated"},
         contributions=inputs.contributions or {},
     )
 
 
 def _why_not(shown: Option) -> tuple[str, str]:
     """Code and sentence of the first refusal; an arm that is open and was not chosen lost to chance."""
-    first = next(iter(shown.refusals), None)
-    return ("explored_none", REFUSED["explored_none"]) if first is None else (first.code, first.sentence)
+    if not shown.refusals:
+        return "explored_none", REFUSED["explored_none"]
+    return shown.refusals[0].code, shown.refusals[0].sentence
 
 
 def _with_message(decision: Decision, option: Option, inputs: Inputs, policy: Policy) -> Decision:
@@ -87,8 +124,7 @@ def _with_message(decision: Decision, option: Option, inputs: Inputs, policy: Po
     message, cause, due = choice.message, choice.cause, option.choice.cause
     cause_sentence = policy.cause_sentences.get(cause) if cause else None
     within_us, is_live = option.channel.deliver_within_us, policy.mode is Mode.LIVE
-    return replace(
-        decision,
+    return decision._replace(
         action=Action.SEND if is_live else Action.STAGE,
         expires_at_us=None if within_us is None else _expiry_us(option.moment, within_us),
         code=f"{'sent' if is_live else 'staged'}_by_{option.trigger.name}",
@@ -115,16 +151,21 @@ def _expiry_us(moment: Moment, within_us: int) -> int:
     return min(moment.at_us + within_us, day_window_us(local(moment.at_us, moment.zone).date(), moment.zone)[1])
 
 
-def _arms(options: list[Option], inputs: Inputs, policy: Policy, propensities: Sequence[float]) -> tuple[Arm, ...]:
+def _arms(options: Sequence[Option], inputs: Inputs, policy: Policy, propensities: Sequence[float]) -> tuple[Arm, ...]:
     """Every arm with the chance it had."""
-    arms = [
-        Arm(
-            name=option.channel.arm,
-            open=not option.refusals,
-            blocked_by=next((verdict.code for verdict in option.refusals), None),
-            propensity=propensity,
-            allowed_from_us=opens_from_us(option, inputs, policy) if option.refusals else None,
-        )
-        for option, propensity in zip(options, propensities, strict=False)
-    ]
-    return (*arms, Arm(name="none", open=True, blocked_by=None, propensity=propensities[-1]))
+    arms = []
+    for option, propensity in zip(options, propensities, strict=False):
+        name, refusals = option.channel.arm, option.refusals
+        if refusals:
+            arms.append(
+                Arm(
+                    name,
+                    open=False,
+                    blocked_by=refusals[0].code,
+                    propensity=propensity,
+                    allowed_from_us=None if refusals[0].allowed_from_us is None else opens_from_us(option, inputs, policy),
+                )
+            )
+        else:
+            arms.append(Arm(name, open=True, blocked_by=None, propensity=propensity))
+    return (*arms, Arm("none", open=True, blocked_by=None, propensity=propensities[-1]))

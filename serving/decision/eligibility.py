@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from features.core.catalogue import window_text
+from serving.decision.case import Case, Rule, Said, SharedRule
 from serving.decision.chance import draw
 from serving.decision.policy import Channel, MessageClass, Policy
-from serving.decision.values import Degradation, Inputs, Verdict
-from serving.decision.verdicts import EVERY_ARM, newly_passed, passed, refused
+from serving.decision.values import Degradation, Inputs
+from serving.decision.verdicts import EVERY_ARM, passed, refused, remembered
 
 
 def known_risk(inputs: Inputs) -> float | None:
@@ -17,108 +16,134 @@ def known_risk(inputs: Inputs) -> float | None:
     return risk if risk is not None and 0.0 <= risk <= 1.0 else None
 
 
-def shared_verdicts(inputs: Inputs, policy: Policy) -> tuple[Verdict, ...]:
-    """Rules that close every arm at once: ledger, features, consent; where the policy has them suppression, holdout, the main switch."""
-    optional = (_suppression(inputs, policy), _holdout(inputs, policy), _switch(policy))
-    return (_ledger(inputs), _features(inputs, policy), _consent(inputs, policy), *[verdict for verdict in optional if verdict is not None])
-
-
 def is_held_out(inputs: Inputs, policy: Policy) -> bool | None:
     """Whether the user is one who is never contacted; None where the policy has no holdout."""
     holdout = policy.holdout
     return None if holdout is None else draw(f"holdout:{holdout.salt}", inputs.user_id) < holdout.share
 
 
-def own_verdicts(channel: Channel, inputs: Inputs, policy: Policy) -> tuple[Verdict, ...]:
-    """Opt-in of the channel; for outreach also a risk score and enough evidence.
+def ledger(_policy: Policy) -> SharedRule:
+    """Past contacts must be known."""
+    known = (passed(EVERY_ARM, "ledger"),)
 
-    Help within seconds of friction waits for neither: a newcomer's third failed login is evidence enough.
-    """
-    reached = [_opt_in(channel, inputs)]
-    if channel.available is not None:
-        reached.append(_available(channel, channel.available, inputs))
-    if policy.switched_off.channels:
-        reached.append(_channel_switch(channel, policy))
-    if channel.message_class is MessageClass.ASSIST:
-        return tuple(reached)
-    return (*reached, _model(channel, inputs), _evidence(channel, inputs, policy))
+    def say(case: Case) -> Said:
+        if Degradation.USER_ERASED in case.inputs.degraded:
+            return (refused(EVERY_ARM, "ledger", "user_erased"),)
+        if case.contacts is None:
+            return (refused(EVERY_ARM, "ledger", "ledger_unavailable"),)
+        if case.inputs.refused_by is not None:
+            return (refused(EVERY_ARM, "ledger", "cap_contended", window=case.inputs.refused_by),)
+        return known
 
-
-def _ledger(inputs: Inputs) -> Verdict:
-    if Degradation.USER_ERASED in inputs.degraded:
-        return refused(EVERY_ARM, "ledger", "user_erased")
-    if inputs.contacts is None:
-        return refused(EVERY_ARM, "ledger", "ledger_unavailable")
-    if inputs.refused_by is not None:
-        return refused(EVERY_ARM, "ledger", "cap_contended", window=inputs.refused_by)
-    return passed(EVERY_ARM, "ledger")
+    return say
 
 
-def _features(inputs: Inputs, policy: Policy) -> Verdict:
-    if Degradation.TIMELINE_NEWER in inputs.degraded:
-        return refused(EVERY_ARM, "features", "timeline_newer", user_id=inputs.user_id)
-    if not inputs.features or Degradation.FEATURES_UNAVAILABLE in inputs.degraded:
-        return refused(EVERY_ARM, "features", "features_unavailable")
-    if Degradation.FEATURES_STALE in inputs.degraded:
-        limit = "" if policy.max_feature_age is None else f" ({window_text(policy.max_feature_age)})"
-        return refused(EVERY_ARM, "features", "features_stale", limit=limit)
-    return passed(EVERY_ARM, "features")
+def features(policy: Policy) -> SharedRule:
+    """What the user did must be known, and be news."""
+    known = (passed(EVERY_ARM, "features"),)
+    limit = "" if policy.max_feature_age is None else f" ({window_text(policy.max_feature_age)})"
+
+    def say(case: Case) -> Said:
+        degraded = case.inputs.degraded
+        if Degradation.TIMELINE_NEWER in degraded:
+            return (refused(EVERY_ARM, "features", "timeline_newer", user_id=case.inputs.user_id),)
+        if not case.inputs.features or Degradation.FEATURES_UNAVAILABLE in degraded:
+            return (refused(EVERY_ARM, "features", "features_unavailable"),)
+        if Degradation.FEATURES_STALE in degraded:
+            return (refused(EVERY_ARM, "features", "features_stale", limit=limit),)
+        return known
+
+    return say
 
 
-def _consent(inputs: Inputs, policy: Policy) -> Verdict:
-    if Degradation.PROFILE_UNAVAILABLE in inputs.degraded:
-        return refused(EVERY_ARM, "consent", "profile_unavailable")
-    if inputs.profile.get(policy.consent_attribute) is not True:
-        return refused(EVERY_ARM, "consent", "no_consent", attribute=policy.consent_attribute)
-    return passed(EVERY_ARM, "consent")
+def consent(policy: Policy) -> SharedRule:
+    """The user must have consented to being contacted."""
+    given, attribute = (passed(EVERY_ARM, "consent"),), policy.consent_attribute
+    missing = (refused(EVERY_ARM, "consent", "no_consent", attribute=attribute),)
+
+    def say(case: Case) -> Said:
+        if Degradation.PROFILE_UNAVAILABLE in case.inputs.degraded:
+            return (refused(EVERY_ARM, "consent", "profile_unavailable"),)
+        return given if case.profile.get(attribute) is True else missing
+
+    return say
 
 
-def _suppression(inputs: Inputs, policy: Policy) -> Verdict | None:
+def suppression_list(policy: Policy) -> SharedRule | None:
+    """Where the policy has a suppression list, the user must not be on it."""
     attribute = policy.suppression_attribute
     if attribute is None:
         return None
-    if inputs.profile.get(attribute) is True:
-        return refused(EVERY_ARM, "suppression_list", "suppressed", attribute=attribute)
-    return passed(EVERY_ARM, "suppression_list")
+    free, listed = (passed(EVERY_ARM, "suppression_list"),), (refused(EVERY_ARM, "suppression_list", "suppressed", attribute=attribute),)
+    return lambda case: listed if case.profile.get(attribute) is True else free
 
 
-def _holdout(inputs: Inputs, policy: Policy) -> Verdict | None:
-    held_out = is_held_out(inputs, policy)
-    if held_out is None or policy.holdout is None:
+def holdout(policy: Policy) -> SharedRule | None:
+    """Where the policy has a holdout, the user must not be in it."""
+    if policy.holdout is None:
         return None
-    return refused(EVERY_ARM, "holdout", "holdout", share=policy.holdout.share) if held_out else passed(EVERY_ARM, "holdout")
+    treated, held_out = (passed(EVERY_ARM, "holdout"),), (refused(EVERY_ARM, "holdout", "holdout", share=policy.holdout.share),)
+    return lambda case: held_out if case.is_held_out else treated
 
 
-def _switch(policy: Policy) -> Verdict | None:
-    return refused(EVERY_ARM, "switched_off", "switched_off", what="Everything") if policy.switched_off.everything else None
+def main_switch(policy: Policy) -> SharedRule | None:
+    """Everything may be switched off at once."""
+    off = (refused(EVERY_ARM, "switched_off", "switched_off", what="Everything"),)
+    return (lambda _: off) if policy.switched_off.everything else None
 
 
-def _channel_switch(channel: Channel, policy: Policy) -> Verdict:
+def opt_in(channel: Channel, _policy: Policy) -> Rule:
+    """The user must have opted in to the channel, if it has an opt-in of its own."""
+    arm, attribute = channel.arm, channel.opt_in
+    given = (passed(arm, "opt_in", channel=channel.name),)
+    if attribute is None:
+        return lambda _case, _offer: given
+    missing = (refused(arm, "opt_in", "no_opt_in", channel=channel.name, attribute=attribute),)
+    return lambda case, _: given if case.profile.get(attribute) is True else missing
+
+
+def available(channel: Channel, _policy: Policy) -> Rule | None:
+    """The channel must reach the user, where the policy says what shows that."""
+    attribute = channel.available
+    if attribute is None:
+        return None
+    there = (passed(channel.arm, "available", channel=channel.name),)
+    away = (refused(channel.arm, "available", "not_available", channel=channel.name, attribute=attribute),)
+    return lambda case, _: there if case.profile.get(attribute) is True else away
+
+
+def channel_switch(channel: Channel, policy: Policy) -> Rule | None:
+    """The channel may be switched off; where none is, the rule says nothing."""
+    if not policy.switched_off.channels:
+        return None
     is_off = channel.name in policy.switched_off.channels
-    return refused(channel.arm, "switched_off", "switched_off", what=channel.name) if is_off else passed(channel.arm, "switched_off")
+    said = refused(channel.arm, "switched_off", "switched_off", what=channel.name) if is_off else passed(channel.arm, "switched_off")
+    return lambda _case, _offer: (said,)
 
 
-def _available(channel: Channel, attribute: str, inputs: Inputs) -> Verdict:
-    if inputs.profile.get(attribute) is not True:
-        return refused(channel.arm, "available", "not_available", channel=channel.name, attribute=attribute)
-    return passed(channel.arm, "available", channel=channel.name)
+def model(channel: Channel, _policy: Policy) -> Rule | None:
+    """Outreach needs a risk score; help within seconds of friction does not wait for one."""
+    if channel.message_class is MessageClass.ASSIST:
+        return None
+    missing = (refused(channel.arm, "model", "model_missing"),)
+
+    @remembered
+    def scored(risk: str) -> Said:
+        return (passed(channel.arm, "model", risk=risk),)
+
+    return lambda case, _: missing if case.risk is None else scored(case.risk_text)
 
 
-def _opt_in(channel: Channel, inputs: Inputs) -> Verdict:
-    arm = channel.arm
-    if channel.opt_in is not None and inputs.profile.get(channel.opt_in) is not True:
-        return refused(arm, "opt_in", "no_opt_in", channel=channel.name, attribute=channel.opt_in)
-    return passed(arm, "opt_in", channel=channel.name)
+def evidence(channel: Channel, policy: Policy) -> Rule | None:
+    """Outreach needs enough events; a newcomer's third failed login is evidence enough for help."""
+    if channel.message_class is MessageClass.ASSIST:
+        return None
+    arm, enough = channel.arm, policy.min_events
 
+    @remembered
+    def counted(n_events: int) -> Said:
+        if n_events < enough:
+            return (refused(arm, "evidence", "too_little_evidence", n_events=n_events, min_events=enough),)
+        return (passed(arm, "evidence", n_events=n_events, min_events=enough),)
 
-def _model(channel: Channel, inputs: Inputs) -> Verdict:
-    arm, risk = channel.arm, known_risk(inputs)
-    return refused(arm, "model", "model_missing") if risk is None else newly_passed(arm, "model", risk=risk)
-
-
-def _evidence(channel: Channel, inputs: Inputs, policy: Policy) -> Verdict:
-    arm = channel.arm
-    facts: dict[str, Any] = {"n_events": inputs.n_events, "min_events": policy.min_events}
-    if inputs.n_events < policy.min_events:
-        return refused(arm, "evidence", "too_little_evidence", **facts)
-    return passed(arm, "evidence", **facts)
+    return lambda case, _: counted(case.inputs.n_events)

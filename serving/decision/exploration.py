@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from serving.decision.caps import is_free
+from serving.decision.case import Choice
 from serving.decision.chance import draw, pick
-from serving.decision.messages import Choice, messages_for
+from serving.decision.messages import messages_for
 from serving.decision.options import Option
 from serving.decision.policy import Policy
 from serving.decision.values import Inputs
 
 
-class Chosen(NamedTuple):  # one for each decision: a frozen dataclass takes five times as long
+class Chosen(NamedTuple):
     """What is done: an open arm, or none; and the chances that the arms had."""
 
     option: Option | None
+    greedy: Option | None  # what would be done without chance: the first open arm
     explored: bool  # chance chose the arm, be it the policy's own
     propensities: tuple[float, ...]  # of each option, then of none; they sum to 1
 
@@ -35,7 +36,12 @@ def choose_arm(options: Sequence[Option], inputs: Inputs, policy: Policy) -> Cho
     for candidate in candidates:
         chances[candidate] = share / len(candidates)
     chances[greedy] += 1.0 - share
-    return Chosen(option=None if place == none else options[place], explored=explored, propensities=tuple(chances))
+    return Chosen(
+        option=None if place == none else options[place],
+        greedy=options[places[0]] if places else None,
+        explored=explored,
+        propensities=tuple(chances),
+    )
 
 
 def choose_message(option: Option, inputs: Inputs, policy: Policy) -> Choice:
@@ -50,8 +56,8 @@ def choose_message(option: Option, inputs: Inputs, policy: Policy) -> Choice:
     fitting = [m for m in messages_for(option.channel, inputs, policy) if is_free(option.channel, m, inputs, option.moment, policy)]
     of_each = share / len(fitting)
     if draw("explore message", inputs.decision_id) >= share:
-        return replace(option.choice, propensity=1.0 - share + of_each)
+        return option.choice._replace(propensity=1.0 - share + of_each)
     drawn = fitting[pick("message", inputs.decision_id, len(fitting))]
-    if drawn is option.choice.message:
-        return replace(option.choice, propensity=1.0 - share + of_each)
+    if drawn.id == option.choice.message.id:
+        return option.choice._replace(propensity=1.0 - share + of_each)
     return Choice(message=drawn, cause=None, contribution=None, propensity=of_each)

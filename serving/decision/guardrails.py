@@ -2,71 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from features.core.catalogue import window_text
 from serving.decision.caps import cap_window, cooldown_window, counted, first_refusal, suppression_windows
-from serving.decision.conditions import all_hold
-from serving.decision.eligibility import known_risk
+from serving.decision.case import Case, Moment, Offer, Rule, Said
+from serving.decision.conditions import that_hold
 from serving.decision.local_time import local
-from serving.decision.messages import Choice
-from serving.decision.moment import Moment, moment_for
-from serving.decision.policy import Channel, Guardrail, Message, MessageClass, Policy
+from serving.decision.moment import moment_for
+from serving.decision.policy import Cap, Channel, Guardrail, Message, MessageClass, Policy
 from serving.decision.sentences import day_and_clock
 from serving.decision.values import Contact, Inputs, Verdict
-from serving.decision.verdicts import held, newly_passed, newly_refused, passed, refused
+from serving.decision.verdicts import held, passed, refused, remembered
 
 
 def holding(message_class: MessageClass, inputs: Inputs, policy: Policy) -> tuple[Guardrail, ...]:
     """The guardrails of the class whose conditions all hold."""
-    return tuple(guardrail for guardrail in policy.guardrails_by_class[message_class] if all_hold(guardrail.conditions, inputs))
+    return tuple(that_hold(policy.guardrails_by_class[message_class], inputs))
 
 
-def guardrail_verdicts(channel: Channel, held_by: Sequence[Guardrail], policy: Policy) -> Iterator[Verdict]:
+def guardrail(channel: Channel, policy: Policy) -> Rule | None:
     """One verdict for each guardrail that holds the arm; where none does, one for all of them, if the policy has any for its class."""
-    for guardrail in held_by:
-        yield held(channel.arm, f"guardrail:{guardrail.name}", f"held_by_{guardrail.name}", guardrail.sentence)
-    if not held_by and policy.guardrails_by_class[channel.message_class]:
-        yield passed(channel.arm, "guardrail")
-
-
-def suppression_verdict(channel: Channel, message: Message, contacts: Sequence[Contact], moment: Moment, policy: Policy) -> Verdict | None:
-    """Whether a message that suppresses others is too close; None where the policy has none of its class."""
-    if not policy.suppressing[message.message_class]:
+    arm, mine = channel.arm, policy.guardrails_by_class[channel.message_class]
+    if not mine:
         return None
-    refusal = first_refusal(contacts, suppression_windows(message, moment.at_us, policy))
-    if refusal is None:
-        return passed(channel.arm, "suppression")
-    suppressed_by = refusal.name.partition(":")[2]
-    return refused(
-        channel.arm,
-        "suppression",
-        "suppressed_after",
-        allowed_from_us=_unsuppressed_us(channel, message, contacts, moment=moment, policy=policy),
-        message=suppressed_by,
-    )
+    free = (passed(arm, "guardrail"),)
+    words = {one.name: held(arm, f"guardrail:{one.name}", f"held_by_{one.name}", one.sentence) for one in mine}
+
+    def say(_case: Case, offer: Offer) -> Said:
+        held_by = offer.called.holding
+        return tuple([words[one.name] for one in held_by]) if held_by else free
+
+    return say
 
 
-def price_verdict(channel: Channel, message: Message, inputs: Inputs, moment: Moment, policy: Policy) -> Verdict | None:
-    """Whether the contact is worth one of the few that are left; None where slots of the channel have no price, or the risk is unknown.
+def message(channel: Channel, policy: Policy) -> Rule:
+    """The policy must have a message for the arm."""
+    nothing = (refused(channel.arm, "message", "no_message", channel=channel.name),)
+    found = {one.id: (passed(channel.arm, "message", message=one.id),) for one in policy.live_messages[channel.name]}
+    return lambda _, offer: nothing if offer.message is None else found[offer.message.id]
+
+
+def cooldown(channel: Channel, policy: Policy) -> Rule:
+    """The same message must not have been sent, or be planned, too close to the moment."""
+    unknown = (refused(channel.arm, "cooldown", "ledger_unavailable"),)
+    rested = {one.id: (passed(channel.arm, "cooldown", message=one.id),) for one in policy.live_messages[channel.name]}
+
+    def say(case: Case, offer: Offer) -> Said:
+        message, contacts = offer.message, case.contacts
+        if message is None:
+            return ()
+        if contacts is None:
+            return unknown
+        if not contacts or counted(contacts, cooldown_window(message, offer.moment.at_us)) == 0:
+            return rested[message.id]
+        return (_resting(channel, message, contacts=contacts, moment=offer.moment, policy=policy),)
+
+    return say
+
+
+def suppression(channel: Channel, policy: Policy) -> Rule | None:
+    """No message that suppresses others must be too close; where the policy has none of the class, the rule says nothing."""
+    if not policy.suppressing[channel.message_class]:
+        return None
+    free = (passed(channel.arm, "suppression"),)
+
+    def say(case: Case, offer: Offer) -> Said:
+        message, contacts = offer.message, case.contacts
+        if message is None or contacts is None:
+            return ()
+        if not contacts:
+            return free
+        refusal = first_refusal(contacts, suppression_windows(message, offer.moment.at_us, policy))
+        if refusal is None:
+            return free
+        free_us = _unsuppressed_us(channel, message, contacts, moment=offer.moment, policy=policy)
+        suppressed_by = refusal.name.partition(":")[2]
+        return (refused(channel.arm, "suppression", "suppressed_after", allowed_from_us=free_us, message=suppressed_by),)
+
+    return say
+
+
+def price(channel: Channel, policy: Policy) -> Rule | None:
+    """The contact must be worth one of the few that are left; where slots of the channel have no price, the rule says nothing.
 
     The price of a slot grows with the share of the tightest cap that it uses up: ``slot_price * (count + 1) / limit``. Caps of one contact
     do not set it: they leave no slot that could be kept, only a day that passes. The contact's worth is the share of risk that its message
     is expected to take away: ``risk * effect``. A rule of this form is a bid price: see Talluri, van Ryzin (1998),
     doi:10.1287/mnsc.44.11.1577.
     """
-    risk = known_risk(inputs)
-    if not channel.slot_price or risk is None:
+    arm, slot_price = channel.arm, channel.slot_price
+    if not slot_price:
         return None
-    contacts = inputs.contacts or ()
-    caps = [cap for cap in policy.caps_by_message[message.id] if cap.limit > 1]
-    counts = [counted(contacts, cap_window(cap, moment.at_us, moment.zone)) if contacts else 0 for cap in caps]
-    used = max(((count + 1) / cap.limit for count, cap in zip(counts, caps, strict=True)), default=0.0)
-    facts: dict[str, Any] = {"worth": risk * message.effect, "price": channel.slot_price * min(used, 1.0)}
-    if facts["worth"] < facts["price"]:
-        return newly_refused(channel.arm, "price", "slot_price", **facts)
-    return newly_passed(channel.arm, "price", **facts)
+    scarce = {one.id: [cap for cap in policy.caps_by_message[one.id] if cap.limit > 1] for one in policy.live_messages[channel.name]}
+    least = {message_id: slot_price * max((1 / cap.limit for cap in caps), default=0.0) for message_id, caps in scarce.items()}
+
+    @remembered
+    def weighed(worth: str, price: str, *, is_worth_it: bool) -> Verdict:
+        if is_worth_it:
+            return passed(arm, "price", worth=worth, price=price)
+        return refused(arm, "price", "slot_price", worth=worth, price=price)
+
+    def say(case: Case, offer: Offer) -> Said:
+        message, contacts = offer.message, case.contacts
+        if message is None or contacts is None or case.risk is None:
+            return ()
+        worth, price = case.risk * message.effect, least[message.id]
+        if contacts:
+            price = slot_price * min(_share_used_up(scarce[message.id], contacts, offer.moment), 1.0)
+        return (weighed(f"{worth:.3f}", f"{price:.3f}", is_worth_it=worth >= price),)
+
+    return say
+
+
+def _share_used_up(caps: Sequence[Cap], contacts: Sequence[Contact], moment: Moment) -> float:
+    """Of the tightest of the caps, with the contact at the moment."""
+    used = 0.0
+    for cap in caps:
+        count = counted(contacts, cap_window(cap, moment.at_us, moment.zone))
+        used = max(used, (count + 1) / cap.limit)
+    return used
 
 
 def _unsuppressed_us(channel: Channel, message: Message, contacts: Sequence[Contact], *, moment: Moment, policy: Policy) -> int | None:
@@ -78,26 +133,6 @@ def _unsuppressed_us(channel: Channel, message: Message, contacts: Sequence[Cont
         if first_refusal(contacts, suppression_windows(message, at_us, policy)) is None:
             return asked_us
     return None  # not reached: after the last contact nothing does
-
-
-def message_verdicts(
-    channel: Channel, choice: Choice | None, *, contacts: Sequence[Contact] | None, moment: Moment, policy: Policy
-) -> tuple[Verdict, ...]:
-    """That the policy has a message for the arm, and whether the same message was sent or is planned too close to the moment."""
-    arm = channel.arm
-    if choice is None:
-        return (refused(arm, "message", "no_message", channel=channel.name),)
-    found = passed(arm, "message", message=choice.message.id)
-    if contacts is None:
-        return found, refused(arm, "cooldown", "ledger_unavailable")
-    if has_rested(choice.message, contacts, moment.at_us):
-        return found, passed(arm, "cooldown", message=choice.message.id)
-    return found, _resting(channel, choice.message, contacts=contacts, moment=moment, policy=policy)
-
-
-def has_rested(message: Message, contacts: Sequence[Contact], at_us: int) -> bool:
-    """Whether no contact with this message is closer to the moment than its cooldown."""
-    return not contacts or counted(contacts, cooldown_window(message, at_us)) == 0
 
 
 def _resting(channel: Channel, message: Message, *, contacts: Sequence[Contact], moment: Moment, policy: Policy) -> Verdict:

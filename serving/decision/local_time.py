@@ -24,7 +24,7 @@ def zone_of(profile: Mapping[str, Any], policy: Policy) -> ZoneInfo:
     """The user's time zone; the policy's default where the attribute is unset or names no zone."""
     name = profile.get(policy.timezone_attribute)
     zone = _zone_named(name) if isinstance(name, str) else None
-    return zone or ZoneInfo(policy.default_timezone)
+    return zone or _zone_named(policy.default_timezone) or ZoneInfo(policy.default_timezone)
 
 
 @lru_cache(maxsize=1024)
@@ -68,7 +68,10 @@ def day_window_us(day: date, zone: ZoneInfo) -> tuple[int, int]:
 def quiet_range_at(at_us: int, ranges: Sequence[QuietHours], zone: ZoneInfo) -> QuietHours | None:
     """The first of these quiet hours that holds at the instant."""
     minute = _minute_of_day(local(at_us, zone))
-    return next((quiet for quiet in ranges if _contains(quiet, minute)), None)
+    for quiet in ranges:
+        if _contains(quiet, minute):
+            return quiet
+    return None
 
 
 def quiet_end_us(at_us: int, quiet: QuietHours, zone: ZoneInfo) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
-from serving.decision.conditions import all_hold
+from serving.decision.case import Case, Choice
+from serving.decision.conditions import that_hold
 from serving.decision.policy import Channel, Message, MessageClass, Policy, Trigger
 from serving.decision.values import Inputs
 
@@ -16,17 +16,30 @@ PLACEHOLDER = re.compile(r"\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:\|(?P<unset>[^{}
 """``{user_id}``, or ``{attribute|text when unset}``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """A message and the cause that picked it; no cause when it is the fallback."""
+class Shelf(NamedTuple):
+    """The messages of one channel that are not switched off, prepared for choosing; each list in the order in which they are tried."""
 
-    message: Message
-    cause: str | None
-    contribution: float | None  # of that cause, log-odds; None when it was not attributed
-    propensity: float = 1.0  # the chance that it had, given its arm
+    is_for_assist: bool
+    by_cause: Mapping[str, tuple[Message, ...]]  # those that remedy each cause
+    fallbacks: tuple[Message, ...]  # those that remedy none
+    standing: Choice | None  # the first of these, if it is for everybody
 
 
-def choose(channel: Channel, trigger: Trigger | None, inputs: Inputs, policy: Policy) -> Choice | None:
+def shelf(channel: Channel, policy: Policy) -> Shelf:
+    """What a channel has to tell."""
+    messages = policy.live_messages[channel.name]
+    causes = dict.fromkeys(cause for message in messages for cause in message.causes)
+    fallbacks = tuple(message for message in messages if not message.causes)
+    is_for_everybody = bool(fallbacks) and not fallbacks[0].conditions
+    return Shelf(
+        is_for_assist=channel.message_class is MessageClass.ASSIST,
+        by_cause={cause: tuple(message for message in messages if cause in message.causes) for cause in causes},
+        fallbacks=fallbacks,
+        standing=Choice(message=fallbacks[0], cause=None, contribution=None) if is_for_everybody else None,
+    )
+
+
+def choose(shelf: Shelf, trigger: Trigger | None, case: Case) -> Choice | None:
     """The message for an arm; None when the policy has none for its channel.
 
     Outreach: the actionable cause that raises the risk most, by at least ``min_contribution`` and with a message on this channel; else the
@@ -34,20 +47,36 @@ def choose(channel: Channel, trigger: Trigger | None, inputs: Inputs, policy: Po
     have named another: none is taken from the model. Assist: the trigger's own cause goes first, because help in the session answers
     what just happened: three failed logins call for a password reset, whatever else weighs on the risk.
     """
-    own = [trigger.cause] if trigger is not None and trigger.cause is not None else []
-    attributed = _attributed(inputs, policy) if inputs.contributions else []
-    messages = messages_for(channel, inputs, policy)
-    for cause in [*own, *attributed] if channel.message_class is MessageClass.ASSIST else [*attributed, *own]:
-        for message in messages:
-            if cause in message.causes:
-                return Choice(message=message, cause=cause, contribution=(inputs.contributions or {}).get(cause))
-    fallback = next((message for message in messages if not message.causes), None)
+    own = () if trigger is None or trigger.cause is None else (trigger.cause,)
+    contributions = case.inputs.contributions or {}
+    for cause in (*own, *case.causes) if shelf.is_for_assist else (*case.causes, *own):
+        message = next(that_hold(shelf.by_cause.get(cause, ()), case.inputs), None)
+        if message is not None:
+            return Choice(message=message, cause=cause, contribution=contributions.get(cause))
+    if shelf.standing is not None:
+        return shelf.standing
+    fallback = next(that_hold(shelf.fallbacks, case.inputs), None)
     return None if fallback is None else Choice(message=fallback, cause=None, contribution=None)
+
+
+def attributed(inputs: Inputs, policy: Policy) -> tuple[str, ...]:
+    """Actionable causes that raise the risk enough, the strongest first; equals by name; none where the strongest does not lead enough."""
+    if not inputs.contributions:
+        return ()
+    contributions = {cause: value for cause, value in inputs.contributions.items() if cause in policy.actionable_causes}
+    if _lead(contributions.values()) < inputs.min_cause_lead:
+        return ()
+    raising = [
+        (-contribution, cause)
+        for cause, contribution in contributions.items()
+        if contribution > 0.0 and contribution >= policy.min_contribution
+    ]
+    return tuple([cause for _, cause in sorted(raising)])
 
 
 def messages_for(channel: Channel, inputs: Inputs, policy: Policy) -> list[Message]:
     """What this user may be told by a channel: messages with conditions, which all hold, before those without; then by priority."""
-    return [message for message in policy.live_messages[channel.name] if not message.conditions or all_hold(message.conditions, inputs)]
+    return list(that_hold(policy.live_messages[channel.name], inputs))
 
 
 def fill(text: str, inputs: Inputs) -> str:
@@ -58,19 +87,6 @@ def fill(text: str, inputs: Inputs) -> str:
         return (match["unset"] or "") if _is_unset(known) else _plain(known)
 
     return PLACEHOLDER.sub(value, text)
-
-
-def _attributed(inputs: Inputs, policy: Policy) -> list[str]:
-    """Actionable causes that raise the risk enough, the strongest first; equals by name; none where the strongest does not lead enough."""
-    contributions = {cause: value for cause, value in (inputs.contributions or {}).items() if cause in policy.actionable_causes}
-    if _lead(contributions.values()) < inputs.min_cause_lead:
-        return []
-    raising = [
-        (-contribution, cause)
-        for cause, contribution in contributions.items()
-        if contribution > 0.0 and contribution >= policy.min_contribution
-    ]
-    return [cause for _, cause in sorted(raising)]
 
 
 def _lead(contributions: Iterable[float]) -> float:

@@ -2,46 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from serving.decision.case import Case, Moment, Offer, Rule, Said
 from serving.decision.local_time import local, quiet_end_us, quiet_range_at
 from serving.decision.policy import Channel, MessageClass, Policy, QuietHours
 from serving.decision.sentences import clock, clock_of_minute, day_and_clock
 from serving.decision.values import Verdict
-from serving.decision.verdicts import passed, refused
-
-
-class Moment(NamedTuple):  # made for each arm of each decision: a frozen dataclass takes five times as long
-    """A moment of contact; caps and cooldowns are counted there."""
-
-    asked_us: int  # as_of
-    at_us: int  # asked_us, or the end of quiet hours
-    zone: ZoneInfo
-    within: QuietHours | None  # quiet hours at asked_us
-    quiet_end_us: int | None  # when no quiet hours hold any more; None when they never end, or none hold
-    is_timed: bool = False  # at_us is the best of the candidate slots (`serving.decision.timing`)
+from serving.decision.verdicts import passed, refused, remembered
 
 
 def moment_for(channel: Channel, as_of_us: int, zone: ZoneInfo, policy: Policy) -> Moment:
     """The earliest moment that quiet hours of the channel's class leave; help in the session cannot wait, so its moment stays now."""
     ranges = policy.quiet_by_class[channel.message_class]
     within = quiet_range_at(as_of_us, ranges, zone) if ranges else None
-    end_us = None if within is None else _end_of_all_us(as_of_us, ranges, zone)
+    if within is None:
+        return Moment(as_of_us, as_of_us, zone, None, None)
+    wall = local(as_of_us, zone)
+    end_us = _end_of_all_us(as_of_us - wall.second * 1_000_000 - wall.microsecond, ranges, zone)
     moves = channel.message_class is MessageClass.OUTREACH
-    at_us = end_us if moves and end_us is not None else as_of_us
-    return Moment(asked_us=as_of_us, at_us=at_us, zone=zone, within=within, quiet_end_us=end_us)
+    return Moment(as_of_us, end_us if moves and end_us is not None else as_of_us, zone, within, end_us)
 
 
-def quiet_verdict(channel: Channel, moment: Moment) -> Verdict:
+def quiet_hours(channel: Channel, _policy: Policy) -> Rule:
     """Outside quiet hours and moved past them both pass; assist within them does not."""
-    arm, now = channel.arm, clock(local(moment.asked_us, moment.zone))
-    if moment.within is None:
-        return passed(arm, "quiet_hours", now=now)
-    if moment.at_us > moment.asked_us:  # past them
-        return passed(arm, "quiet_hours", "moved", now=now, end=day_and_clock(local(moment.at_us, moment.zone)))
-    hours = {"start": clock_of_minute(moment.within.start_minute), "end": clock_of_minute(moment.within.end_minute)}
+    arm = channel.arm
+
+    @remembered
+    def outside(hour: int, minute: int) -> Said:
+        return (passed(arm, "quiet_hours", now=clock_of_minute(60 * hour + minute)),)
+
+    @remembered
+    def moved(now: str, end: str) -> Said:
+        return (passed(arm, "quiet_hours", "moved", now=now, end=end),)
+
+    def say(_case: Case, offer: Offer) -> Said:
+        moment = offer.moment
+        wall = local(moment.asked_us, moment.zone)
+        if moment.within is None:
+            return outside(wall.hour, wall.minute)
+        if moment.at_us > moment.asked_us:  # past them
+            return moved(clock(wall), day_and_clock(local(moment.at_us, moment.zone)))
+        return (_within(arm, moment, moment.within),)
+
+    return say
+
+
+def _within(arm: str, moment: Moment, quiet: QuietHours) -> Verdict:
+    hours = {"start": clock_of_minute(quiet.start_minute), "end": clock_of_minute(quiet.end_minute)}
+    now = clock(local(moment.asked_us, moment.zone))
     return refused(arm, "quiet_hours", "quiet_hours", allowed_from_us=moment.quiet_end_us, now=now, **hours)
 
 
@@ -54,7 +63,8 @@ def moment_sentence(moment: Moment) -> str:
     return f"At {day_and_clock(local(moment.at_us, moment.zone))} in the user's own time, when quiet hours end."
 
 
-def _end_of_all_us(at_us: int, ranges: Sequence[QuietHours], zone: ZoneInfo) -> int | None:
+@remembered  # whoever is asked about within the same minute of the wall clock waits for the same one
+def _end_of_all_us(at_us: int, ranges: tuple[QuietHours, ...], zone: ZoneInfo) -> int | None:
     """Where one range ends another may hold; None if together they leave no minute of the day."""
     for _ in range(2 * len(ranges) + 1):  # twice: the hour that clocks repeat in autumn is walked through twice
         within = quiet_range_at(at_us, ranges, zone)

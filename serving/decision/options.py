@@ -5,66 +5,112 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
-from serving.decision.caps import cap_verdicts, is_free, rate_verdicts
+from serving.decision.arms import NAMES, Judge, Prepared, prepared
+from serving.decision.caps import is_free
+from serving.decision.case import Called, Case, Choice, Moment, Offer, Said, Timed
 from serving.decision.channels import rank
-from serving.decision.eligibility import own_verdicts, shared_verdicts
-from serving.decision.guardrails import guardrail_verdicts, holding, message_verdicts, price_verdict, suppression_verdict
+from serving.decision.eligibility import is_held_out, known_risk
+from serving.decision.guardrails import holding
 from serving.decision.local_time import zone_of
-from serving.decision.messages import Choice, choose, messages_for
-from serving.decision.moment import Moment, moment_for, quiet_verdict
-from serving.decision.policy import Channel, Guardrail, Message, MessageClass, Policy, Trigger
-from serving.decision.timing import Timed, timed
-from serving.decision.triggers import fired, trigger_verdict
+from serving.decision.messages import attributed, choose, messages_for
+from serving.decision.moment import moment_for
+from serving.decision.policy import Channel, MessageClass, Policy, Trigger
+from serving.decision.timing import timed
+from serving.decision.triggers import fired, lacks_risk, threshold
 from serving.decision.values import Inputs, Verdict
 
-RULES = (
-    *("ledger", "features", "consent", "suppression_list", "holdout", "switched_off", "opt_in", "available", "model", "evidence"),
-    *("trigger", "guardrail", "quiet_hours", "message", "cooldown", "suppression", "price", "cap", "rate"),
-)
-"""Every rule, in the order in which they speak: "model" and "evidence" on outreach alone, each cap for itself as "cap:<name>", each
-guardrail that holds as "guardrail:<name>", all that do not together as "guardrail".
-
-The first three, "opt_in", "trigger", "quiet_hours", "message" and caps speak in every policy, the others where it has something of theirs.
-"""
-
-_PLACES = {rule: place for place, rule in enumerate(RULES)}
+_PLACES = {rule: place for place, rule in enumerate(NAMES)}
 _ABOUT_THE_MESSAGE = ("message", "cooldown", "suppression", "price", "rate")
 _STEPS_TO_AN_OPENING = 16
 
 
-class Option(NamedTuple):  # several are made for each decision: a frozen dataclass takes five times as long
+class Option(NamedTuple):
     """One arm and what every rule says of it, not only the first that refused."""
 
+    judge: Judge
     channel: Channel
-    trigger: Trigger | None
     moment: Moment
-    timed: Timed
-    choice: Choice | None
-    shared: tuple[Verdict, ...]  # on every arm
-    own: tuple[Verdict, ...]  # on this arm
-    refusals: list[Verdict]  # those of both that close this arm, in the order of the rules
-
-
-class Called(NamedTuple):
-    """What calls for a class of message, and what keeps it back: the same on every channel of the class."""
-
     trigger: Trigger | None
-    holding: tuple[Guardrail, ...]
+    choice: Choice | None
+    timed: Timed
+    own: Sequence[Verdict]  # on this arm
+    refusals: Sequence[Verdict]  # those on every arm and on this one that close it, in the order of the rules
 
 
-def all_options(inputs: Inputs, policy: Policy) -> list[Option]:
+def case_of(inputs: Inputs, policy: Policy, made: Prepared) -> Case:
+    """What all arms share: found once for a decision."""
+    risk, bound, zone = known_risk(inputs), threshold(inputs, policy), zone_of(inputs.profile, policy)
+    is_high = None if risk is None else risk >= bound
+    return Case(
+        inputs=inputs,
+        policy=policy,
+        profile=inputs.profile,
+        contacts=inputs.contacts,
+        zone=zone,
+        risk=risk,
+        risk_text="" if risk is None else f"{risk:.3f}",
+        threshold=bound,
+        threshold_text=f"{bound:.3f}",
+        is_held_out=is_held_out(inputs, policy),
+        causes=attributed(inputs, policy),
+        called={
+            message_class: _called(
+                message_class, inputs, policy, is_high=is_high, moment=moment_for(channel, inputs.as_of_us, zone, policy)
+            )
+            for message_class, channel in made.channel_of.items()
+        },
+    )
+
+
+def shared_verdicts(case: Case, made: Prepared) -> Said:
+    """What the rules about every arm say."""
+    said: list[Verdict] = []
+    for rule in made.shared:
+        said += rule(case)
+    return tuple(said)
+
+
+def all_options(case: Case, made: Prepared, shared: Said) -> list[Option]:
     """Every arm of the policy but "none": assist before outreach, within a class as `serving.decision.channels.rank` says."""
-    shared, zone = shared_verdicts(inputs, policy), zone_of(inputs.profile, policy)
-    called = {message_class: _called(message_class, inputs, policy) for message_class in policy.channels_by_class}
-    options = [
-        _judge(channel, inputs, policy, shared=shared, zone=zone, called=called[channel.message_class])
-        for channel in policy.channels_in_order
-    ]
-    if policy.orders_channels:
-        options.sort(key=lambda option: rank(option.channel, option.trigger, inputs, policy))
+    closing = [verdict for verdict in shared if not verdict.passed]
+    options = [judged(judge, case, closing) for judge in made.judges]
+    if case.policy.orders_channels:
+        options.sort(key=lambda option: rank(option.channel, option.trigger, case.inputs, case.policy))
     return options
+
+
+def judged(judge: Judge, case: Case, closing: Sequence[Verdict]) -> Option:
+    """One arm; ``closing``: what closes every arm."""
+    return _judged(judge, case, closing, *_offered(judge, case))
+
+
+def judged_again(option: Option, case: Case, closing: Sequence[Verdict]) -> Option:
+    """The same arm where nothing but the explanation and what is known of timing came in: the rules speak again only of another offer."""
+    choice, when = _offered(option.judge, case)
+    before = option.choice
+    is_same = before is not None and choice is not None and choice.message.id == before.message.id and when.moment == option.moment
+    return option._replace(choice=choice, timed=when) if is_same else _judged(option.judge, case, closing, choice, when)
+
+
+def _judged(judge: Judge, case: Case, closing: Sequence[Verdict], choice: Choice | None, when: Timed) -> Option:
+    channel, rules, _ = judge
+    called, moment, own = case.called[channel.message_class], when.moment, list[Verdict]()
+    offer = Offer(called, None if choice is None else choice.message, moment)
+    for rule in rules:
+        own += rule(case, offer)
+    refusals = [*closing, *[verdict for verdict in own if not verdict.passed]]
+    return Option(judge, channel, moment, called.trigger, choice, when, own, refusals)
+
+
+def _offered(judge: Judge, case: Case) -> tuple[Choice | None, Timed]:
+    """Which message it would be, and when."""
+    channel, _, shelf = judge
+    called = case.called[channel.message_class]
+    choice = choose(shelf, called.trigger, case)
+    if choice is None or not case.inputs.timing:
+        return choice, called.earliest
+    return choice, timed(channel, choice.message, called.earliest.moment, case.inputs, case.policy)
 
 
 def closeness(option: Option) -> tuple[bool, int]:
@@ -73,14 +119,15 @@ def closeness(option: Option) -> tuple[bool, int]:
     Without a model nobody knows whether the risk would have called for it, so it counts as if it had.
     """
     first = option.refusals[0].rule.partition(":")[0]
-    called_for = option.trigger is not None or any(verdict.rule == "model" for verdict in option.refusals)
+    called_for = option.trigger is not None or "model" in [verdict.rule for verdict in option.refusals]
     return called_for, _PLACES[first]
 
 
 def open_but_for_the_message(option: Option, inputs: Inputs, policy: Policy) -> bool:
     """Whether the arm is open if the right message is picked."""
-    if any(not _is_about_the_message(verdict, policy) for verdict in option.refusals):
-        return False
+    for verdict in option.refusals:
+        if not _is_about_the_message(verdict, policy):
+            return False
     messages = messages_for(option.channel, inputs, policy)
     return any(is_free(option.channel, message, inputs, option.moment, policy) for message in messages)
 
@@ -89,17 +136,17 @@ def opens_from_us(option: Option, inputs: Inputs, policy: Policy) -> int | None:
     """The earliest instant from which a closed arm would be open, all else being equal; None where time alone does not open it."""
     at_us = inputs.as_of_us
     for _ in range(_STEPS_TO_AN_OPENING):  # past one limit another may hold
-        allowed = [verdict.allowed_from_us for verdict in option.refusals]
-        if not allowed:
+        if not option.refusals:
             return at_us
-        known = [from_us for from_us in allowed if from_us is not None]
-        if len(known) < len(allowed):
+        allowed = [verdict.allowed_from_us for verdict in option.refusals if verdict.allowed_from_us is not None]
+        if len(allowed) < len(option.refusals):
             return None
-        at_us = max(known)
+        at_us = max(allowed)
         contacts = None if inputs.contacts is None else tuple(one for one in inputs.contacts if one.counts_at(at_us))
-        later = replace(inputs, as_of_us=at_us, contacts=contacts, timing=())  # what a later as_of would expect is not known
-        called = _called(option.channel.message_class, later, policy)
-        option = _judge(option.channel, later, policy, shared=shared_verdicts(later, policy), zone=option.moment.zone, called=called)
+        # What a later as_of would expect of timing is not known.
+        made, later = prepared(policy), replace(inputs, as_of_us=at_us, contacts=contacts, timing=())
+        case = case_of(later, policy, made)
+        option = judged(option.judge, case, [verdict for verdict in shared_verdicts(case, made) if not verdict.passed])
     return None
 
 
@@ -108,44 +155,19 @@ def is_deferred(option: Option) -> bool:
 
     Help in the session is not deferred: later it no longer helps.
     """
-    limits = all(verdict.rule.partition(":")[0] in ("cap", "rate") for verdict in option.refusals)
-    return limits and bool(option.refusals) and option.channel.message_class is MessageClass.OUTREACH
+    if not option.refusals or option.channel.message_class is not MessageClass.OUTREACH:
+        return False
+    return all(verdict.rule.startswith(("cap:", "rate:")) for verdict in option.refusals)
 
 
 def _is_about_the_message(verdict: Verdict, policy: Policy) -> bool:
-    rule, _, name = verdict.rule.partition(":")
-    return rule in _ABOUT_THE_MESSAGE or (rule == "cap" and any(cap.name == name and cap.message_id is not None for cap in policy.caps))
+    if not verdict.rule.startswith("cap:"):
+        return verdict.rule.partition(":")[0] in _ABOUT_THE_MESSAGE
+    return any(cap.message_id is not None and verdict.rule == f"cap:{cap.name}" for cap in policy.caps)
 
 
-def _called(message_class: MessageClass, inputs: Inputs, policy: Policy) -> Called:
-    return Called(trigger=fired(message_class, inputs, policy), holding=holding(message_class, inputs, policy))
-
-
-def _judge(channel: Channel, inputs: Inputs, policy: Policy, *, shared: tuple[Verdict, ...], zone: ZoneInfo, called: Called) -> Option:
-    trigger = called.trigger
-    moment = moment_for(channel, inputs.as_of_us, zone, policy)
-    choice = choose(channel, trigger, inputs, policy)
-    message = None if choice is None else choice.message
-    when = timed(channel, message, moment, inputs, policy)
-    moment = when.moment
-    own = (
-        *own_verdicts(channel, inputs, policy),
-        trigger_verdict(channel, trigger, inputs, policy),
-        *guardrail_verdicts(channel, called.holding, policy),
-        quiet_verdict(channel, moment),
-        *message_verdicts(channel, choice, contacts=inputs.contacts, moment=moment, policy=policy),
-        *_optional_verdicts(channel, message, inputs, moment, policy),
-        *cap_verdicts(channel, message, inputs.contacts, moment=moment, policy=policy),
-        *rate_verdicts(channel, message, inputs, moment, policy),
-    )
-    refusals = [verdict for verdict in (*shared, *own) if not verdict.passed]
-    return Option(channel=channel, trigger=trigger, moment=moment, timed=when, choice=choice, shared=shared, own=own, refusals=refusals)
-
-
-def _optional_verdicts(channel: Channel, message: Message | None, inputs: Inputs, moment: Moment, policy: Policy) -> Sequence[Verdict]:
-    """What speaks only where the policy has something of it."""
-    if message is None or inputs.contacts is None or not (policy.suppressing or channel.slot_price):
-        return ()
-    suppression = suppression_verdict(channel, message, inputs.contacts, moment, policy)
-    price = price_verdict(channel, message, inputs, moment, policy)
-    return [verdict for verdict in (suppression, price) if verdict is not None]
+def _called(message_class: MessageClass, inputs: Inputs, policy: Policy, *, is_high: bool | None, moment: Moment) -> Called:
+    """``is_high``: whether the risk is at or above the threshold; None where there is no risk."""
+    trigger = fired(message_class, inputs, policy, is_high=is_high is True)
+    lacking = trigger is None and is_high is False and lacks_risk(message_class, inputs, policy)
+    return Called(trigger, lacking, holding(message_class, inputs, policy), Timed(moment))

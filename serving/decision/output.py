@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -21,16 +22,21 @@ def output_json(decision: Decision, versions: Mapping[str, str | None]) -> bytes
     versions
         Of the model, the policy and the features; None where there was none.
     """
-    verdicts = b",".join([verdict.json for verdict in decision.verdicts])
-    return canonical({**_but_for_verdicts(decision, versions), "verdicts": orjson.Fragment(b"[%b]" % verdicts)})
+    parts = _other_parts(decision, versions)
+    parts["arms"] = orjson.Fragment(b"[%b]" % b",".join([_arm(arm) for arm in decision.arms]))
+    parts["verdicts"] = orjson.Fragment(b"[%b]" % b",".join([verdict.json for verdict in decision.verdicts]))
+    return canonical(parts)
 
 
 def output_object(decision: Decision, versions: Mapping[str, str | None]) -> dict[str, Any]:
     """The same as plain values."""
-    return {**_but_for_verdicts(decision, versions), "verdicts": [orjson.loads(verdict.json) for verdict in decision.verdicts]}
+    parts = _other_parts(decision, versions)
+    parts["arms"] = [orjson.loads(_arm(arm)) for arm in decision.arms]
+    parts["verdicts"] = [orjson.loads(verdict.json) for verdict in decision.verdicts]
+    return parts
 
 
-def _but_for_verdicts(decision: Decision, versions: Mapping[str, str | None]) -> dict[str, Any]:
+def _other_parts(decision: Decision, versions: Mapping[str, str | None]) -> dict[str, Any]:
     return {
         "decision_id": decision.decision_id,
         "user_id": decision.user_id,
@@ -48,7 +54,6 @@ def _but_for_verdicts(decision: Decision, versions: Mapping[str, str | None]) ->
         "moment": _moment(decision),
         "ask_again_at": iso_or_null(decision.ask_again_at_us),
         "experiments": dict(decision.assignments),
-        "arms": [_arm(arm) for arm in decision.arms],
         "degraded": [degradation.value for degradation in decision.degraded],
         "versions": dict(versions),
     }
@@ -100,11 +105,14 @@ def _slot(word: SlotWord) -> dict[str, Any]:
     }
 
 
-def _arm(arm: Arm) -> dict[str, Any]:
-    return {
-        "name": arm.name,
-        "open": arm.open,
-        "blocked_by": arm.blocked_by,
-        "propensity": arm.propensity,
-        "allowed_from": iso_or_null(arm.allowed_from_us),
-    }
+@lru_cache(maxsize=1024, typed=True)  # an arm is closed for few reasons, and most have the chance 0 or 1
+def _arm(arm: Arm) -> bytes:
+    return canonical(
+        {
+            "name": arm.name,
+            "open": arm.open,
+            "blocked_by": arm.blocked_by,
+            "propensity": arm.propensity,
+            "allowed_from": iso_or_null(arm.allowed_from_us),
+        }
+    )

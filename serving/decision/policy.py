@@ -282,8 +282,13 @@ class Policy:
 
     @cached_property
     def risk_triggers(self) -> Mapping[MessageClass, tuple[Trigger, ...]]:
-        """Triggers of each class that ask for risk above the threshold."""
-        return {class_: tuple(t for t in triggers if t.risk_above_threshold) for class_, triggers in self.triggers_by_class.items()}
+        """Those of them that ask for risk above the threshold."""
+        return {class_: tuple(t for t in triggers if t.risk_above_threshold) for class_, triggers in self.live_triggers.items()}
+
+    @cached_property
+    def riskless_triggers(self) -> Mapping[MessageClass, tuple[Trigger, ...]]:
+        """Those of them that do not."""
+        return {class_: tuple(t for t in triggers if not t.risk_above_threshold) for class_, triggers in self.live_triggers.items()}
 
     @cached_property
     def messages_by_channel(self) -> Mapping[str, tuple[Message, ...]]:

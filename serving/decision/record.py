@@ -25,17 +25,17 @@ def inputs_to_object(inputs: Inputs) -> dict[str, Any]:
         "user_id": inputs.user_id,
         "as_of_us": inputs.as_of_us,
         "n_events": inputs.n_events,
-        "features": dict(inputs.features),
+        "features": _as_dict(inputs.features),
         "risk": None if inputs.risk is None else _number_or_null(inputs.risk),
-        "contributions": None if inputs.contributions is None else dict(inputs.contributions),
-        "profile": dict(inputs.profile),
+        "contributions": None if inputs.contributions is None else _as_dict(inputs.contributions),
+        "profile": _as_dict(inputs.profile),
         "segment": inputs.segment,
-        "segments": dict(inputs.segments),
-        "ages": dict(inputs.ages),
+        "segments": _as_dict(inputs.segments),
+        "ages": _as_dict(inputs.ages),
         "contacts": None if inputs.contacts is None else [_contact_json(contact) for contact in inputs.contacts],
         "degraded": [degradation.value for degradation in inputs.degraded],
         "refused_by": inputs.refused_by,
-        "exhausted": dict(inputs.exhausted),
+        "exhausted": _as_dict(inputs.exhausted),
         "timing": [asdict(slot) for slot in inputs.timing],
         "timing_shown": inputs.timing_shown,
         **({"min_cause_lead": inputs.min_cause_lead} if inputs.min_cause_lead else {}),  # where stability was never measured, as before
@@ -61,6 +61,11 @@ def inputs_from_json(recorded: Mapping[str, Any]) -> Inputs:
         contacts=None if contacts is None else tuple(_contact(contact) for contact in contacts),
         degraded=tuple(Degradation(name) for name in recorded["degraded"]),
     )
+
+
+def _as_dict(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """The mapping itself if it is one that JSON can be written of."""
+    return mapping if isinstance(mapping, dict) else dict(mapping)
 
 
 def _contact_json(contact: Contact) -> dict[str, Any]:

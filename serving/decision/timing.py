@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from serving.decision.caps import cap_window, cooldown_window, first_refusal, suppression_windows
+from serving.decision.case import Moment, Timed
 from serving.decision.local_time import quiet_range_at
-from serving.decision.moment import Moment
 from serving.decision.policy import Channel, Message, MessageClass, Policy, RateLimit
 from serving.decision.values import Inputs, SlotWord, TimingSlot
 
@@ -22,17 +21,9 @@ NOT_ENOUGH_DATA = "not_enough_data"
 NOTHING_ALLOWED = "no_allowed_slot"
 
 
-class Timed(NamedTuple):  # made for every arm
-    """The moment, and the whole curve behind it."""
-
-    moment: Moment
-    curve: tuple[SlotWord, ...] = ()
-    advice: str | None = None  # None where nothing is known of timing
-
-
-def timed(channel: Channel, message: Message | None, moment: Moment, inputs: Inputs, policy: Policy) -> Timed:
+def timed(channel: Channel, message: Message, moment: Moment, inputs: Inputs, policy: Policy) -> Timed:
     """Move an outreach message to the best allowed slot; help in the session is for now, and stays."""
-    if message is None or policy.timing is None or not inputs.timing or channel.message_class is MessageClass.ASSIST:
+    if policy.timing is None or not inputs.timing or channel.message_class is MessageClass.ASSIST:
         return Timed(moment=moment)
     curve = tuple(_word(slot, channel, message, moment, inputs=inputs, policy=policy) for slot in inputs.timing)
     advice, chosen = advise(curve, is_shown=inputs.timing_shown, clear=policy.timing.clear)

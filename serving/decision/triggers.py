@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from serving.decision.conditions import all_hold
-from serving.decision.eligibility import known_risk
+from serving.decision.case import Case, Offer, Rule, Said
+from serving.decision.conditions import that_hold
 from serving.decision.policy import Channel, MessageClass, Policy, Trigger
-from serving.decision.values import Inputs, Verdict
-from serving.decision.verdicts import newly_refused, passed, refused
+from serving.decision.values import Inputs
+from serving.decision.verdicts import passed, refused, remembered
 
 
 def threshold(inputs: Inputs, policy: Policy) -> float:
@@ -14,30 +14,35 @@ def threshold(inputs: Inputs, policy: Policy) -> float:
     return policy.segment_thresholds.get(inputs.segment or "", policy.risk_threshold)
 
 
-def fired(message_class: MessageClass, inputs: Inputs, policy: Policy) -> Trigger | None:
-    """The first trigger of the class, in the policy's order, that fires."""
-    for trigger in policy.live_triggers[message_class]:
-        if all_hold(trigger.conditions, inputs) and (not trigger.risk_above_threshold or _is_high(inputs, policy)):
-            return trigger
-    return None
+def fired(message_class: MessageClass, inputs: Inputs, policy: Policy, *, is_high: bool) -> Trigger | None:
+    """The first trigger of the class, in the policy's order, that fires; ``is_high``: the risk is at or above the threshold."""
+    triggers = policy.live_triggers if is_high else policy.riskless_triggers
+    return next(that_hold(triggers[message_class], inputs), None)
 
 
-def trigger_verdict(channel: Channel, trigger: Trigger | None, inputs: Inputs, policy: Policy) -> Verdict:
-    """Whether anything calls for a message, and if not whether the risk alone was lacking."""
-    if trigger is not None:
-        return passed(channel.arm, "trigger", sentence=trigger_sentence(trigger))
-    arm, risk, bound = channel.arm, known_risk(inputs), threshold(inputs, policy)
-    live = (t for t in policy.risk_triggers[channel.message_class] if t.name not in policy.switched_off.triggers)
-    if risk is not None and risk < bound and any(all_hold(t.conditions, inputs) for t in live):
-        return newly_refused(arm, "trigger", "risk_below_threshold", risk=risk, threshold=bound)
-    return refused(arm, "trigger", "no_trigger", message_class=channel.message_class)
+def lacks_risk(message_class: MessageClass, inputs: Inputs, policy: Policy) -> bool:
+    """Whether a trigger of the class asks for nothing more than a higher risk."""
+    return next(that_hold(policy.risk_triggers[message_class], inputs), None) is not None
+
+
+def trigger(channel: Channel, policy: Policy) -> Rule:
+    """Something must call for a message; where nothing does, the rule says whether the risk alone was lacking."""
+    arm = channel.arm
+    called = {one.name: (passed(arm, "trigger", sentence=trigger_sentence(one)),) for one in policy.live_triggers[channel.message_class]}
+    nothing = (refused(arm, "trigger", "no_trigger", message_class=channel.message_class),)
+
+    @remembered
+    def below(risk: str, bound: str) -> Said:
+        return (refused(arm, "trigger", "risk_below_threshold", risk=risk, threshold=bound),)
+
+    def say(case: Case, offer: Offer) -> Said:
+        if offer.called.trigger is not None:
+            return called[offer.called.trigger.name]
+        return below(case.risk_text, case.threshold_text) if offer.called.lacks_risk else nothing
+
+    return say
 
 
 def trigger_sentence(trigger: Trigger) -> str:
     """What the trigger is about, in the policy's words where it has some."""
     return trigger.sentence or f"The trigger {trigger.name} fired."
-
-
-def _is_high(inputs: Inputs, policy: Policy) -> bool:
-    risk = known_risk(inputs)
-    return risk is not None and risk >= threshold(inputs, policy)

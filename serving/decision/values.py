@@ -1,14 +1,16 @@
-"""What goes into a decision and what comes out: frozen values, nothing else."""
+"""What goes into a decision and what comes out: frozen values, nothing else.
+
+Those of which several are made for each decision are named tuples: a frozen dataclass takes five times as long to make.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from serving.decision.canonical import canonical, iso_or_null
 from serving.decision.policy import MessageClass
 
 
@@ -96,33 +98,19 @@ class Inputs:
     exhausted: Mapping[str, int] = field(default_factory=dict)  # rate limits without room, and when their window ends (us)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """One rule's word on one arm; its JSON stays with it once it was asked for, since most verdicts are said again and again."""
+class Verdict(NamedTuple):
+    """One rule's word on one arm; the functions of `serving.decision.verdicts` make them."""
 
     arm: str  # "assist/in_app"; "*" for every arm
     rule: str  # consent, evidence, trigger, quiet_hours, cooldown, cap:<name>, ...
     passed: bool
     code: str  # reason code: "ok" or why not
     sentence: str  # for people
-    allowed_from_us: int | None = None  # earliest moment of contact that this rule permits, where it is known
-
-    @cached_property
-    def json(self) -> bytes:
-        """Canonical JSON, as answers and receipts state it."""
-        return canonical(
-            {
-                "arm": self.arm,
-                "rule": self.rule,
-                "passed": self.passed,
-                "code": self.code,
-                "sentence": self.sentence,
-                "allowed_from": iso_or_null(self.allowed_from_us),
-            }
-        )
+    allowed_from_us: int | None  # earliest moment of contact that this rule permits, where it is known
+    json: bytes  # canonical, as answers and receipts state it
 
 
-class Arm(NamedTuple):  # several are made for each decision: a frozen dataclass takes five times as long
+class Arm(NamedTuple):
     """One thing that could be done, and the chance with which the policy would do it."""
 
     name: str  # "assist/in_app", "outreach/email", "none"
@@ -132,8 +120,7 @@ class Arm(NamedTuple):  # several are made for each decision: a frozen dataclass
     allowed_from_us: int | None = None  # of an arm that only time closes: from when it would be open, all else being equal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(NamedTuple):
     """What is done, and why; also why not."""
 
     decision_id: str
@@ -167,13 +154,12 @@ class Decision:
     arms: tuple[Arm, ...] = ()
     degraded: tuple[Degradation, ...] = ()
     policy_hash: str = ""
-    assignments: Mapping[str, str] = field(default_factory=dict)  # group of the user in each experiment
-    segments: Mapping[str, str] = field(default_factory=dict)
-    contributions: Mapping[str, float] = field(default_factory=dict)  # all causes, log-odds; empty when not explained
+    assignments: Mapping[str, str] = MappingProxyType({})  # group of the user in each experiment
+    segments: Mapping[str, str] = MappingProxyType({})
+    contributions: Mapping[str, float] = MappingProxyType({})  # all causes, log-odds; empty when not explained
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CapWindow:
+class CapWindow(NamedTuple):
     """One cap (or cooldown) made concrete for one proposed contact: the contacts that match must stay fewer than ``limit``.
 
     A contact matches when ``since_us <= at_us < until_us`` and its channel, class and message are those named (None: any). With a span,
@@ -191,8 +177,7 @@ class CapWindow:
     span_us: int = 0  # 0: the interval is fixed, as a calendar day is
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Permit:
+class Permit(NamedTuple):
     """One place in one window of a rate limit, which all users share."""
 
     name: str  # "rate:spring_offer"

@@ -10,7 +10,7 @@ from typing import TypeVar
 import orjson
 
 from serving.decision.caps import cap_windows, permits
-from serving.decision.decide import decide, draft
+from serving.decision.decide import decide, judged
 from serving.decision.local_time import zone_of
 from serving.decision.output import output_json
 from serving.decision.policy import Policy
@@ -128,11 +128,12 @@ class Settlement:
                 self._receive(case, results[id(case)])
 
     def _propose(self, case: Case) -> Commit:
-        case.decision, is_worth_explaining = draft(case.inputs, self.policy)
-        if is_worth_explaining and case.inputs.contributions is None:
+        judgement = judged(case.inputs, self.policy)
+        if case.inputs.contributions is None and judgement.needs_explanation():
             case.inputs = replace(case.inputs, contributions=self.reader.explain(case.known), min_cause_lead=self.reader.min_cause_lead)
             case.inputs = self._with_timing(case)
-            case.decision = decide(case.inputs, self.policy)
+            judgement = judgement.explained(case.inputs)
+        case.decision = judgement.decision()
         hash_ = timeline_hash(case.known.packed)
         case.answer = self._answer(case.known, case.inputs, case.decision, hash_=hash_, stored=True)
         return self._commit(case, case.decision, case.answer, hash_=hash_)
@@ -205,6 +206,8 @@ class Settlement:
 
     def _counting(self, contacts: Sequence[Contact], as_of_us: int) -> tuple[Contact, ...]:
         """Those that may matter: recent or to come, and not reservations that have expired."""
+        if not contacts:
+            return ()
         since_us = as_of_us - self.policy.lookback_us
         return tuple(contact for contact in contacts if contact.at_us >= since_us and contact.counts_at(as_of_us))
 

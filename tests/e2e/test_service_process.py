@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from serving.adapters.run_file import read_run_file
 from serving.cli.demo.play import backlog
 from serving.cli.processes import free_port
 from serving.cli.stack import service_and_worker
+from tests.e2e.callers import Asked, Callers
 from tests.small_model import write_small_bundle
 
 pytestmark = pytest.mark.timeout(180)
@@ -92,6 +94,29 @@ def test_events_decision_receipt_replay_over_http(client, installation):
     report = installation.replayer().replay(receipt.content)
     assert report.output == decided.content
     assert (report.decision.outcome, report.score.outcome, report.features.outcome) == ("same", "same", "same")
+
+
+def test_r2_many_callers_who_repeat_themselves_get_one_effect_a_key(client, stack, installation):
+    """The short form of `tests/e2e/test_requests_of_many_callers.py`: 64 callers, 40 keys about five users, each key four times."""
+    users = [f"r2-{number}" for number in range(5)]
+    for user_id in users:
+        client.post(
+            "/v1/events",
+            json=[identify(user_id), *events(user_id, "login", *range(300, 400, 10)), *events(user_id, "login_failed", 3, 2, 1)],
+        )
+    taken_up(client)
+    callers = Callers(api_url=stack.api_url)
+    asyncio.run(callers.ask_all([Asked(key=f"r2-{key}", user_id=users[key % 5]) for key in range(40)] * 4, at_once=64))
+    assert set(callers.refusals) <= {503}
+    assert [len(set(bodies)) for bodies in callers.answers.values()] == [1] * 40
+    decisions = [orjson.loads(bodies[0]) for bodies in callers.answers.values()]
+    sent = {decision["decision_id"]: decision["user_id"] for decision in decisions if decision["action"] == "send"}
+    assert sorted(sent.values()) == users  # of eight keys each one sent: the caps let no second one through
+    orders = [orjson.loads(order) for order in installation.ledger.outbox(installation.product.name)]
+    assert sorted(order["decision_id"] for order in orders if order["user_id"] in users) == sorted(sent)
+    assert {
+        c.decision_id for user_id in users for c in installation.ledger.contacts(installation.product.name, user_id, since_us=0)
+    } == set(sent)
 
 
 def test_public_routes_are_ours_and_not_bentomls(client):

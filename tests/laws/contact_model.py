@@ -110,7 +110,7 @@ def exceeded(contacts: Sequence[Contact], new: Contact, policy: Policy, zone: Zo
 
 def _suppressed(contacts: Sequence[Contact], new: Contact, message: Message, policy: Policy) -> Iterator[str]:
     for one in contacts:
-        if one is not new:
+        if one is not new and one.message_class is new.message_class:
             after = timedelta(microseconds=new.at_us - one.at_us)
             earlier = policy.message_by_id.get(one.message_id)
             if earlier is not None and earlier.suppresses and timedelta(0) <= after < earlier.suppresses:

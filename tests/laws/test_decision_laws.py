@@ -14,7 +14,7 @@ from features.core.event import from_us
 from serving.adapters.memory_ledger import MemoryLedger
 from serving.decision.caps import cap_windows, counted, first_refusal
 from serving.decision.chance import draw
-from serving.decision.decide import decide, needs_explanation
+from serving.decision.decide import decide, judged, needs_explanation
 from serving.decision.local_time import day_window_us, local, quiet_range_at, zone_of
 from serving.decision.output import output_json
 from serving.decision.policy import (
@@ -157,6 +157,20 @@ def most_at_once(contacts, cap, zone, *, holding):
 
 def open_arms(decision):
     return {arm.name for arm in decision.arms if arm.open}
+
+
+@laws
+@given(inputs=inputs_of_all_kinds, policy=policies)
+def test_an_explanation_that_comes_later_changes_nothing_but_what_it_would_have_changed(inputs, policy):
+    before = replace(inputs, contributions=None, min_cause_lead=0.0, timing=(), timing_shown=False)
+    assert judged(before, policy).explained(inputs).decision() == decide(inputs, policy)
+
+
+@laws
+@given(inputs=inputs_of_all_kinds, policy=policies)
+def test_what_was_prepared_for_one_policy_serves_another_of_the_same_content(inputs, policy):
+    messages = tuple(replace(message) for message in policy.messages)
+    assert decide(inputs, replace(policy, messages=messages)) == decide(inputs, policy)
 
 
 @laws

@@ -50,7 +50,8 @@ class Monitored:
 def monitor(decisions: pd.DataFrame, segments: Sequence[str], contract: Contract, *, horizon: pd.Timedelta) -> Monitored:
     """Watch the error user by user, for everybody and by segment; look as often as you like.
 
-    Alarms are false with a chance of at most 1 - confidence over the whole time, all monitors together.
+    A user counts once a horizon of their decisions has outcomes. Alarms are false with a chance of at most 1 - confidence over the whole
+    time, all monitors together.
 
     Parameters
     ----------
@@ -106,17 +107,22 @@ def _watched(name: str, part: pd.DataFrame, contract: Contract, *, alpha: float,
 
 
 def by_user(decisions: pd.DataFrame, error: AlertError, horizon: pd.Timedelta) -> tuple[FloatArray, FloatArray]:
-    """Hits and rows of each user, in the order in which the last outcome that counts became known."""
+    """Hits and rows of each user whose decisions of a horizon all have outcomes, in the order of their first decision.
+
+    So what was seen at an earlier look is the beginning of what is seen at a later one, and no user's numbers change in between: bounds
+    that hold at every look ask for both.
+    """
     if len(decisions) == 0:
         return np.empty(0), np.empty(0)
     ordered = decisions.sort_values(AS_OF, kind="stable")
     first = ordered.groupby(USER)[AS_OF].transform("min")
-    ordered = ordered[ordered[AS_OF] < first + horizon]
+    complete = first + horizon <= ordered[AS_OF].iloc[-1]
+    ordered = ordered[complete & (ordered[AS_OF] < first + horizon)]
     ordered = ordered[ordered.groupby(USER).cumcount() < MOST_ROWS]
     hit, counted = _hits(ordered, error)
     table = pd.DataFrame({USER: ordered[USER].to_numpy(), "hit": hit, "counted": counted, AS_OF: ordered[AS_OF].to_numpy()})
-    users = table.groupby(USER).agg(hit=("hit", "sum"), counted=("counted", "sum"), last=(AS_OF, "max"))
-    users = users[users["counted"] > 0].sort_values("last", kind="stable")
+    users = table.groupby(USER).agg(hit=("hit", "sum"), counted=("counted", "sum"), first=(AS_OF, "min"))
+    users = users[users["counted"] > 0].sort_values("first", kind="stable")
     return users["hit"].to_numpy(dtype=np.float64), users["counted"].to_numpy(dtype=np.float64)
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from features.core.columns import EventColumns
 from features.core.layout import HASH, KIND, KIND_BITS, KIND_MASK, N_PROPERTIES
-from features.core.partition import CACHE_LINE_BYTES, count_ranges, empty_records, range_shift, scatter
+from features.core.partition import count_ranges, empty_records, range_shift, scatter
+from features.core.streaming import CACHE_LINE_BYTES
 
 N_EVENTS, N_USERS = 5_000, 40
 

@@ -167,12 +167,30 @@ def test_a_few_odd_rows_are_refused_by_the_import_and_announced(tmp_path: Path) 
         ("log.parquet", b"no parquet", "expected a readable parquet file"),
         ("log.jsonl", b"[1]\n[2]\n", "expected"),
         ("log.jsonl", b"", "expected"),
+        ("log.json", b'[{"user_id": "ada"}]', "a JSON array is none"),
+        ("log.csv", "user_id,time,kind\nada,2025-06-01,ouvr\u00e9\n".encode("latin-1"), "byte 0xe9 at 37 is no UTF-8"),
     ],
 )
 def test_files_that_are_no_logs_are_refused_in_one_sentence(name: str, content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DraftError, match=message):
         draft_product(tmp_path / name)
+
+
+def test_ids_within_objects_are_not_taken_for_ids(tmp_path: Path) -> None:
+    """The import would refuse every row."""
+    rows = [{"user": {"id": row["Customer ID"]}, "event": row["event"], "time": row["sent_at"]} for row in shop_rows(4, 30)]
+    (file := tmp_path / "log.jsonl").write_bytes(b"\n".join(orjson.dumps(row) for row in rows))
+    with pytest.raises(DraftError, match=r"name it with --user COLUMN \(those within user need a column of their own first\)"):
+        draft_product(file)
+    with pytest.raises(DraftError, match=r"--user user: got values such as .* expected plain ids"):
+        draft_product(file, Overrides(user="user"))
+
+
+def test_ids_in_braces_are_ids(tmp_path: Path) -> None:
+    rows = [{"user_id": f"{{{row['Customer ID']}-4F}}", "event": row["event"], "time": row["sent_at"]} for row in shop_rows(8, 60)]
+    report = imported(log := csv(rows, tmp_path), written(draft_product(log), tmp_path / "product"))
+    assert report.admitted == len(rows)
 
 
 def test_a_file_that_is_not_there_and_a_zone_that_does_not_exist(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from features.core.condition import Comparison, Condition
-from serving.decision.conditions import all_hold
-from serving.decision.policy import Membership, SegmentCondition
+from serving.decision.conditions import that_hold
+from serving.decision.policy import Guardrail, Membership, MessageClass, SegmentCondition
 from serving.policy_file import load_policy, policy_document, policy_from_document
 from tests.serving_world import ROOT, golden_inputs
 
@@ -14,6 +14,11 @@ INPUTS = golden_inputs(
     ages={"seconds_since_signup_at": 60.0},
     features={"count_login_7d": 2.0},
 )
+
+
+def all_hold(conditions, inputs):
+    rule = Guardrail(name="rule", conditions=tuple(conditions), sentence="", classes=tuple(MessageClass))
+    return list(that_hold([rule], inputs)) == [rule]
 
 
 @pytest.mark.parametrize(

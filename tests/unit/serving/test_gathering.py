@@ -21,13 +21,14 @@ class Decider:
     """Answers with the user's own id; waits at its gate, and fails for those it is told to."""
 
     def __init__(self, *, breaks_for=()):
-        self.steps = []
+        self.steps, self.seeds = [], []
         self.begun, self.gate = threading.Event(), threading.Event()
         self.gate.set()
         self.breaks_for = set(breaks_for)
 
     def decide_many(self, user_ids, *, now_us, seeds=None):
         self.steps.append(list(user_ids))
+        self.seeds.append(dict(zip(user_ids, seeds, strict=True)))
         self.begun.set()
         assert self.gate.wait(timeout=30)
         if not self.breaks_for.isdisjoint(user_ids):
@@ -80,6 +81,16 @@ def test_a_request_that_fails_costs_no_other_its_answer(thread):
     first, ada, bob, cyd = asyncio.run(behind_a_closed_gate(gatherer(decider, thread), decider, ("ada",), ("bob",), ("cyd",)))
     assert [outputs(result) for result in (first, ada, cyd)] == [["first"], ["ada"], ["cyd"]]
     assert isinstance(bob, ZeroDivisionError)
+
+
+def test_what_is_decided_again_after_a_failure_is_the_same_decision(thread):
+    """A step may fail after it was committed: under another id its messages would go out twice."""
+    decider = Decider(breaks_for={"bob"})
+    asyncio.run(behind_a_closed_gate(gatherer(decider, thread), decider, ("ada",), ("bob",), ("cyd",)))
+    assert decider.steps[1:] == [["ada", "bob", "cyd"], ["ada"], ["bob"], ["cyd"]]
+    together, *alone = decider.seeds[1:]
+    assert together == {user_id: seed for each in alone for user_id, seed in each.items()}
+    assert len(set(together.values())) == len(together)
 
 
 def test_past_its_limit_the_queue_says_when_to_come_back_and_nothing_is_decided(thread):

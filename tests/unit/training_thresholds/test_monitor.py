@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from training.frame import AS_OF, OUTCOME, USER
+from training.thresholds.alert_error import AlertError
 from training.thresholds.decisions import RISK, SEGMENT, THRESHOLD
 from training.thresholds.errors import TooFewRowsError
-from training.thresholds.monitor import WHOLE, alarm_at, monitor, since_change
+from training.thresholds.monitor import WHOLE, alarm_at, by_user, monitor, since_change
 from training.thresholds.report import monitor_page
 from training.thresholds.solve import Contract
 
@@ -77,6 +79,17 @@ def test_many_decisions_about_one_user_are_one_user() -> None:
     one = decisions(40, seed=5)
     again = pd.concat([one.assign(**{AS_OF: one[AS_OF] + pd.Timedelta(days=30 * month)}) for month in range(10)], ignore_index=True)
     assert monitor(again, [], Contract(), horizon=WEEK).watched[0].users <= 40
+
+
+def test_an_earlier_look_saw_the_beginning_of_what_a_later_one_sees() -> None:
+    """Whatever had matured by then: else looking often would raise more false alarms than were allowed for."""
+    whole = decisions(1_500, seed=6)
+    last = [by_user(whole[whole[AS_OF] <= end], AlertError.OF_STAYERS, WEEK) for end in whole[AS_OF].quantile(np.linspace(0.5, 1.0, 8))]
+    assert len(last[0][0]) > 20
+    for earlier, later in pairwise(last):
+        for before, after in zip(earlier, later, strict=True):
+            assert len(before) < len(after)
+            np.testing.assert_array_equal(before, after[: len(before)])
 
 
 def test_too_few_known_outcomes_are_refused() -> None:
