@@ -21,6 +21,9 @@ _ENVIRONMENT = {
     "OTEL_SDK_DISABLED": "true",  # spans nobody exports cost a third of a request; set to false to export them
     "OMP_NUM_THREADS": "1",  # one row at a time: more threads only wait for each other
     "BENTOML_DO_NOT_TRACK": "True",
+    # else glibc gives the memory of one step back to the system, only to ask for it again, page by page, in the next
+    "MALLOC_TRIM_THRESHOLD_": str(16 * 1024 * 1024),
+    "MALLOC_MMAP_THRESHOLD_": str(8 * 1024 * 1024),
 }
 
 _LONGEST_REQUEST_S = 15.0

@@ -184,6 +184,7 @@ class Reader:
 
 _NO_EVENTS = summarise(b"")
 _AS_THEY_ARE = (str, int)  # bool is an int
+_PLAIN = frozenset({str, int, bool})
 
 
 def _vectors(known: Sequence[Known], program: Program) -> FloatArray:
@@ -236,6 +237,8 @@ def _attempt(call: Callable[[], T]) -> T | None:
 
 def _plain(profile: Mapping[str, Any]) -> dict[str, Any]:
     """Attributes as JSON values, so that what is decided on is what the receipt holds; unset and not-a-number ones are left out."""
+    if _PLAIN.issuperset(map(type, profile.values())):
+        return dict(profile)
     plain = {}
     for name, value in profile.items():
         one = value.item() if isinstance(value, np.generic) else value
