@@ -29,7 +29,8 @@ class CohortLevels:
         >>> CohortLevels(attribute="course", shifts={"algebra": -0.2}, between_variance=0.04).of([{"course": "algebra"}, {}]).tolist()
         [-0.2, 0.0]
         """
-        return np.array([self.shifts.get(str(profile.get(self.attribute)), 0.0) for profile in profiles], dtype=np.float64)
+        cohorts = (profile.get(self.attribute) for profile in profiles)
+        return np.array([0.0 if cohort is None else self.shifts.get(str(cohort), 0.0) for cohort in cohorts], dtype=np.float64)
 
     def to_json(self) -> dict[str, Any]:
         """Content of ``levels.json``."""

@@ -14,7 +14,9 @@ from tests.unit.training import synthetic
 from training.calibrate import log_losses
 from training.dataset import build_frame, features_join
 from training.frame import OUTCOME, USER, TrainingFrame
+from training.model_card import model_card
 from training.pipeline import TrainedModel, calibration_metrics, train_model
+from training.record import mlflow_signature
 from training.review import MODEL, bundle_scored
 
 INTAKE = Attribute(name="intake", type=AttributeType.CATEGORY, model=False, cohort=True)
@@ -76,6 +78,18 @@ def test_the_bundle_serves_each_cohort_at_its_level(levelled: TrainedModel, tmp_
     vector = test.vectors[:1]
     assert bundle.risk(vector, [{"intake": "unheard of"}]) == without.risk(vector, [{}])
     assert bundle.risk(vector, [{"intake": "i1"}]) > without.risk(vector, [{}])
+
+
+def test_the_card_and_the_logged_signature_know_of_the_levels(levelled: TrainedModel) -> None:
+    card = model_card(levelled, {"seed": "3"})
+    assert "By `intake`, each by its own mature outcomes" in card
+    assert "Applied, in log-odds: i0 -" in card
+    inputs = mlflow_signature(levelled.content.signature, levelled.content.levels).inputs.input_dict()
+    assert not inputs["intake"].required
+
+
+def test_a_card_says_that_levels_were_not_better(levelled: TrainedModel) -> None:
+    assert "Not applied" in model_card(replace(levelled, content=replace(levelled.content, levels=None)), {"seed": "3"})
 
 
 def test_without_cohorts_nothing_is_looked_at(trained: TrainedModel) -> None:
