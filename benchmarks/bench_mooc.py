@@ -75,7 +75,7 @@ class Result:
 
     task: Task
     model: CourseModel
-    evaluations: dict[str, Evaluation]  # ours, logistic regression, recency alone
+    evaluations: dict[str, Evaluation]  # ours, logistic regression, recency alone, ours without levels
     gain: str  # paired AUC gain over recency with its interval
     gain_over_logistic: str
     extra: list[dict[str, object]]  # further rows
@@ -106,18 +106,20 @@ def measure(task: Task) -> Result:
     train, test = task.at(~is_test), task.at(is_test)
     model = train_on_courses(train, PARAMETERS[task.name], seed=SEED)
     raw, outcomes, draws = model.raw(test.frame), test.frame.outcomes, UserDraws(users_of(test))
-    logistic = logistic_scores(train.frame, test.frame, SEED)
+    risk, logistic = model.risk(test, raw), logistic_scores(train.frame, test.frame, SEED)
+    ranks = risk if model.levels.applied else raw
     recency, recency_risk = _recency(train, test)
     return Result(
         task=task,
         model=model,
         evaluations={
-            "model": evaluate(model.calibration.apply(raw), outcomes, draws, scores=raw),
+            "model": evaluate(risk, outcomes, draws, scores=ranks),
             "logistic regression": evaluate(logistic, outcomes, draws),
             "recency alone": evaluate(recency_risk, outcomes, draws, scores=recency),
+            "without levels": evaluate(model.calibration.apply(raw), outcomes, draws, scores=raw),
         },
-        gain=str(auc_gain(raw, recency, outcomes, draws)),
-        gain_over_logistic=str(auc_gain(raw, logistic, outcomes, draws)),
+        gain=str(auc_gain(ranks, recency, outcomes, draws)),
+        gain_over_logistic=str(auc_gain(ranks, logistic, outcomes, draws)),
         extra=contrib_rows(train, test, model, raw) if task.name == "A 30d" else [],
     )
 
@@ -154,7 +156,7 @@ def _against_shap(model: CourseModel, rows: npt.NDArray[np.float64], raw: npt.ND
 def rows_of(result: Result) -> list[dict[str, object]]:
     """Figures of one task, recency alone and a logistic regression as references."""
     name, task = f"mooc {result.task.name}", result.task.name
-    model, logistic, recency = (each.figures for each in result.evaluations.values())
+    model, logistic, recency, alone = (each.figures for each in result.evaluations.values())
     made = [
         row(f"{name} AUC", model["auc"].value, reference=f"recency alone {recency['auc']}", at_least=BOUNDS[task]),
         row(f"{name} AUC low", model["auc"].low),
@@ -174,6 +176,10 @@ def rows_of(result: Result) -> list[dict[str, object]]:
                 at_most=SLOPE[1],
             ),
         ]
+    if result.model.levels.applied:
+        made += [
+            row(f"{name} {label} without levels", alone[key].value) for label, key in (("AUC", "auc"), ("ECE", "ece"), ("Brier", "brier"))
+        ]
     return [*made, *result.extra]
 
 
@@ -190,8 +196,10 @@ def _note(result: Result) -> str:
     return (
         f"{result.task.name}: {model.rounds} trees of each seed, {model.additive_rounds} additive, calibration"
         f" {model.calibration.method.value}, base rate correction {model.correction.correction.value}"
-        f" ({model.calibration.prior_shift:+.3f}); between training courses base rates differ by {between:.2f} log-odds (standard"
-        f" deviation); AUC gain over recency, paired: {result.gain}"
+        f" ({model.calibration.prior_shift:+.3f}), levels of courses by their own mature outcomes"
+        f" {'applied' if model.levels.applied else 'not applied'} (log loss {model.levels.log_loss['own']:.4f} against"
+        f" {model.levels.log_loss['none']:.4f} on courses left out); between training courses base rates differ by {between:.2f}"
+        f" log-odds (standard deviation); AUC gain over recency, paired: {result.gain}"
     )
 
 

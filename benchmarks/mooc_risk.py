@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.mooc_tasks import Task
-from models.calibration import Calibration, sigmoid
+from models.calibration import Calibration, shift_odds, sigmoid
 from models.risk import RiskModel
 from models.signature import Signature
 from training.calibrate import choose_across, is_gain, log_losses
@@ -20,6 +20,7 @@ from training.cohorts import CorrectionChoice, choose_correction
 from training.fit import FitParameters, dataset, grow, grow_additive, monotone_constraints
 from training.folds import Fold, by_cohort
 from training.frame import USER, TrainingFrame, learn_signature
+from training.levels import LevelChoice, choose_levels, scored_rows, shifts_by_then
 from training.pipeline import encode
 
 FloatArray = npt.NDArray[np.float64]
@@ -36,6 +37,7 @@ class CourseModel:
     signature: Signature
     calibration: Calibration
     correction: CorrectionChoice
+    levels: LevelChoice
     rounds: int
     additive_rounds: int
     train_s: float
@@ -43,6 +45,14 @@ class CourseModel:
     def raw(self, frame: TrainingFrame) -> FloatArray:
         """Raw scores, shape (n_rows,)."""
         return self.model.raw_scores(encode(frame, self.signature))
+
+    def risk(self, task: Task, raw: FloatArray) -> FloatArray:
+        """Calibrated risk of raw scores, shape (n_rows,), at the level that each course had shown by the row's day, if that was chosen."""
+        alone = self.calibration.apply(raw)
+        if not self.levels.applied:
+            return alone
+        rows = scored_rows(task.frame, alone, task.cohorts)
+        return shift_odds(alone, shifts_by_then(rows, between_variance=self.levels.between_variance))
 
 
 def train_on_courses(train: Task, parameters: FitParameters, *, seed: int) -> CourseModel:
@@ -61,13 +71,15 @@ def train_on_courses(train: Task, parameters: FitParameters, *, seed: int) -> Co
     cohort = np.array([cohorts[index] for index in order])
     calibration = choose_across(raw, judged.outcomes, cohort).calibration
     correction = choose_correction(calibration.apply(raw), judged.outcomes, cohort)
+    calibration = replace(calibration, prior_shift=correction.shift)
     text = grow([train.frame], signature, parameters=chosen, seed=seed, rounds=chosen.max_rounds)
     return CourseModel(
         model=RiskModel(text, len(signature.input_names)),
         model_text=text,
         signature=signature,
-        calibration=replace(calibration, prior_shift=correction.shift),
+        calibration=calibration,
         correction=correction,
+        levels=choose_levels(scored_rows(judged, calibration.apply(raw), cohort)),
         rounds=chosen.max_rounds,
         additive_rounds=chosen.additive_rounds,
         train_s=time.perf_counter() - started_s,

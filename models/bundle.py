@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from features.core.product import Product
 from models.attribution import BASE, by_cause
-from models.calibration import Calibration
+from models.calibration import Calibration, shift_odds
 from models.cause_stability import CauseStability
 from models.errors import CorruptBundleError, ModelError
+from models.levels import CohortLevels
 from models.risk import RiskModel
 from models.segments import SegmentModel
 from models.signature import Signature
@@ -33,6 +34,8 @@ REGISTRATION = "registration.json"
 _FILES = ("model.txt", "calibration.json", "signature.json", "causes.json")
 _SEGMENTS = "segments.json"
 """Only where training learned segments; bundles older than these have none."""
+_LEVELS = "levels.json"
+"""Only where the product declares cohorts, and levels of their own were better; see ``models.levels``."""
 _CAUSE_STABILITY = "cause_stability.json"
 """Only where training measured it; without it the top cause of everyone is named."""
 _TIMING = "timing.json"
@@ -51,6 +54,7 @@ class BundleContent:
     segments: SegmentModel | None = None
     cause_stability: CauseStability | None = None
     timing: TimingModel | None = None
+    levels: CohortLevels | None = None
     about: Mapping[str, Any] = field(default_factory=dict)  # for people: horizon, spans, run id
 
 
@@ -67,6 +71,7 @@ class Bundle:
     segment_model: SegmentModel | None = None
     cause_stability: CauseStability | None = None
     timing: TimingModel | None = None
+    levels: CohortLevels | None = None
     columns: tuple[int, ...] | None = None  # of the model's features in the vectors it is given; None: all, in the model's order
 
     @property
@@ -80,8 +85,9 @@ class Bundle:
         return 0.0 if self.cause_stability is None else self.cause_stability.min_lead
 
     def risk(self, vectors: FloatArray, profiles: Sequence[Mapping[str, object]]) -> FloatArray:
-        """Calibrated P(dropout within the horizon), shape (n_users,), for vectors of shape (n_users, n_features)."""
-        return self.calibration.apply(self.raw_scores(vectors, profiles))
+        """Calibrated P(dropout within the horizon) at the level of the cohort, shape (n_users,); vectors: (n_users, n_features)."""
+        risk = self.calibration.apply(self.raw_scores(vectors, profiles))
+        return risk if self.levels is None else shift_odds(risk, self.levels.of(profiles))
 
     def raw_scores(self, vectors: FloatArray, profiles: Sequence[Mapping[str, object]]) -> FloatArray:
         """Log-odds before calibration, shape (n_users,): what the contributions sum to."""
@@ -143,6 +149,8 @@ def write_bundle(folder: Path, content: BundleContent) -> Path:
         files[_CAUSE_STABILITY] = _json(content.cause_stability.to_json())
     if content.timing is not None:
         files[_TIMING] = _json(content.timing.to_json())
+    if content.levels is not None:
+        files[_LEVELS] = _json(content.levels.to_json())
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     hashes = {name: _sha256(folder / name) for name in files}
@@ -204,6 +212,7 @@ def load_bundle(folder: Path, product: Product | None = None) -> Bundle:
         segment_model=_segment_model(folder, manifest, signature),
         cause_stability=_cause_stability(folder, manifest),
         timing=_timing_model(folder, manifest, signature),
+        levels=_cohort_levels(folder, manifest),
         columns=columns,
     )
 
@@ -232,6 +241,12 @@ def _cause_stability(folder: Path, manifest: Mapping[str, Any]) -> CauseStabilit
     if _CAUSE_STABILITY not in manifest["files"]:
         return None
     return CauseStability.from_json(_read_json(folder / _CAUSE_STABILITY))
+
+
+def _cohort_levels(folder: Path, manifest: Mapping[str, Any]) -> CohortLevels | None:
+    if _LEVELS not in manifest["files"]:
+        return None
+    return CohortLevels.from_json(_read_json(folder / _LEVELS))
 
 
 def _timing_model(folder: Path, manifest: Mapping[str, Any], signature: Signature) -> TimingModel | None:

@@ -116,15 +116,15 @@ def sigmoid(raw: FloatArray) -> FloatArray:
     return probability
 
 
-def shift_odds(probabilities: FloatArray, shift: float) -> FloatArray:
-    """Probabilities whose log-odds are ``shift`` higher; 0 and 1 stay, and so does everything where the shift is 0.
+def shift_odds(probabilities: FloatArray, shift: float | FloatArray) -> FloatArray:
+    """Probabilities whose log-odds are ``shift`` higher, one number or one for each; 0 and 1 stay, and all do where every shift is 0.
 
     Examples
     --------
     >>> shift_odds(np.array([0.0, 0.5, 1.0]), float(np.log(4.0))).round(12).tolist()
     [0.0, 0.8, 1.0]
     """
-    if shift == 0.0:
+    if not np.any(shift):
         return probabilities
     with np.errstate(divide="ignore"):  # log-odds of 0 and 1 are infinite, and stay so
         return sigmoid(np.log(probabilities) - np.log1p(-probabilities) + shift)

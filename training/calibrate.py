@@ -12,6 +12,7 @@ from models.calibration import NO_CALIBRATION, Calibration, CalibrationMethod, s
 
 if TYPE_CHECKING:
     from training.cohorts import CorrectionChoice
+    from training.levels import LevelChoice
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -31,6 +32,7 @@ class CalibrationChoice:
     calibration: Calibration
     log_loss: dict[str, float]
     correction: CorrectionChoice | None = None  # of the base rate between cohorts, where it was looked at
+    levels: LevelChoice | None = None  # of cohorts by their own mature outcomes, where the product declares cohorts
 
 
 def choose_calibration(

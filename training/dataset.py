@@ -19,7 +19,7 @@ from features.core.product import Product
 from features.declarations.log import LabelsLog
 from features.home import Home
 from training.errors import EmptyLogError, LeakError, NoMatureLabelsError, UnknownLabelsError
-from training.frame import AS_OF, OUTCOME, USER, TrainingFrame, with_ages
+from training.frame import AS_OF, OUTCOME, USER, TrainingFrame, carried_attributes, with_ages
 from training.pipeline import Report, say_nothing
 
 Join = Callable[[Product, Home, pa.Table, pa.Table], pd.DataFrame]
@@ -106,9 +106,9 @@ def features_join(product: Product, home: Home, spine: pa.Table, snapshots: pa.T
 
 
 def frame_of(product: Product, rows: pd.DataFrame, *, horizon: timedelta) -> TrainingFrame:
-    """Keep what a model may see, ordered by as_of and user."""
+    """Keep what a model may see, and the cohort, ordered by as_of and user."""
     rows = with_ages(product, rows)
-    attributes = [attribute.name for attribute in product.model_attributes if attribute.name in rows.columns]
+    attributes = [name for name in carried_attributes(product) if name in rows.columns]
     columns = [USER, AS_OF, OUTCOME, *product.catalogue.feature_names, *attributes]
     ordered = rows[columns].sort_values([AS_OF, USER], kind="stable", ignore_index=True)
     return TrainingFrame(product=product, rows=ordered.astype({OUTCOME: bool}), horizon=horizon)

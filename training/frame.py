@@ -31,7 +31,7 @@ class TrainingFrame:
     """Mature rows only, ordered by as_of then user.
 
     ``rows`` has the columns ``user_id``, ``as_of`` (UTC), ``dropped_out`` (bool), one float column per feature of the product's
-    catalogue and one column per profile attribute that the model may see.
+    catalogue, one column per profile attribute that the model may see, and the attribute that names the cohort, if one is declared.
     """
 
     product: Product
@@ -55,8 +55,8 @@ class TrainingFrame:
         return self.rows[list(self.product.catalogue.feature_names)].to_numpy(dtype=np.float64)
 
     def profiles(self) -> list[dict[str, object]]:
-        """Profile attributes by name, one dict per row."""
-        names = [attribute.name for attribute in self.product.model_attributes if attribute.name in self.rows.columns]
+        """Profile attributes that the model may see, and the cohort, by name; one dict per row."""
+        names = [name for name in carried_attributes(self.product) if name in self.rows.columns]
         return profiles_from_columns({name: self.rows[name].tolist() for name in names}, n_rows=len(self.rows))
 
     def at(self, positions: npt.NDArray[np.int64]) -> TrainingFrame:
@@ -67,6 +67,12 @@ class TrainingFrame:
         """16 hex digits over the whole content of the rows."""
         hashes = pd.util.hash_pandas_object(self.rows, index=False).to_numpy()
         return hashlib.sha256(hashes.tobytes() + ",".join(self.rows.columns).encode()).hexdigest()[:16]
+
+
+def carried_attributes(product: Product) -> tuple[str, ...]:
+    """Names of the attributes that a frame carries: what the model may see, and the cohort."""
+    cohort = () if product.cohort is None else (product.cohort,)
+    return tuple(dict.fromkeys([*(attribute.name for attribute in product.model_attributes), *cohort]))
 
 
 def to_us_array(instants: pd.Series) -> npt.NDArray[np.int64]:

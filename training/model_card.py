@@ -10,6 +10,7 @@ from features.core.product import Product
 from models.signature import Signature
 from training.calibrate import CalibrationChoice
 from training.cohorts import PriorCorrection
+from training.levels import LevelChoice
 from training.note import review_parts
 from training.pipeline import TrainedModel
 from training.registry import Champion
@@ -34,6 +35,7 @@ def model_card(trained: TrainedModel, facts: Mapping[str, str], *, standing: Sta
         changes(trained.content.signature, trained.content.about, trained.champion),
         "## Slices\n\n" + _slices(trained),
         "## Base rate between weeks of joining\n\n" + _cohorts(trained.calibration),
+        *([] if trained.calibration.levels is None else ["## Levels of cohorts\n\n" + _levels(trained.calibration.levels, trained)]),
         "## When people come back\n\n" + _timing(trained),
         "## Causes\n\n" + _causes(trained),
         "## Segments\n\n" + _segments(trained),
@@ -137,6 +139,16 @@ def _cohorts(choice: CalibrationChoice) -> str:
         f"Beyond noise, weeks differ by a standard deviation of {math.sqrt(correction.prior.between_variance):.3f} log-odds."
         f" Log loss by correction, each week left out in turn: {losses}. {applied}\n\n{table}"
     )
+
+
+def _levels(choice: LevelChoice, trained: TrainedModel) -> str:
+    """What cohorts' own mature outcomes say of their level, and whether it is served."""
+    losses = ", ".join(f"{name} {loss:.4f}" for name, loss in choice.log_loss.items())
+    measured = f"By `{trained.slices.test.product.cohort}`, each by its own mature outcomes; log loss on the calibration slice: {losses}."
+    if trained.content.levels is None:
+        return f"{measured} Not applied: not better by more than a standard error over cohorts."
+    shifts = ", ".join(f"{cohort} {shift:+.2f}" for cohort, shift in sorted(trained.content.levels.shifts.items()))
+    return f"{measured} Applied, in log-odds: {shifts}."
 
 
 def _timing(trained: TrainedModel) -> str:

@@ -31,7 +31,8 @@ class RiskOfDropout(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         """Risk in [0, 1], one row per input row, in a column ``risk``; a missing attribute column counts as unset."""
         signature = self._bundle.signature
         vectors = model_input[list(signature.feature_names)].to_numpy(dtype="float64")
-        given = [attribute.name for attribute in signature.attributes if attribute.name in model_input.columns]
+        levels = [] if self._bundle.levels is None else [self._bundle.levels.attribute]
+        given = [name for name in [*(a.name for a in signature.attributes), *levels] if name in model_input.columns]
         profiles = profiles_from_columns({name: model_input[name].tolist() for name in given}, n_rows=len(model_input))
         return pd.DataFrame({"risk": self._bundle.risk(vectors, profiles)}, index=model_input.index)
 

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.bundle import BundleContent
+from models.calibration import shift_odds
+from models.levels import CohortLevels
 from models.risk import RiskModel
 from models.signature import Signature
 from training.calibrate import CalibrationChoice, choose_calibration
@@ -21,6 +23,7 @@ from training.fit import FitParameters, Fitted, fit
 from training.frame import USER, TrainingFrame, causes_of, learn_signature
 from training.gate import unlearned
 from training.leaks import require_no_tell_tale
+from training.levels import choose_levels, declared_cohorts, final_levels, scored_rows
 from training.registry import Champion
 from training.review import (
     CHAMPION,
@@ -135,6 +138,7 @@ def train_slices(
         calibration=choice.calibration,
         causes=causes,
         segments=None if segments is None else segments.model,
+        levels=_levels(choice, model, signature, slices.calibration),
         about=_about(slices),
     )
     measured = _measure(slices, content, model, seed=seed, report=report, beside=beside)
@@ -178,7 +182,7 @@ def _measure(slices: Slices, content: BundleContent, model: RiskModel, *, seed: 
     report("evaluating", 0.3)
     with beside.stage("evaluate") as note:
         raw = model.raw_scores(encoded)
-        scored = Scored(probabilities=content.calibration.apply(raw), ranks=raw)
+        scored = _scored(content, raw, slices.test)
         champion = beside.champion.bundle if beside.champion else None
         others = {} if champion is None else {CHAMPION: bundle_scored(champion, slices.test)}
         others |= baselines(slices, seed=seed)
@@ -208,7 +212,28 @@ def _calibrate(model: RiskModel, signature: Signature, calibration: TrainingFram
     choice = choose_calibration(raw, calibration.outcomes, calibration.as_of_us, users, horizon_us=calibration.horizon // _US)
     cohorts = by_first_week(users, calibration.as_of_us)
     correction = choose_correction(choice.calibration.apply(raw), calibration.outcomes, cohorts)
-    return replace(choice, calibration=replace(choice.calibration, prior_shift=correction.shift), correction=correction)
+    choice = replace(choice, calibration=replace(choice.calibration, prior_shift=correction.shift), correction=correction)
+    declared = declared_cohorts(calibration)
+    if declared is None:
+        return choice
+    return replace(choice, levels=choose_levels(scored_rows(calibration, choice.calibration.apply(raw), declared)))
+
+
+def _levels(choice: CalibrationChoice, model: RiskModel, signature: Signature, calibration: TrainingFrame) -> CohortLevels | None:
+    """Levels by the outcomes of the calibration slice, all of which are mature when the test slice begins; None where none were better."""
+    cohorts = declared_cohorts(calibration)
+    if cohorts is None or choice.levels is None or not choice.levels.applied:
+        return None
+    rows = scored_rows(calibration, choice.calibration.apply(model.raw_scores(encode(calibration, signature))), cohorts)
+    return final_levels(rows, str(calibration.product.cohort), between_variance=choice.levels.between_variance)
+
+
+def _scored(content: BundleContent, raw: FloatArray, test: TrainingFrame) -> Scored:
+    """Risk of the test rows as the bundle would give it."""
+    risk = content.calibration.apply(raw)
+    if content.levels is None:
+        return Scored(probabilities=risk, ranks=raw)
+    return Scored.by(shift_odds(risk, content.levels.of(test.profiles())))
 
 
 def calibration_metrics(choice: CalibrationChoice) -> dict[str, float]:
@@ -217,6 +242,7 @@ def calibration_metrics(choice: CalibrationChoice) -> dict[str, float]:
     if choice.correction is None:
         return logged
     logged |= {f"correction.{name}_log_loss": loss for name, loss in choice.correction.log_loss.items()}
+    logged |= {} if choice.levels is None else {f"levels.{name}_log_loss": loss for name, loss in choice.levels.log_loss.items()}
     spread = float(np.sqrt(choice.correction.prior.between_variance))
     return logged | {"correction.shift": choice.correction.shift, "correction.between_cohorts_sd": spread}
 

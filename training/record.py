@@ -14,6 +14,7 @@ from typing import Any
 
 from features.core.product import AttributeType
 from models.bundle import BundleContent, write_bundle
+from models.levels import CohortLevels
 from models.signature import Signature
 from training.horizons import HorizonFigures
 from training.model_card import model_card
@@ -121,20 +122,22 @@ def log_model(content: BundleContent) -> str:
             python_model=str(_ROOT / "training" / "model_script.py"),
             artifacts={"bundle": str(bundle)},
             code_paths=code_paths,
-            signature=mlflow_signature(content.signature),
+            signature=mlflow_signature(content.signature, content.levels),
             pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _REQUIREMENTS],
             metadata={"feature_fingerprint": content.signature.feature_fingerprint},
         )
     return str(info.model_uri)
 
 
-def mlflow_signature(signature: Signature) -> Any:
-    """Our signature as MLflow's: features are required doubles, attributes optional."""
+def mlflow_signature(signature: Signature, levels: CohortLevels | None = None) -> Any:
+    """Our signature as MLflow's: features are required doubles, attributes and the cohort, which has a level, optional."""
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, Schema
 
     inputs = [ColSpec("double", name) for name in signature.feature_names]
     inputs += [ColSpec(_COLUMN_TYPE[attribute.type], attribute.name, required=False) for attribute in signature.attributes]
+    if levels is not None and levels.attribute not in signature.input_names:
+        inputs.append(ColSpec("string", levels.attribute, required=False))
     return ModelSignature(inputs=Schema(inputs), outputs=Schema([ColSpec("double", "risk")]))
 
 

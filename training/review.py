@@ -118,8 +118,9 @@ def baselines(slices: Slices, *, seed: int) -> dict[str, Scored]:
 
 def bundle_scored(bundle: Bundle, frame: TrainingFrame) -> Scored:
     """What a loaded bundle says of the rows of a frame of the same product; features that the product gained since are left out."""
-    raw = bundle.raw_scores(frame.vectors, frame.profiles())
-    return Scored(probabilities=bundle.calibration.apply(raw), ranks=raw)
+    vectors, profiles = frame.vectors, frame.profiles()
+    risk = bundle.risk(vectors, profiles)
+    return Scored(probabilities=risk, ranks=bundle.raw_scores(vectors, profiles) if bundle.levels is None else risk)
 
 
 def explain_sample(model: RiskModel, encoded: FloatArray, causes: tuple[str, ...]) -> Causes:

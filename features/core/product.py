@@ -31,6 +31,7 @@ class Attribute:
     model: bool = True  # False: readable by the policy, hidden from the model
     direction: Direction = Direction.NONE  # how risk is expected to move as a number, an age or a yes grows
     description: str = ""
+    cohort: bool = False  # its values name those who come together, whose base rates may differ; one attribute at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,11 @@ class Product:
         """Profile attributes as the model may see them: those not hidden from it, no text, and of an instant its age, a number."""
         shown = [attribute for attribute in self.profile if attribute.model and attribute.type is not AttributeType.TEXT]
         return tuple(replace(a, name=age_name(a.name), type=AttributeType.NUMBER) if a.type is AttributeType.INSTANT else a for a in shown)
+
+    @property
+    def cohort(self) -> str | None:
+        """Name of the attribute whose values name the cohorts; None where none is declared."""
+        return next((attribute.name for attribute in self.profile if attribute.cohort), None)
 
     @property
     def instants(self) -> tuple[str, ...]:

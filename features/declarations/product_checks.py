@@ -72,6 +72,7 @@ def _label_faults(schema: ProductSchema) -> Iterator[Fault]:
 
 def _profile_faults(schema: ProductSchema) -> Iterator[Fault]:
     yield from _reserved("profile", schema.profile)
+    yield from _cohort_faults(schema)
     for name, attribute in schema.profile.items():
         if attribute.type is AttributeType.INSTANT and age_name(name) in schema.profile:
             path, found = place("profile", age_name(name)), f"the name of the age of {name}"
@@ -82,6 +83,17 @@ def _profile_faults(schema: ProductSchema) -> Iterator[Fault]:
         if attribute.direction is not Direction.NONE and attribute.type in (AttributeType.CATEGORY, AttributeType.TEXT):
             path, found = place("profile", name, "direction"), f"{attribute.direction.value} of a {attribute.type.value}"
             yield Fault(path=path, found=found, expected="none", advice="only what can grow has a direction")
+
+
+def _cohort_faults(schema: ProductSchema) -> Iterator[Fault]:
+    cohorts = [name for name, attribute in schema.profile.items() if attribute.cohort]
+    for name in cohorts:
+        if schema.profile[name].type is not AttributeType.CATEGORY:
+            path, found = place("profile", name, "cohort"), f"true of a {schema.profile[name].type.value}"
+            yield Fault(path=path, found=found, expected="false", advice="only the values of a category name cohorts")
+    for name in cohorts[1:]:
+        path, found = place("profile", name, "cohort"), f"a second one beside {cohorts[0]}"
+        yield Fault(path=path, found=found, expected="one attribute at most", advice="choose the one by which base rates differ more")
 
 
 def _reserved(section: str, names: Any) -> Iterator[Fault]:

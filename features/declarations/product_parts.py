@@ -79,7 +79,14 @@ def label(schema: ProductSchema) -> Label:
 def profile(schema: ProductSchema) -> tuple[Attribute, ...]:
     """Attributes, in declared order."""
     return tuple(
-        Attribute(name=name, type=body.type, model=attribute_model_input(body), direction=body.direction, description=body.description)
+        Attribute(
+            name=name,
+            type=body.type,
+            model=attribute_model_input(body),
+            direction=body.direction,
+            description=body.description,
+            cohort=body.cohort,
+        )
         for name, body in schema.profile.items()
     )
 

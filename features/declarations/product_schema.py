@@ -91,6 +91,7 @@ class AttributeSchema(Declared):
     type: Annotated[AttributeType, Field(strict=False)]
     model: bool | None = None  # None: true, except for text
     direction: Annotated[Direction, Field(strict=False)] = Direction.NONE
+    cohort: bool = False
     description: str = ""
 
 

@@ -15,6 +15,7 @@ from features.core.product import Product
 from models.bundle import REGISTRATION, BundleContent, load_bundle, verify_bundle, write_bundle
 from models.calibration import sigmoid
 from models.errors import CorruptBundleError, ModelError, SignatureMismatchError
+from models.levels import CohortLevels
 from models.segments import LearnedSegment, ScaledInput, SegmentModel
 
 FILES = ("model.txt", "calibration.json", "signature.json", "causes.json")
@@ -133,3 +134,21 @@ def test_segments_of_other_features_are_refused(tmp_path: Path, content: BundleC
     folder = write_bundle(tmp_path / "bundle", replace(content, segments=strange))
     with pytest.raises(ModelError, match="learned on other features"):
         load_bundle(folder, product)
+
+
+def test_levels_of_cohorts_shift_the_odds_of_their_users_alone(
+    tmp_path: Path, content: BundleContent, product: Product, rows: np.ndarray
+) -> None:
+    levels = CohortLevels(attribute="course", shifts={"algebra": float(np.log(2.0))}, between_variance=0.2)
+    plain = load_bundle(write_bundle(tmp_path / "plain", content), product)
+    bundle = load_bundle(write_bundle(tmp_path / "levels", replace(content, levels=levels)), product)
+    assert bundle.levels == levels
+    profiles = [{"course": "algebra"}, {"course": "geometry"}, {}]
+    before, after = (each.risk(rows[:3, :6], profiles) for each in (plain, bundle))
+    np.testing.assert_allclose(after / (1 - after) / (before / (1 - before)), [2.0, 1.0, 1.0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("content_of_file", [{}, {"attribute": "course", "shifts": {"a": None}}, {"attribute": "course", "shifts": {}}])
+def test_levels_without_numbers_are_refused(content_of_file: dict[str, object]) -> None:
+    with pytest.raises(ModelError, match="train the model again"):
+        CohortLevels.from_json(content_of_file)
