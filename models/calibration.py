@@ -127,7 +127,8 @@ def shift_odds(probabilities: FloatArray, shift: float | FloatArray) -> FloatArr
     if not np.any(shift):
         return probabilities
     with np.errstate(divide="ignore"):  # log-odds of 0 and 1 are infinite, and stay so
-        return sigmoid(np.log(probabilities) - np.log1p(-probabilities) + shift)
+        shifted = sigmoid(np.log(probabilities) - np.log1p(-probabilities) + shift)
+    return np.where(np.equal(shift, 0.0), probabilities, shifted)  # to the last digit, whoever they are computed with
 
 
 def _softplus(x: FloatArray) -> FloatArray:

@@ -145,6 +145,7 @@ class Seed:
     now_us: int
     entropy: bytes
     is_lost: bool = False  # nobody can say what the key was used for before: nothing may be sent
+    is_new: bool = False  # made this instant: nothing can have been decided under it before
 
     def of_place(self, place: int) -> Seed:
         """The seed of one user of a list."""

@@ -107,6 +107,8 @@ class Replayer:
                 raise ReplayError(
                     f"the archive has no policy {policy_hash}, which made this decision; name a policy file to replay against"
                 )
+            if len(self.policies) == _POLICIES:
+                self.policies.clear()
             self.policies[policy_hash] = policy_from_document(document)
         return self.policies[policy_hash]
 
@@ -160,6 +162,8 @@ def differences(recorded: Any, replayed: Any, path: str = "") -> Iterator[str]:
         yield f"{path}: {_text(recorded)} -> {_text(replayed)}"
 
 
+_POLICIES = 16
+"""So many a replayer keeps: each holds what its rules remember."""
 _NOTHING = object()
 
 

@@ -18,8 +18,10 @@ from models.calibration import shift_odds
 from models.levels import CohortLevels
 from training.calibrate import BoolArray, FloatArray, IntArray, is_gain, log_losses
 from training.cohorts import measure_drift, pool_shifts
+from training.errors import BadInputError
 from training.frame import USER, TrainingFrame
 
+MOST_COHORTS = 2_000
 _DAY_US = 86_400_000_000
 _US = timedelta(microseconds=1)
 
@@ -48,11 +50,22 @@ class ScoredRows:
 
 
 def declared_cohorts(frame: TrainingFrame) -> npt.NDArray[np.str_] | None:
-    """Cohort of each row as the product declares it, "" where it is unset; None where none is declared or the frame does not carry it."""
+    """Cohort of each row as the product declares it, "" where it is unset; None where none is declared or the frame does not carry it.
+
+    Raises
+    ------
+    BadInputError
+        If there are more than `MOST_COHORTS`: then hardly two users are in one.
+    """
     name = frame.product.cohort
     if name is None or name not in frame.rows.columns:
         return None
-    return frame.rows[name].fillna("").to_numpy(dtype=np.str_)
+    cohorts = frame.rows[name].astype(object)
+    if (n := cohorts.nunique()) > MOST_COHORTS:
+        raise BadInputError(
+            f"attribute {name} is declared as cohort and has {n} values, expected at most {MOST_COHORTS}; declare a coarser one"
+        )
+    return cohorts.fillna("").to_numpy(dtype=np.str_)
 
 
 def scored_rows(frame: TrainingFrame, probabilities: FloatArray, cohorts: npt.ArrayLike) -> ScoredRows:
@@ -81,16 +94,20 @@ def choose_levels(rows: ScoredRows) -> LevelChoice:
 
     Each row gets the level that its cohort would have had on that day; how far cohorts differ is what the other cohorts say.
     """
+    rows = rows.at(rows.cohorts != "")  # who is in none gets no level
+    if len(rows.outcomes) == 0:
+        return LevelChoice(applied=False, between_variance=0.0, log_loss={})
     drift = measure_drift(rows.probabilities, rows.outcomes, rows.cohorts)
     shifts = np.zeros(len(rows.outcomes))
     for left_out, each in enumerate(drift) if len(drift) > 1 else ():
         others, mine = pool_shifts([*drift[:left_out], *drift[left_out + 1 :]]), rows.cohorts == each.cohort
         shifts[mine] = shifts_by_then(rows.at(mine), between_variance=others.between_variance)
     none, own = (log_losses(p, rows.outcomes) for p in (rows.probabilities, shift_odds(rows.probabilities, shifts)))
-    code = np.unique(rows.cohorts, return_inverse=True)[1]
+    moved = np.isin(rows.cohorts, np.unique(rows.cohorts[shifts != 0.0]))  # cohorts without a mature outcome say neither yes nor no
+    code = np.unique(rows.cohorts[moved], return_inverse=True)[1]
     between = pool_shifts(drift).between_variance if len(drift) > 1 else 0.0
     losses = {"none": float(none.mean()), "own": float(own.mean())}
-    return LevelChoice(applied=is_gain(none - own, code), between_variance=between, log_loss=losses)
+    return LevelChoice(applied=is_gain((none - own)[moved], code), between_variance=between, log_loss=losses)
 
 
 def shifts_by_then(rows: ScoredRows, *, between_variance: float) -> FloatArray:

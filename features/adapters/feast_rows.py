@@ -18,10 +18,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from features.adapters.feast_online_store import PACKED, PROFILE_VIEW, TIMELINE_VIEW, packed_of, user_keys
 from features.adapters.feast_store import online_store_of, python_of
-from features.core.product import Product
+from features.core.product import AttributeType, Product
 
 _UNREADABLE = (DecodeError, redis.RedisError)
-_SHORT_BYTES = 16
+_SHARED = frozenset({AttributeType.CATEGORY, AttributeType.BOOLEAN})
+"""Types whose values many users share. Others may be somebody's own, and are not kept beyond the call."""
 
 
 class FeastRows:
@@ -39,6 +40,7 @@ class FeastRows:
         self._config = store.config
         self._online = online_store_of(store)
         self._names = tuple(attribute.name for attribute in product.profile)
+        self._readers = tuple(_shared_value if attribute.type in _SHARED else _value for attribute in product.profile)
         packed, _ = self._online.fields(store.get_feature_view(TIMELINE_VIEW), [PACKED])
         profile = self._online.fields(store.get_feature_view(PROFILE_VIEW), self._names) if self._names else []
         self._fields = (packed, *profile)
@@ -69,16 +71,16 @@ class FeastRows:
         if not self._names:
             return {}
         Timestamp.FromString(reply[-1] or b"")  # Feast reads no row whose timestamp is not one
-        known = zip(self._names, reply[1:], strict=False)
-        values = {name: _value(value) for name, value in known if value}
+        known = zip(self._names, self._readers, reply[1:], strict=False)
+        values = {name: read(value) for name, read, value in known if value}
         return {name: value for name, value in values.items() if value is not None}
 
 
 def _value(serialised: bytes) -> Any:
-    """The plain value; categories, yes and no are decoded once and not for every user again."""
-    return _short_value(serialised) if len(serialised) <= _SHORT_BYTES else python_of(Value.FromString(serialised))
-
-
-@lru_cache(maxsize=1_024)  # texts that may be somebody's own are longer, and not kept
-def _short_value(serialised: bytes) -> Any:
     return python_of(Value.FromString(serialised))
+
+
+@lru_cache(maxsize=1_024)
+def _shared_value(serialised: bytes) -> Any:
+    """Decoded once and not for every user again."""
+    return _value(serialised)

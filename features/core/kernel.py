@@ -163,7 +163,8 @@ def batch_vectors(  # noqa: PLR0913 - a log, a spine and how to go about it
     numbers = np.empty((len(spine_user), program.n_features), dtype=np.float64)
     instants, user = _instants(spine_as_of_us, spine_known_us), _frozen(spine_user)
     n_threads = threads or int(numba.config.NUMBA_NUM_THREADS)
-    with ThreadPoolExecutor(n_threads) as pool, (workspace or Workspace()).lend() as room:
+    # The pool within: its end waits for those of its threads that still write, also where the call fails.
+    with (workspace or Workspace()).lend() as room, ThreadPoolExecutor(n_threads) as pool:
         grouped = pool.submit(group, user, n_users)  # while the others count
         log = _partition(columns, n_users, program, pool, room)
         rows = (instants, *grouped.result())

@@ -15,7 +15,7 @@ _SPARE = 8
 class Workspace:
     """Give it to successive calls of `batch_vectors`: the system clears fresh memory before it is used, kept memory it need not.
 
-    It holds 64 bytes for each event of the largest log so far, and answers do not depend on it. One call at a time has it: one that
+    It holds 72 bytes for each event of the largest log so far, and answers do not depend on it. One call at a time has it: one that
     meets it in use, in another thread, works in fresh memory of its own.
 
     Examples

@@ -101,7 +101,9 @@ class LogLook:
         facts = ", ".join(_facts(name) for name in self.names)
         n_rows, *numbers = self._one(f"SELECT count(*), {facts} FROM log")  # noqa: S608 - quoted names
         if not n_rows:
-            raise DraftError(f"{self.path}: got no rows{_unreadable(self.path)}, expected one event a row, in UTF-8")
+            is_text = self.syntax.format is not FileFormat.PARQUET
+            found, encoded = (_unreadable(self.path), ", in UTF-8") if is_text else ("", "")
+            raise DraftError(f"{self.path}: got no rows{found}, expected one event a row{encoded}")
         # The head alone may be one user's or one day's; the sample alone may miss what is rare.
         sample = self.connection.sql(f"SELECT * FROM log USING SAMPLE reservoir({_SAMPLE} ROWS) REPEATABLE (7)").fetchall()  # noqa: S608
         columns = tuple(

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from serving.api.context import Answer, Decider
@@ -122,7 +122,7 @@ class Gatherer:
         """
         now_us = self.now_us()
         for request in requests:
-            request.seeds = [seed or Seed(now_us=now_us, entropy=os.urandom(ENTROPY_BYTES)) for seed in request.seeds]
+            request.seeds = [seed or Seed(now_us=now_us, entropy=os.urandom(ENTROPY_BYTES), is_new=True) for seed in request.seeds]
         user_ids = [user_id for request in requests for user_id in request.user_ids]
         seeds = [seed for request in requests for seed in request.seeds]
         try:
@@ -131,6 +131,8 @@ class Gatherer:
             if len(requests) == 1:
                 return [(requests[0], exc)]
             _log.warning("deciding about %d requests together failed (%s); each is decided alone", len(requests), type(exc).__name__)
+            for request in requests:
+                request.seeds = [seed and replace(seed, is_new=False) for seed in request.seeds]
             return [outcome for request in requests for outcome in self._together([request])]
         return [(request, [next(answers) for _ in request.user_ids]) for request in requests]
 

@@ -100,7 +100,8 @@ def quiet_end_us(at_us: int, quiet: QuietHours, zone: ZoneInfo) -> int:
     return to_us(now)
 
 
-def quiet_start_us(at_us: int, ranges: Sequence[QuietHours], zone: ZoneInfo) -> int:
+@lru_cache(maxsize=2048)  # mostly of a midnight, which everybody of a zone shares
+def quiet_start_us(at_us: int, ranges: tuple[QuietHours, ...], zone: ZoneInfo) -> int:
     """First whole minute of the unbroken quiet hours that ``at_us`` lies in; itself where it lies in none, or where they never end.
 
     Examples
@@ -108,7 +109,7 @@ def quiet_start_us(at_us: int, ranges: Sequence[QuietHours], zone: ZoneInfo) -> 
     >>> from serving.decision.policy import MessageClass
     >>> quiet = QuietHours(start_minute=21 * 60, end_minute=8 * 60, classes=(MessageClass.OUTREACH,))
     >>> midnight = to_us(datetime(2026, 3, 3, tzinfo=UTC))
-    >>> from_us(quiet_start_us(midnight, [quiet], ZoneInfo("UTC"))).isoformat()
+    >>> from_us(quiet_start_us(midnight, (quiet,), ZoneInfo("UTC"))).isoformat()
     '2026-03-02T21:00:00+00:00'
     """
     now = from_us(at_us)

@@ -23,6 +23,7 @@ from serving.decision.verdicts import remembered
 
 _ABOUT_THE_MESSAGE = ("message", "cooldown", "suppression", "price")
 _STEPS_TO_AN_OPENING = 16
+_EXPIRIES = 4
 
 
 class Option(NamedTuple):
@@ -141,13 +142,14 @@ def opens_from_us(option: Option, inputs: Inputs, policy: Policy) -> int | None:
     """The earliest instant from which a closed arm would be open, all else being equal; None where time alone does not open it.
 
     Rules say from when they would pass if nothing else changed. Sooner than that a reservation may expire of which no news came; and who is
-    asked about in quiet hours is written to when they end, so that what is free by then may be asked for when they begin.
+    asked about in quiet hours is written to when they end, so that what is free by then may be asked for when they begin. Of reservations
+    the few that expire first are looked at.
     """
     found_us = _open_after_us(option, inputs, policy)
     if found_us is None:
         return None
     expiries = sorted({one.expires_us for one in inputs.contacts or () if one.expires_us is not None and one.expires_us > inputs.as_of_us})
-    for at_us in expiries:
+    for at_us in expiries[:_EXPIRIES]:
         found_us = _sooner_us(at_us, found_us, option, inputs, policy)
     return _sooner_us(_quiet_start_us(found_us, option, policy), found_us, option, inputs, policy)
 

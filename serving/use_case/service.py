@@ -87,7 +87,7 @@ class DecisionService:
 
     def _before_alias(self, previous_ids: Sequence[str], seed: Seed | None) -> DecisionAnswer | None:
         """What was decided under the seed when the chain of aliases still ended at one of these ids."""
-        if seed is None or seed.is_lost:
+        if seed is None or seed.is_lost or seed.is_new:
             return None
         try:
             receipts = [self.ledger.receipt(self.product.name, decision_id(one, seed.now_us, seed.entropy)) for one in previous_ids]

@@ -63,14 +63,23 @@ def test_an_answer_stays_when_the_next_log_overwrites_the_memory() -> None:
 
 
 def test_calls_at_the_same_time_do_not_meet_in_it() -> None:
-    workspace, sizes, together = Workspace(), (20_000, 21_000, 22_000, 23_000), Barrier(4)
+    workspace, sizes, together = Workspace(), (20_000, 21_000, 22_000, 23_000), Barrier(5)
 
     def work(n_events: int) -> list[np.ndarray]:
         together.wait()
         return [computed(n_events, SUBJECTS, workspace) for _ in range(3)]
 
-    with ThreadPoolExecutor(len(sizes)) as pool:
+    def fail() -> None:
+        together.wait()
+        for _ in range(3):
+            with pytest.raises(ValueError, match="of the log"):  # in the last slice, while the other threads still write
+                batch_vectors(bad, 1, zeros, zeros, COUNTS, workspace=workspace)
+
+    bad, zeros = log_of(24_000, 10), np.zeros(1, np.int64)
+    with ThreadPoolExecutor(len(sizes) + 1) as pool:
+        failed = pool.submit(fail)
         answers = list(pool.map(work, sizes))
+        failed.result()
     for n_events, several in zip(sizes, answers, strict=True):
         expected = computed(n_events, SUBJECTS, None)
         assert all(np.array_equal(found, expected, equal_nan=True) for found in several)

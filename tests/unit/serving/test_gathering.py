@@ -89,8 +89,12 @@ def test_what_is_decided_again_after_a_failure_is_the_same_decision(thread):
     asyncio.run(behind_a_closed_gate(gatherer(decider, thread), decider, ("ada",), ("bob",), ("cyd",)))
     assert decider.steps[1:] == [["ada", "bob", "cyd"], ["ada"], ["bob"], ["cyd"]]
     together, *alone = decider.seeds[1:]
-    assert together == {user_id: seed for each in alone for user_id, seed in each.items()}
-    assert len(set(together.values())) == len(together)
+    assert {user_id: seed.entropy for user_id, seed in together.items()} == {
+        user_id: seed.entropy for each in alone for user_id, seed in each.items()
+    }
+    assert len({seed.entropy for seed in together.values()}) == len(together)
+    assert all(seed.is_new for seed in together.values())  # nothing to look for
+    assert not any(seed.is_new for each in alone for seed in each.values())
 
 
 def test_past_its_limit_the_queue_says_when_to_come_back_and_nothing_is_decided(thread):
