@@ -131,7 +131,7 @@ def _caps(policy: Policy) -> Iterator[Remark]:
         if cap.limit == 0:
             yield Remark(kind=Finding.NOTE, path=path, sentence="Its limit is 0: what it names is never sent.")
         stricter = next((one for one in policy.caps if one is not cap and _is_stricter(one, cap)), None)
-        if stricter is not None:
+        if stricter is not None and not _is_required(cap, policy):
             sentence = f"It never decides anything: {stricter.name} is at least as strict on all that it names."
             yield Remark(kind=Finding.DEAD, path=path, sentence=sentence)
         message = policy.message_by_id.get(cap.message_id or "")
@@ -139,6 +139,12 @@ def _caps(policy: Policy) -> Iterator[Remark]:
             rest = window_text(message.cooldown)
             sentence = f"It never decides anything: the cooldown of {message.id}, {rest}, allows no more than that anyway."
             yield Remark(kind=Finding.DEAD, path=path, sentence=sentence)
+
+
+def _is_required(cap: Cap, policy: Policy) -> bool:
+    """Whether a policy without it would be refused: each channel has a cap of its own, and all have one together."""
+    plain = [one for one in policy.caps if one.message_id is None and one.message_class is None]
+    return [one for one in plain if one.channel == cap.channel] == [cap]
 
 
 def _is_stricter(one: Cap, other: Cap) -> bool:

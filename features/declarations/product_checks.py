@@ -18,6 +18,8 @@ from features.declarations.selector_checks import funnel_faults, group_faults
 
 RESERVED_NAMES = ("user_id", "event_timestamp", "as_of", "snapshot_as_of", "feature_fingerprint", "dropped_out", "packed", "base", "when")
 """Columns and keys that the system itself uses beside features, attributes and causes."""
+_LEFT_OUT = "_y"
+"""Columns of this ending Feast's offline joins drop as if they were the right side's doubles (0.67, infra/offline_stores/ibis.py)."""
 
 
 def product_faults(schema: ProductSchema) -> Iterator[Fault]:
@@ -48,6 +50,13 @@ def _repeated_features(schema: ProductSchema) -> Iterator[Fault]:
             if name in taken:
                 yield Fault(
                     path=place("features", index), found=f"{name}, a name in use", expected="another name", advice="rename the attribute"
+                )
+            if name.endswith(_LEFT_OUT):
+                yield Fault(
+                    path=place("features", index),
+                    found=name,
+                    expected=f"no name that ends in {_LEFT_OUT}, since Feast leaves such columns out of its joins",
+                    advice="rename the kind, group or subject",
                 )
             counts[name] += 1
 

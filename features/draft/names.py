@@ -44,11 +44,15 @@ def kind_names(values: Sequence[str]) -> dict[str, str]:
     {'login': 'login', 'Log-In': 'log_in', 'login_2': 'login_2', '购买': 'kind'}
     >>> kind_names(["a b", "a-b"])
     {'a b': 'a_b', 'a-b': 'a_b_2'}
+    >>> kind_names(["x", "y"])
+    {'x': 'x', 'y': 'y_kind'}
     """
     names: dict[str, str] = {}
     for value in values:
-        name = first = as_name(value, prefix="kind")
-        number = 2
+        first = as_name(value, prefix="kind")
+        if first == "y" or first.endswith("_y"):  # features named after it would be lost in Feast's joins
+            first += "_kind"
+        name, number = first, 2
         while name in names.values():
             name, number = f"{first[: _LONGEST - 5]}_{number}", number + 1
         names[value] = name

@@ -117,7 +117,7 @@ def _asked(item: Any, *, at: str = "") -> DecisionIn | ApiError:
         first = exc.errors(include_url=False, include_context=False)[0]
         field = ".".join([*([at] if at else []), *(str(part) for part in first["loc"])])
         message = f"{field or 'body'}: {first['msg']}"
-        return ApiError("invalid_request", message, field=field, what_to_do='send {"user_id": "..."} or a list of them')
+        return ApiError("invalid_request", message, field=field or None, what_to_do='send {"user_id": "..."} or a list of them')
     if "\0" in asked.user_id or asked.user_id.isspace():
         return ApiError(
             "invalid_request",

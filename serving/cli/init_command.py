@@ -85,8 +85,9 @@ def summary(draft: Draft, folder: Path, file: Path) -> str:
     read = ", ".join(f"{role} {column}" for role, column in columns.items() if column)
     rate = "unknown" if label.base_rate is None else f"{label.base_rate:.1%} of {label.n_rows:,} rows"
     lines = [
-        f"{folder / 'product.yaml'}: {len(content.kinds)} kinds, {sum(entry.size for entry in content.features)} features",
+        f"{folder / 'product.yaml'}: {_counted(len(content.kinds), 'kind')}, {sum(entry.size for entry in content.features)} features",
         f"  columns: {read}",
+        *([f"  not used: {', '.join(roles.unused)}{_KIND_HINT if roles.kind is None else ''}"] if roles.unused else []),
         f"  dropping out: no {content.activity} for {window_text(label.horizon)}; base rate {rate}",
         *(f"  note: {note}" for note in content.notes),
         "Look it over, then:",
@@ -94,3 +95,10 @@ def summary(draft: Draft, folder: Path, file: Path) -> str:
         f"  stillhere train --product {folder}",
     ]
     return "\n".join(lines) + "\n"
+
+
+_KIND_HINT = " (if one of them names what happened, say so with --kind COLUMN)"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

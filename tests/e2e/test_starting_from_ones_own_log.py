@@ -34,7 +34,7 @@ def stillhere(cwd: Path, *arguments: str | Path) -> subprocess.CompletedProcess[
 def test_init_import_train_on_cdnow_beats_recency_alone(tmp_path: Path) -> None:
     drafted = stillhere(tmp_path, "init", SAMPLE, "--name", "cdnow")
     assert drafted.returncode == 0, drafted.stderr
-    assert "1 kinds, 32 features" in drafted.stdout
+    assert "1 kind, 32 features" in drafted.stdout
     assert "columns: user customer_id, time date, value amount" in drafted.stdout
     commands = re.findall(r"^  stillhere (.*)$", drafted.stdout, re.MULTILINE)
     assert len(commands) == 2

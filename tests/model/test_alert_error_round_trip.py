@@ -137,4 +137,4 @@ def test_a_backtest_is_one_run_with_a_nested_one_a_step(place: Place) -> None:
 def test_a_command_without_data_ends_with_one_sentence(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     product = Path(__file__).resolve().parents[2] / "products" / "onboarding"
     assert run([command, "--product", str(product), "--home", str(tmp_path)]) == 1
-    assert "training stopped:" in capsys.readouterr().err
+    assert "stopped:" in capsys.readouterr().err

@@ -45,6 +45,6 @@ def run(arguments: Sequence[str]) -> int:
     try:
         app(arguments, exit_on_error=True, result_action="return_value")
     except _EXPECTED as exc:
-        Console(stderr=True).print(f"[bold red]training stopped:[/] {exc}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[bold red]stopped:[/] {exc}", highlight=False, soft_wrap=True)
         return 1
     return 0

@@ -32,7 +32,7 @@ def demo(
     json: Annotated[bool, Parameter(help="Print all decisions as JSON, one a line, and nothing else on stdout.", negative=())] = False,
     place: Place = HERE,
 ) -> None:
-    """Simulate a product, train on it, serve it, and decide about a few live users; ends by itself in about two minutes.
+    """Simulate a product, train on it, serve it, and decide about a few live users; ends by itself after one to three minutes.
 
     Starts a bundled Redis, simulates an onboarding product's log, imports it, builds features, trains a model and registers it in MLflow,
     starts the service and the stream worker, plays five live users over HTTP, prints what was decided about each and why, and ends

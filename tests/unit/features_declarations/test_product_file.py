@@ -45,6 +45,12 @@ def test_the_smallest_product_says_what_it_says(folder, smallest):
     )
 
 
+def test_a_feature_that_feast_would_lose_is_refused(folder, smallest):
+    """Its offline joins drop columns that end in _y."""
+    with pytest.raises(DeclarationError, match="found seconds_since_last_visit_y, expected no name that ends in _y"):
+        load_product(folder(smallest.replace("visit", "visit_y")))
+
+
 def test_one_entry_expands_in_declared_order_of_first_and_windows_second(folder, smallest):
     entry = "  - {aggregation: sum, of: [bought, purchase], windows: [all, 2d, 36h]}\n"
     product = load_product(folder(smallest.replace("label:", f"{entry}label:")))

@@ -39,6 +39,14 @@ def test_a_clean_policy_has_nothing_dead_and_no_conflict():
     assert [remark for remark in review_policy(CLEAN) if remark.kind is not Finding.NOTE] == []
 
 
+def test_the_caps_that_every_policy_must_have_are_not_called_dead():
+    """With one channel, its cap and that of all channels say the same."""
+    caps = (Cap(name="own", limit=1, channel="email"), Cap(name="all", limit=1))
+    (email,) = [channel for channel in CLEAN.channels if channel.name == "email"]
+    alone = replace(CLEAN, channels=(email,), caps=caps, messages=(EMAIL,), triggers=(trigger(at_least(3)),))
+    assert [remark.path for remark in review_policy(alone) if remark.path.startswith("caps")] == []
+
+
 @pytest.mark.parametrize(
     ("changes", "kind", "path"),
     [

@@ -128,4 +128,4 @@ def test_an_expected_error_is_one_sentence(tmp_path: Path, monkeypatch, capsys) 
 
     monkeypatch.chdir(tmp_path)
     assert run(["train", "--product", str(tmp_path / "nowhere")]) == 1
-    assert "training stopped:" in capsys.readouterr().err
+    assert "stopped:" in capsys.readouterr().err
