@@ -127,9 +127,9 @@ def require_version(product: str, reference: str) -> Version:
     wanted = match["version"] if match else reference
     found = version_of(name, wanted)
     if found is None:
-        raise UnknownVersionError(
-            f"{name} has no version or alias {wanted!r}, expected one of {known_references(name) or 'none: train a model first'}"
-        )
+        known = ", ".join(known_references(name)) or "none: train a model first"
+        hint = "; training makes one where a new model is not shown to be better" if wanted == CHALLENGER else ""
+        raise UnknownVersionError(f"{name} has no version or alias {wanted}, expected one of {known}{hint}")
     return found
 
 

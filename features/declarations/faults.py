@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 _LONGEST_QUOTE = 60
+_MOST_LISTED, _MOST_ALIKE = 24, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,15 +88,25 @@ def place(*steps: str | int) -> str:
 
 def unknown(path: str, found: str, names: Sequence[str], *, section: str) -> Fault:
     """Make the fault "this name is not declared"."""
-    return Fault(path=path, found=quote(found), expected=one_of(names), advice=f"declare it under {section} or correct the name")
+    return Fault(
+        path=path, found=quote(found), expected=one_of(names, like=found), advice=f"declare it under {section} or correct the name"
+    )
 
 
-def one_of(names: Sequence[str]) -> str:
-    """Write the choices in words.
+def one_of(names: Sequence[str], *, like: str = "") -> str:
+    """Write the choices in words; of many those that are spelt most alike.
 
     Examples
     --------
     >>> one_of(["login", "click"]), one_of([])
     ('one of login, click', 'nothing: none are declared')
+    >>> one_of([f"count_{kind}_{days}d" for kind in ("click", "login") for days in range(1, 15)], like="count_logn_7d")
+    'one of 28 names (most alike: count_login_7d, count_login_9d, count_login_8d)'
     """
-    return "one of " + ", ".join(names) if names else "nothing: none are declared"
+    if not names:
+        return "nothing: none are declared"
+    if len(names) <= _MOST_LISTED:
+        return "one of " + ", ".join(names)
+    alike = get_close_matches(str(like), names, n=_MOST_ALIKE)
+    shown = f"most alike: {', '.join(alike)}" if alike else f"{', '.join(names[:_MOST_LISTED])}, ..."
+    return f"one of {len(names)} names ({shown})"

@@ -26,8 +26,10 @@ def receipts(user_id: str, /, *, place: Place = HERE) -> None:
 
     check_user_id(user_id)
     with opened(place) as installation:
-        ids = installation.identities.ids_of(user_id)
-        for decision_id in installation.ledger_of_users.decision_ids(ids):
+        decision_ids = installation.ledger_of_users.decision_ids(installation.identities.ids_of(user_id))
+        if not decision_ids:
+            sys.stderr.write(f"no decision about {user_id} is kept\n")
+        for decision_id in decision_ids:
             receipt = installation.ledger.receipt(installation.product.name, decision_id)
             if receipt is not None:  # it may expire meanwhile
                 output = orjson.loads(receipt)["output"]

@@ -12,8 +12,9 @@ from serving.cli.options import HERE, Place
 def train(*, seed: Annotated[int, Parameter(help="The same seed on the same log gives the same model.")] = 0, place: Place = HERE) -> None:
     """Train a risk model on everything imported, record it in MLflow, and make it champion if it is the first or better.
 
-    The same as `mlflow run . -e train -P product=products/onboarding --env-manager=local`. A model that is not shown to be better than the
-    champion waits as challenger; `python -m training promote` decides. A running service takes a new champion within seconds.
+    The same as `mlflow run . -e train -P product=products/onboarding --env-manager=local --experiment-name stillhere-onboarding`. A model
+    that is not shown to be better than the champion waits as challenger; `python -m training promote` decides. A running service takes a
+    new champion within seconds.
 
     Example: `stillhere train --product products/onboarding`
     """

@@ -18,7 +18,12 @@ _LEARNED_ID = re.compile(r"s[1-9][0-9]*", re.ASCII)
 def unless_known(found: str, names: Collection[str], path: str, section: str) -> Iterator[Fault]:
     """A fault unless ``found`` is one of the names."""
     if found not in names:
-        yield Fault(path=path, found=quote(found), expected=one_of(list(names)), advice=f"declare it under {section} or correct the name")
+        yield Fault(
+            path=path,
+            found=quote(found),
+            expected=one_of(list(names), like=str(found)),
+            advice=f"declare it under {section} or correct the name",
+        )
 
 
 def condition_faults(condition: Condition | SegmentCondition, path: str, product: Product) -> Iterator[Fault]:

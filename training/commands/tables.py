@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+_WIDE = 200
+"""Where no terminal wraps lines, none is cut."""
+
 
 def show(title: str, rows: Sequence[dict[str, str]]) -> None:
     """Print rows that all have the same keys."""
@@ -16,7 +19,7 @@ def show(title: str, rows: Sequence[dict[str, str]]) -> None:
     for row in rows:
         table.add_row(*row.values())
     console = Console()
-    Console(width=max(console.width, 120)).print(table)
+    (console if console.is_terminal else Console(width=_WIDE)).print(table)
 
 
 def say(*sentences: str) -> None:
