@@ -98,7 +98,7 @@ def test_a_rollback_to_a_version_that_is_gone_leaves_the_champion(fresh: Fresh) 
     fresh.register("good", champion_after=None)
     fresh.register("worse", champion_after="1")
     mlflow.MlflowClient().delete_model_version(fresh.name, "1")
-    with pytest.raises(UnknownVersionError, match="no version or alias '1'"):
+    with pytest.raises(UnknownVersionError, match="no version or alias 1,"):
         roll_back(fresh.product, because="it alarmed")
     assert champion(fresh) == "2"
 
@@ -208,7 +208,7 @@ def test_a_shadow_is_set_replaced_and_removed(fresh: Fresh) -> None:
     assert fresh.aliases == {"champion": "1", "challenger": "2", "shadow": "2"}
     assert set_shadow(fresh.product, "none") is None
     assert fresh.aliases == {"champion": "1", "challenger": "2"}
-    with pytest.raises(UnknownVersionError, match=r"no version or alias '9', expected one of \['1', '2', 'challenger', 'champion'\]"):
+    with pytest.raises(UnknownVersionError, match="no version or alias 9, expected one of 1, 2, challenger, champion"):
         set_shadow(fresh.product, "9")
 
 
