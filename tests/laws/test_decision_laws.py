@@ -20,116 +20,27 @@ from serving.decision.output import output_json
 from serving.decision.policy import (
     Cap,
     Channel,
-    Exploration,
     Guardrail,
     Holdout,
     MessageClass,
     Mode,
-    QuietHours,
     SwitchedOff,
-    TimingRule,
 )
 from serving.decision.record import inputs_from_json, inputs_to_json
-from serving.decision.values import Action, Degradation, TimingSlot
+from serving.decision.values import Action
 from serving.ports import Commit
-from tests.serving_world import DAY_US, HOUR_US, contact, golden_inputs, golden_policy
+from tests.laws.decision_cases import (
+    ALWAYS,
+    BASE,
+    CAUSES,
+    POLICY,
+    contacts,
+    inputs_of_all_kinds,
+    open_arms,
+    policies,
+)
+from tests.serving_world import DAY_US, HOUR_US, contact
 
-BASE, POLICY = golden_inputs(), golden_policy()
-ALWAYS = {"ledger", "features", "consent", "opt_in", "model", "evidence", "trigger", "quiet_hours", "message", "cooldown"}
-CAUSES = ("login_friction", "skipped_setup", "silence", "tenure", "base")
-
-contacts = st.lists(
-    st.builds(
-        lambda message, hours: contact(message[0], message[1], at_us=BASE.as_of_us + hours * HOUR_US, decision_id=f"d{hours}{message[1]}"),
-        st.sampled_from([(m.channel, m.id) for m in POLICY.messages]),
-        st.integers(-24 * 9, 30),
-    ),
-    max_size=6,
-).map(lambda items: tuple(sorted(items, key=lambda c: c.at_us)))
-
-odd_inputs = st.builds(
-    lambda hours, **changes: replace(BASE, as_of_us=BASE.as_of_us + hours * HOUR_US // 4, **changes),
-    hours=st.integers(0, 4 * 24 * 300),
-    n_events=st.integers(0, 12),
-    risk=st.one_of(st.none(), st.just(math.nan), st.floats(0.3, 1.0)),
-    contributions=st.one_of(st.none(), st.dictionaries(st.sampled_from(CAUSES), st.floats(-2, 2))),
-    features=st.one_of(
-        st.just({}),
-        st.fixed_dictionaries(
-            {
-                "count_login_failed_2m": st.sampled_from([0.0, 2.0, 3.0]),
-                "seconds_since_first_use": st.sampled_from([math.nan, 60.0, 864000.0]),
-                "seconds_since_last_use": st.sampled_from([math.nan, 30.0, 900.0, 700000.0]),
-                "count_key_action_30d": st.sampled_from([0.0, 2.0]),
-            }
-        ),
-    ),
-    profile=st.fixed_dictionaries(
-        {
-            "consent": st.sampled_from([True, True, True, False, None]),
-            "email_opt_in": st.sampled_from([True, True, False]),
-            "timezone": st.sampled_from(["UTC", "Europe/Berlin", "Asia/Tokyo", "America/New_York", "nowhere"]),
-        }
-    ),
-    segment=st.sampled_from([None, "enterprise", "unheard_of"]),
-    contacts=st.one_of(st.none(), contacts, contacts, contacts),
-    degraded=st.sampled_from([(), (), (), (Degradation.FEATURES_UNAVAILABLE,), (Degradation.PROFILE_UNAVAILABLE,)]),
-    refused_by=st.sampled_from([None, None, None, "cap:email_per_day"]),
-    timing=st.one_of(
-        st.just(()),
-        st.lists(st.tuples(st.integers(0, 48), st.floats(-0.2, 0.2)), min_size=2, max_size=5, unique_by=lambda slot: slot[0]).map(
-            lambda slots: tuple(
-                TimingSlot(delay_us=hours * HOUR_US, still_away=0.5, receptive=1.0, expected=gain, gain=gain, gain_se=0.05)
-                for hours, gain in sorted(slots)
-            )
-        ),
-    ),
-    timing_shown=st.booleans(),
-)
-likely_inputs = odd_inputs.map(
-    lambda odd: replace(
-        odd,
-        n_events=max(odd.n_events, 5),
-        risk=0.9,
-        profile={**odd.profile, "consent": True, "email_opt_in": True},
-        features=odd.features or {"count_login_failed_2m": 3.0, "seconds_since_last_use": 900.0},
-        contacts=odd.contacts or (),
-        degraded=(),
-        refused_by=None,
-    )
-)
-inputs_of_all_kinds = st.one_of(odd_inputs, likely_inputs)
-quiet = st.builds(
-    lambda start, length, classes: QuietHours(start_minute=start, end_minute=(start + length) % 1440, classes=tuple(classes)),
-    st.integers(0, 1439),
-    st.integers(1, 660),
-    st.sampled_from([[MessageClass.OUTREACH], [MessageClass.ASSIST], list(MessageClass)]),
-)
-policies = st.builds(
-    lambda **changes: replace(POLICY, **changes),
-    quiet_hours=st.lists(quiet, max_size=2).map(tuple),
-    caps=st.lists(
-        st.builds(
-            Cap,
-            name=st.just("cap"),
-            limit=st.integers(0, 3),
-            channel=st.sampled_from([None, None, "email", "in_app"]),
-            message_class=st.sampled_from([None, None, *MessageClass]),
-            message_id=st.sampled_from([None, None, None, *(m.id for m in POLICY.messages)]),
-            window=st.sampled_from([None, None, timedelta(hours=3), timedelta(days=7)]),
-        ),
-        max_size=3,
-    ).map(lambda caps: tuple(replace(cap, name=f"cap_{i}") for i, cap in enumerate(caps))),
-    min_events=st.integers(0, 8),
-    min_contribution=st.floats(0, 1),
-    mode=st.sampled_from([Mode.LIVE, Mode.LIVE, Mode.STAGING]),
-    exploration=st.builds(
-        Exploration, arm_share=st.sampled_from([0.0, 0.0, 0.5, 1.0]), message_share=st.sampled_from([0.0, 0.0, 0.5, 1.0])
-    ),
-    messages=st.sampled_from([POLICY.messages, tuple(replace(m, suppresses=timedelta(days=3)) for m in POLICY.messages)]),
-    timing=st.sampled_from([None, TimingRule(delays=(timedelta(0), timedelta(hours=1)), clear=0.5)]),
-    holdout=st.sampled_from([None, None, Holdout(share=0.2, salt="laws")]),
-)
 laws = settings(max_examples=200, deadline=None)
 
 
@@ -153,15 +64,6 @@ def most_at_once(contacts, cap, zone, *, holding):
     span_us = cap.window // timedelta(microseconds=1)
     ends = [at_us for at_us in mine if holding.at_us <= at_us < holding.at_us + span_us]
     return max(sum(end - span_us < at_us <= end for at_us in mine) for end in ends)
-
-
-def asked_at(inputs, at_us):
-    """With the contacts that count by then: not the reservations that have expired."""
-    return replace(inputs, as_of_us=at_us, contacts=tuple(one for one in inputs.contacts if one.counts_at(at_us)))
-
-
-def open_arms(decision):
-    return {arm.name for arm in decision.arms if arm.open}
 
 
 @laws
@@ -234,64 +136,6 @@ def test_every_arm_is_judged_by_every_rule_and_its_first_refusal_is_its_reason(i
         assert len(rules) - len(named) >= sum(names_channel(cap, arm.name) for cap in policy.caps)
         assert arm.blocked_by == next((v.code for v in rules if not v.passed), None)
         assert all((v.code == "ok") is v.passed and v.sentence for v in rules)
-
-
-@laws
-@given(inputs=inputs_of_all_kinds, policy=policies)
-def test_a_promise_of_when_is_kept(inputs, policy):
-    """Asked again at ``allowed_from``, with nothing else changed, the rule that named it passes."""
-    for verdict in decide(inputs, policy).verdicts:
-        if verdict.allowed_from_us is not None:
-            assert verdict.allowed_from_us > inputs.as_of_us
-            again = decide(replace(inputs, as_of_us=verdict.allowed_from_us), policy)
-            assert all(v.passed for v in again.verdicts if (v.arm, v.rule) == (verdict.arm, verdict.rule))
-
-
-@laws
-@given(inputs=inputs_of_all_kinds, policy=policies)
-def test_an_arm_that_time_alone_closes_is_open_when_it_says(inputs, policy):
-    """And a moment that is named for the whole decision is the first of them."""
-    decision = decide(inputs, policy)
-    promised = {arm.name: arm.allowed_from_us for arm in decision.arms if arm.allowed_from_us is not None}
-    acts = decision.action in (Action.SEND, Action.STAGE)
-    assert decision.ask_again_at_us == (None if acts else min(promised.values(), default=None))
-    for name, opens_us in promised.items():
-        assert opens_us > inputs.as_of_us
-        assert name in open_arms(decide(replace(inputs, as_of_us=opens_us), policy))
-        assert name not in open_arms(decision)
-
-
-closed_for_a_while = st.builds(
-    lambda inputs, contacts, expire_h: replace(
-        inputs,
-        features={"seconds_since_last_use": 700_000.0, "count_key_action_30d": 0.0},
-        contacts=tuple(
-            one if hours is None else replace(one, expires_us=max(one.at_us, inputs.as_of_us) + hours * HOUR_US)
-            for one, hours in zip(contacts, expire_h, strict=False)
-        ),
-    ),
-    likely_inputs,
-    contacts.map(lambda many: tuple(one for one in many if abs(one.at_us - BASE.as_of_us) < 2 * DAY_US)[-3:]).filter(bool),
-    st.lists(st.sampled_from([None, None, 1, 5, 20]), min_size=3, max_size=3),
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(
-    inputs=closed_for_a_while,
-    hours=st.integers(-40, 40),
-    quiet_hours=st.lists(quiet, min_size=1, max_size=2).map(tuple),
-    caps=st.sampled_from([timedelta(hours=3), timedelta(days=2), None]),
-    share=st.floats(0, 1, exclude_max=True),
-)
-def test_no_arm_is_open_before_it_says(inputs, hours, quiet_hours, caps, share):
-    """Whenever before then it is asked about, with what still counts by then."""
-    policy = replace(POLICY, quiet_hours=quiet_hours, caps=(Cap(name="one", limit=1, window=caps),))
-    now = asked_at(replace(inputs, timing=()), BASE.as_of_us + hours * HOUR_US)
-    for arm in decide(now, policy).arms:
-        if arm.allowed_from_us is not None:
-            at_us = now.as_of_us + int(share * (arm.allowed_from_us - now.as_of_us))
-            assert arm.name not in open_arms(decide(asked_at(now, at_us), policy))
 
 
 @laws
