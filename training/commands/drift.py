@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from features.declarations.product_file import load_product
 from features.home import Home
+from training.commands.clock import in_utc, look_now
 from training.commands.progress import progress_report
 from training.commands.tables import say, show
-from training.commands.thresholds import ALARMED, look_now
+from training.commands.thresholds import ALARMED
 from training.drift.compare import Tolerance
 from training.drift.report import drift_table
 from training.drift.run import DriftOptions, Source, drift_product
@@ -53,7 +54,7 @@ def drift(  # noqa: PLR0913 - each is a choice of the caller's
     """
     options = DriftOptions(
         source=source,
-        since=since if since is None or since.tzinfo is not None else since.replace(tzinfo=UTC),
+        since=in_utc(since),
         retrain_every=timedelta(days=retrain_every_days) if retrain_every_days > 0 else None,
         tolerance=Tolerance(false_discoveries=false_discoveries, adjustment=adjustment),
         labels=labels or None,

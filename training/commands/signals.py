@@ -8,9 +8,9 @@ from pathlib import Path
 
 from features.declarations.product_file import load_product
 from features.home import Home
+from training.commands.clock import look_now
 from training.commands.progress import progress_report
 from training.commands.tables import say, show
-from training.commands.thresholds import look_now
 from training.dataset import build_frame
 from training.frame import AS_OF, TrainingFrame
 from training.thresholds.alert_error import alert_figures

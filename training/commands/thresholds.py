@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from features.declarations.product_file import load_product
 from features.home import Home
+from training.commands.clock import in_utc, look_now
 from training.commands.progress import progress_report
 from training.commands.tables import say, show
 from training.thresholds.alert_error import AlertError
 from training.thresholds.monitor import Monitored
 from training.thresholds.policy_text import snippet
 from training.thresholds.report import TITLES, monitor_table, threshold_table
-from training.thresholds.run import Look, Scope, monitor_product, solve_product
+from training.thresholds.run import Scope, monitor_product, solve_product
 from training.thresholds.solve import Contract
 
 ALARMED = 3
@@ -95,17 +96,11 @@ def monitor(
         A log that ends longer ago is refused; 0: any age will do.
     """
     contract = Contract(error=error, bound=bound)
-    begin = since if since is None or since.tzinfo is not None else since.replace(tzinfo=UTC)
-    ran = monitor_product(load_product(product), Home(home), look_now(stale_after_days), contract, since=begin)
+    ran = monitor_product(load_product(product), Home(home), look_now(stale_after_days), contract, since=in_utc(since))
     show(f"{TITLES[contract.error.value]} of {len(ran.decided.rows)} decisions", monitor_table(ran.monitored))
     say(*(f"{title}: {getattr(ran.monitored.figures, name)}" for name, title in TITLES.items()))
     say(f"left out: {', '.join(f'{count} {reason}' for reason, count in ran.decided.left_out.items())}; MLflow run {ran.run_id}")
     _show_alarm(ran.monitored)
-
-
-def look_now(stale_after_days: int) -> Look:
-    """Look at the clock, here and nowhere deeper."""
-    return Look(now=datetime.now(UTC), stale_after=timedelta(days=stale_after_days) if stale_after_days > 0 else None)
 
 
 def _show_alarm(seen: Monitored) -> None:
