@@ -157,7 +157,7 @@ def _say_where(settings: Settings, played: list[Played], product: str, *, second
 
     console = Console(stderr=quiet, highlight=False)
     first = orjson.loads(played[0].answer)
-    console.print(f"\nDone in {seconds:.0f} s; nothing is left running. Look further:")
+    console.print(f"\nDone in {seconds:.0f} s; nothing is left running. Look further (with .venv active):")
     runs = runs_page(product, f"http://127.0.0.1:{_MLFLOW_PORT}")
     console.print(f"  models     mlflow ui --backend-store-uri {_tracking_uri()}   then {runs}", soft_wrap=True)
     console.print("  API docs   stillhere up   then http://127.0.0.1:3000/docs")
