@@ -32,6 +32,7 @@ class Settings:
     log_delay_s: float  # STILLHERE_LOG_DELAY_S; how long the worker gathers events before it writes a raw log file
     export_every_s: float  # STILLHERE_EXPORT_EVERY_S; between two exports of receipts
     follow_s: float  # STILLHERE_FOLLOW_S; between two looks of a service for another policy or champion; 0: only at its start
+    wait_s: float  # STILLHERE_WAIT_S; how long a request for a decision waits for its turn before it is told to come back
     empty_route: bool  # STILLHERE_EMPTY_ROUTE; adds a route that does nothing, for benchmarks
 
 
@@ -74,6 +75,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         log_delay_s=read("LOG_DELAY_S", "2", parse=_between(0.0, 600.0), expected="seconds from 0 to 600"),
         export_every_s=read("EXPORT_EVERY_S", "5", parse=_between(0.1, 86_400.0), expected="seconds from 0.1 to 86400"),
         follow_s=read("FOLLOW_S", "5", parse=_between(0.0, 86_400.0), expected="seconds from 0 to 86400"),
+        wait_s=read("WAIT_S", "1", parse=_between(0.01, 60.0), expected="seconds from 0.01 to 60"),
         empty_route=read("EMPTY_ROUTE", "no", parse=_yes_or_no, expected="yes or no"),
     )
 

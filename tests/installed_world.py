@@ -19,7 +19,7 @@ from serving.identity import foreseen_rejections
 from serving.settings import read_settings
 from serving.worker import Worker, worker_of
 from tests.http_client import InProcess
-from tests.serving_world import NOON, ROOT
+from tests.serving_world import NOON, PATIENCE_S, ROOT
 
 AGREED = {"consent": True, "in_app_opt_in": True, "email_opt_in": True, "timezone": "UTC"}
 
@@ -90,5 +90,6 @@ class InstalledWorld:
             metrics=Metrics(CollectorRegistry()),
             now_us=lambda: self.now_us,
             checks=dict,
+            wait_s=PATIENCE_S,
             foreseen=lambda items: foreseen_rejections(opened.identities, items),
         )

@@ -30,6 +30,9 @@ ROOT = TESTS.parent
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
+PATIENCE_S = 30.0
+"""How long a request waits for its turn: a machine that stands still for a second is no overload; the tests of the gatherer say what is."""
+PATIENT = {"STILLHERE_WAIT_S": f"{PATIENCE_S:g}"}
 
 
 def golden_policy(name: str = "small") -> Policy:

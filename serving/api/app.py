@@ -44,7 +44,8 @@ def build_app(context: ApiContext) -> FastAPI:
     add_error_handlers(app)
     add_event_routes(app, context, pool)
     thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decide")
-    add_decision_routes(app, context, Gatherer(decider=context.decider, now_us=context.now_us, thread=thread), pool)
+    gatherer = Gatherer(decider=context.decider, now_us=context.now_us, thread=thread, wait_s=context.wait_s)
+    add_decision_routes(app, context, gatherer, pool)
     add_delivery_routes(app, context, pool)
     add_health_routes(app, context, pool)
     if context.empty_route:

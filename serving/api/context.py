@@ -14,6 +14,9 @@ from features.ingest.rejection import Rejection
 from serving.api.metrics import Metrics
 from serving.ports import Deliveries, EventStream, IdempotencyKeys, Seed
 
+WAIT_S = 1.0
+"""How long a request may wait until its turn comes; past that nobody is listening any more."""
+
 
 class Answer(Protocol):
     """One decision as `serving.use_case` answers it."""
@@ -61,4 +64,5 @@ class ApiContext:
     max_events: int = 1_000
     max_decisions: int = 500
     threads: int = 4
+    wait_s: float = WAIT_S  # of a request for a decision, until its turn
     empty_route: bool = False

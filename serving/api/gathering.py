@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
-from serving.api.context import Answer, Decider
+from serving.api.context import WAIT_S, Answer, Decider
 from serving.api.errors import ApiError
 from serving.decision.ids import ENTROPY_BYTES
 from serving.ports import Seed
@@ -23,8 +23,6 @@ MAX_TOGETHER = 128
 """Users of one step: many enough to share round trips, few enough that the last does not wait long for the first."""
 LIST_AT_ONCE = 64
 """Users of one list that are decided in one step, so that a long list does not keep everybody else waiting."""
-WAIT_S = 1.0
-"""How long a request may wait until its turn comes; past that nobody is listening any more."""
 _RETRY_AFTER_S = 1
 
 _log = logging.getLogger(__name__)

@@ -126,6 +126,7 @@ def _app(opened: Installation, decider: CurrentDecider, metrics: Metrics, faults
             checks=lambda: {"redis": _redis(opened), **_served(decider.service.scorer, faults())},
             max_body_bytes=settings.max_body_bytes,
             threads=settings.threads,
+            wait_s=settings.wait_s,
             empty_route=settings.empty_route,
         )
     )

@@ -23,7 +23,7 @@ from serving.ports import EventStreamError, LedgerError
 from serving.worker import Worker
 from tests.formats.other import as_version
 from tests.http_client import InProcess
-from tests.serving_world import NOON, ROOT, FixedScorer, World
+from tests.serving_world import NOON, PATIENCE_S, ROOT, FixedScorer, World
 
 
 class Site:
@@ -43,6 +43,7 @@ class Site:
             "metrics": Metrics(CollectorRegistry()),
             "now_us": lambda: to_us(self.world.now),
             "checks": lambda: {"redis": "ok", "model": "ok"},
+            "wait_s": PATIENCE_S,
         }
         self.http = InProcess(build_app(ApiContext(**{**parts, **changes})))
 

@@ -17,7 +17,7 @@ from features.core.timeline import timeline_from_events
 from serving import bootstrap
 from serving.settings import read_settings
 from tests.http_client import InProcess
-from tests.serving_world import ROOT
+from tests.serving_world import PATIENT, ROOT
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -64,7 +64,7 @@ def opened(redis_url, tmp_path, monkeypatch, onboarding):
     """An installation in which help is due to ada at once."""
     monkeypatch.setenv("STILLHERE_PRODUCT", str(ROOT / "products" / "onboarding"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none.db")
-    opened = bootstrap.installation(read_settings({"STILLHERE_HOME": str(tmp_path)}), redis_url)
+    opened = bootstrap.installation(read_settings({**PATIENT, "STILLHERE_HOME": str(tmp_path)}), redis_url)
     now = datetime.now(UTC)
     ages = [timedelta(seconds=second) for second in (1, 2, 3)]
     events = [Event(event_id=str(age), user_id="ada", kind="login_failed", occurred_at=now - age, received_at=now - age) for age in ages]

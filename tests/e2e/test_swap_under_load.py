@@ -18,6 +18,7 @@ from features.core.timeline import timeline_from_events
 from serving import bootstrap
 from serving.settings import read_settings
 from tests.following_world import Sources, until
+from tests.serving_world import PATIENT
 
 THRESHOLDS = (0.31, 0.47, 0.83)
 CALLERS = 16
@@ -67,7 +68,7 @@ def running(onboarding, redis_url, tmp_path, monkeypatch):
         sources.bundle(version, n_rounds=20 * version)
     sources.point(1)
     environment = {"STILLHERE_HOME": str(sources.home.root), "STILLHERE_PRODUCT": str(sources.product_folder)}
-    settings = read_settings({**environment, "STILLHERE_FOLLOW_S": "0.01"})
+    settings = read_settings({**environment, **PATIENT, "STILLHERE_FOLLOW_S": "0.01"})
     opened = bootstrap.installation(settings, redis_url, timeout_s=10.0)
     metrics = CollectorRegistry()
     api = bootstrap.run_api(opened, registry=metrics)
@@ -205,7 +206,7 @@ def test_a_batch_has_one_policy_and_one_model(running):
 
 def test_with_following_off_the_start_counts(running, redis_url):
     places = {"STILLHERE_HOME": str(running.sources.home.root), "STILLHERE_PRODUCT": str(running.sources.product_folder)}
-    opened = bootstrap.installation(read_settings({**places, "STILLHERE_FOLLOW_S": "0"}), redis_url)
+    opened = bootstrap.installation(read_settings({**places, **PATIENT, "STILLHERE_FOLLOW_S": "0"}), redis_url)
     api = bootstrap.run_api(opened, registry=CollectorRegistry())
     still = Running(running.sources, opened, api.app, running.metrics)
     running.sources.threshold(0.31)

@@ -30,6 +30,7 @@ def test_an_empty_variable_is_one_that_is_not_set():
         ("STILLHERE_THREADS", "-1"),
         ("STILLHERE_LOG_DELAY_S", "inf"),
         ("STILLHERE_FOLLOW_S", "-1"),
+        ("STILLHERE_WAIT_S", "0"),
         ("STILLHERE_EMPTY_ROUTE", "maybe"),
     ],
 )
