@@ -19,7 +19,7 @@ from features.core.kernel import vector
 from features.core.program import Program
 from serving.decision.canonical import canonical
 from serving.decision.decide import decide
-from serving.decision.output import output_json
+from serving.decision.output import RULES_VERSION, output_json
 from serving.decision.policy import Policy
 from serving.decision.record import inputs_from_json
 from serving.decision.values import Inputs
@@ -95,7 +95,7 @@ class Replayer:
         return ReplayReport(
             decision_id=inputs.decision_id,
             output=output,
-            decision=_decision_part(canonical(recorded["output"]), output),
+            decision=_decision_part(canonical(recorded["output"]), output, rules_version=recorded.get("rules_version", _FIRST_RULES)),
             score=self._score_part(recorded, inputs),
             features=self._feature_part(recorded, inputs),
         )
@@ -165,6 +165,7 @@ def differences(recorded: Any, replayed: Any, path: str = "") -> Iterator[str]:
 _POLICIES = 16
 """So many a replayer keeps: each holds what its rules remember."""
 _NOTHING = object()
+_FIRST_RULES = 1  # of receipts that carry no version
 
 
 def _text(value: Any) -> str:
@@ -181,10 +182,12 @@ def _read(receipt: bytes) -> tuple[dict[str, Any], Inputs]:
         ) from exc
 
 
-def _decision_part(recorded: bytes, replayed: bytes) -> Part:
+def _decision_part(recorded: bytes, replayed: bytes, *, rules_version: int) -> Part:
     if recorded == replayed:
         return Part(outcome=Outcome.SAME)
-    return Part(outcome=Outcome.DIFFERENT, differences=tuple(differences(orjson.loads(recorded), orjson.loads(replayed))))
+    detail = "" if rules_version == RULES_VERSION else f"decided by version {rules_version} of the rules, replayed by {RULES_VERSION}"
+    found = differences(orjson.loads(recorded), orjson.loads(replayed))
+    return Part(outcome=Outcome.DIFFERENT, detail=detail, differences=tuple(found))
 
 
 def _unchecked(why: str) -> Part:

@@ -32,6 +32,7 @@ class ReplaySummary:
     receipts: int = 0
     outcomes: dict[str, Counter[str]] = field(default_factory=lambda: {part: Counter() for part in PARTS})
     unreadable: int = 0  # no receipt, or its policy is not in the archive
+    other_rules: int = 0  # decisions that differ and were made by another version of the rules than this one
     paths: Counter[str] = field(default_factory=Counter)  # what of the decision differs, by its place in the output
     moves: Counter[tuple[str, str]] = field(default_factory=Counter)  # what was done and what would be, where they differ
     examples: list[Example] = field(default_factory=list)
@@ -51,6 +52,7 @@ class ReplaySummary:
             if answer.outcome is Outcome.DIFFERENT and len(self.examples) < _MOST_EXAMPLES:
                 self.examples.append(Example(decision_id=report.decision_id, part=part, differences=answer.differences or (answer.detail,)))
         if report.decision.outcome is Outcome.DIFFERENT:
+            self.other_rules += bool(report.decision.detail)
             self.paths.update({difference.partition(":")[0].partition("[")[0] for difference in report.decision.differences})
             before, after = what_was_done(recorded), what_was_done(orjson.loads(report.output))
             if before != after:
@@ -63,6 +65,7 @@ class ReplaySummary:
             "unreadable": self.unreadable,
             "same": self.is_same,
             **{part: dict(counts) for part, counts in self.outcomes.items()},
+            "other_rules": self.other_rules,
             "differs": dict(self.paths.most_common()),
             "moves": [{"from": before, "to": after, "decisions": n} for (before, after), n in self.moves.most_common()],
             "examples": [{"decision_id": e.decision_id, "part": e.part, "differences": list(e.differences)} for e in self.examples],

@@ -115,6 +115,8 @@ def as_text(summary: ReplaySummary) -> str:
     for part in PARTS:
         counts, names = summary.outcomes[part], ("same", "different", "not_checked")
         lines.append(f"  {part}: " + ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in names))
+    if summary.other_rules:
+        lines.append(f"Of those that differ, {summary.other_rules:,} were decided by another version of the rules than this release has.")
     if summary.moves:
         lines.append("What would be done instead:")
         lines += [f"  {count:>6,}  {before} -> {after}" for (before, after), count in summary.moves.most_common(20)]

@@ -11,6 +11,12 @@ import orjson
 from serving.decision.canonical import canonical, iso, iso_or_null
 from serving.decision.values import Arm, Decision, SlotWord
 
+RULES_VERSION = 2
+"""Raised whenever a release may come to another output from the same policy and inputs; each receipt carries that of its decision.
+
+2: ``allowed_from`` and ``ask_again_at`` are the earliest instants. 1: before, and what a receipt without one was decided by.
+"""
+
 
 def output_json(decision: Decision, versions: Mapping[str, str | None]) -> bytes:
     """Canonical JSON: keys sorted, floats in their shortest exact form, instants in ISO 8601 UTC.

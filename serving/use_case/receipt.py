@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import orjson
 
 from serving.decision.canonical import canonical, iso
+from serving.decision.output import RULES_VERSION
 from serving.decision.record import inputs_to_object
 from serving.decision.values import Action, Decision, Inputs
 from serving.use_case.knowledge import Known
@@ -23,6 +24,7 @@ def receipt_json(known: Known, inputs: Inputs, output: bytes, *, hash_: str, pro
     """
     receipt = {
         "schema_version": SCHEMA_VERSION,
+        "rules_version": RULES_VERSION,
         "decision_id": inputs.decision_id,
         "product": product,
         "inputs": inputs_to_object(inputs),

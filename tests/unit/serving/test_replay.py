@@ -130,3 +130,17 @@ def test_what_is_no_receipt_is_refused(world, bytes_):
 def test_a_policy_that_is_not_in_the_archive_is_named(world, receipt):
     with pytest.raises(ReplayError, match=f"the archive has no policy {world.service.policy.hash}"):
         replayer(world, archive=MemoryPolicyArchive()).replay(receipt)
+
+
+def test_what_differs_under_other_rules_says_so(world, receipt):
+    def of_the_first_release(content):
+        del content["rules_version"]
+
+    assert replayer(world).replay(edited(receipt, of_the_first_release)).is_same  # most outputs did not change
+
+    def and_differs(content):
+        of_the_first_release(content)
+        content["output"]["ask_again_at"] = "2026-03-09T12:00:00Z"
+
+    decision = replayer(world).replay(edited(receipt, and_differs)).decision
+    assert (decision.outcome, decision.detail) == (Outcome.DIFFERENT, "decided by version 1 of the rules, replayed by 2")
