@@ -199,8 +199,11 @@ class ArmOut(_Shape):
     """One thing that could have been done."""
 
     name: str
-    open: bool
-    blocked_by: str | None
+    open: Annotated[bool, Field(description="Whether it could be done now.")]
+    blocked_by: Annotated[
+        str | None,
+        Field(description="Of a closed arm the first rule that closed it; of an open one why it is not the one; null of the chosen."),
+    ]
     propensity: Annotated[float, Field(ge=0, le=1)]
     allowed_from: Annotated[
         datetime | None, Field(description="Of an arm that only time closes: from when it would be open, all else being equal.")

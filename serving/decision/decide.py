@@ -82,7 +82,7 @@ class Judgement(NamedTuple):
 def _without_action(judgement: Judgement, shown: Option, chosen: Chosen) -> Decision:
     case, shared, options = judgement
     inputs, trigger = case.inputs, shown.trigger
-    arms = _arms(options, inputs, case.policy, chosen.propensities)
+    arms = _arms(options, inputs, case.policy, chosen)
     openings = [arm.allowed_from_us for arm in arms if arm.allowed_from_us is not None]
     code, sentence = _why_not(shown)
     verdicts = [*shared]
@@ -152,10 +152,10 @@ def _expiry_us(moment: Moment, within_us: int) -> int:
     return min(moment.at_us + within_us, day_window_us(local(moment.at_us, moment.zone).date(), moment.zone)[1])
 
 
-def _arms(options: Sequence[Option], inputs: Inputs, policy: Policy, propensities: Sequence[float]) -> tuple[Arm, ...]:
-    """Every arm with the chance it had."""
+def _arms(options: Sequence[Option], inputs: Inputs, policy: Policy, chosen: Chosen) -> tuple[Arm, ...]:
+    """Every arm with the chance it had, and why it is not the one."""
     arms = []
-    for option, propensity in zip(options, propensities, strict=False):
+    for option, propensity in zip(options, chosen.propensities, strict=False):
         name, refusals = option.channel.arm, option.refusals
         if refusals:
             arms.append(
@@ -168,5 +168,14 @@ def _arms(options: Sequence[Option], inputs: Inputs, policy: Policy, propensitie
                 )
             )
         else:
-            arms.append(Arm(name, open=True, blocked_by=None, propensity=propensity))
-    return (*arms, Arm("none", open=True, blocked_by=None, propensity=propensities[-1]))
+            arms.append(Arm(name, open=True, blocked_by=_why_another(option, chosen), propensity=propensity))
+    return (*arms, Arm("none", open=True, blocked_by=None, propensity=chosen.propensities[-1]))
+
+
+def _why_another(option: Option, chosen: Chosen) -> str | None:
+    """Why an open arm is not the one; None of the one that is."""
+    if option is chosen.option:
+        return None
+    if not chosen.explored:
+        return "another_arm_first"
+    return "explored_none" if chosen.option is None else "explored_another"

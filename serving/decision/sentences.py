@@ -21,6 +21,8 @@ REFUSED: Final = {
     "suppressed_after": "The message {message} is too close; for a while after it nothing else of its class is sent.",
     "slot_price": "The contact is expected to take away {worth} of risk; one of the few that are left must take away {price}.",
     "explored_none": "Chance chose to send nothing, to measure what contact is worth.",
+    "explored_another": "Chance chose another open arm, to measure what each is worth.",
+    "another_arm_first": "It could be sent now; an arm that the policy prefers is open too.",
     "no_opt_in": "The user has not opted in to {channel} ({attribute} is not true).",
     "model_missing": "There is no risk score, and this class of message needs one.",
     "too_little_evidence": "Only {n_events} events are known of this user; {min_events} are needed first.",

@@ -115,7 +115,7 @@ class Arm(NamedTuple):
 
     name: str  # "assist/in_app", "outreach/email", "none"
     open: bool
-    blocked_by: str | None  # the first blocking reason code
+    blocked_by: str | None  # the first blocking reason code; of an open arm why another one, or chance, was preferred
     propensity: float  # in [0, 1]; sums to 1 over arms
     allowed_from_us: int | None = None  # of an arm that only time closes: from when it would be open, all else being equal
 

@@ -21,6 +21,7 @@ from serving.decision.values import Degradation, TimingSlot
 from tests.serving_world import HOUR_US, contact, golden_inputs, golden_policy
 
 BASE, POLICY = golden_inputs(), golden_policy()
+NOT_PREFERRED = ("another_arm_first", "explored_another", "explored_none")
 ALWAYS = {"ledger", "features", "consent", "opt_in", "model", "evidence", "trigger", "quiet_hours", "message", "cooldown"}
 CAUSES = ("login_friction", "skipped_setup", "silence", "tenure", "base")
 

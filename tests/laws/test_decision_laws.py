@@ -33,6 +33,7 @@ from tests.laws.decision_cases import (
     ALWAYS,
     BASE,
     CAUSES,
+    NOT_PREFERRED,
     POLICY,
     contacts,
     inputs_of_all_kinds,
@@ -94,7 +95,7 @@ def test_exactly_one_arm_is_chosen_and_it_is_open(inputs, policy):
     assert (done == "none") is (decision.action in (Action.NONE, Action.DEFER))
     assert (policy.mode is Mode.STAGING) is (decision.action is Action.STAGE) or done == "none"
     assert decision.action is not Action.DEFER or decision.ask_again_at_us is not None
-    assert all(arm.open is (arm.blocked_by is None) for arm in decision.arms)
+    assert [arm.name for arm in decision.arms if arm.blocked_by is None] == list(dict.fromkeys([done, "none"]))
 
 
 @laws
@@ -134,7 +135,9 @@ def test_every_arm_is_judged_by_every_rule_and_its_first_refusal_is_its_reason(i
         )
         assert named == ["ledger", "features", "consent", *own, "message", "cooldown"]
         assert len(rules) - len(named) >= sum(names_channel(cap, arm.name) for cap in policy.caps)
-        assert arm.blocked_by == next((v.code for v in rules if not v.passed), None)
+        refusal = next((v.code for v in rules if not v.passed), None)
+        assert arm.open is (refusal is None)
+        assert arm.blocked_by == refusal or (arm.open and arm.blocked_by in (None, *NOT_PREFERRED))
         assert all((v.code == "ok") is v.passed and v.sentence for v in rules)
 
 
