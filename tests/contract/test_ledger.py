@@ -369,7 +369,7 @@ def test_redis_keeps_all_of_a_users_ledger_in_one_cluster_slot_and_forgets_in_ti
         assert keys - {key for key in keys if "{" in key} == {"stillhere:onboarding:outbox_users"}
         assert not any("ada" in key for key in keys)
         ttl_days = {key.rpartition("}:")[2].partition(":")[0]: round(client.pttl(key) / 86_400_000) for key in keys if "{" in key}
-        assert ttl_days == {"contacts": 90, "receipt": 30, "timeline": 30, "outbox": 0}
+        assert ttl_days == {"contacts": 90, "receipt": 30, "timeline": 30, "outbox": 90}
 
 
 def test_a_timeline_seen_again_is_kept_for_longer(redis_url):

@@ -112,14 +112,14 @@ def tell(site, *items):
     return site.http.post("/v1/deliveries", list(items))
 
 
-def test_a_delivery_is_confirmed_once_and_a_failure_gives_the_place_back(site, ada):
+def test_news_of_a_contact_that_counts_for_good_changes_nothing(site, ada):
     decision_id = ask(site, {"user_id": ada}, "k1").json()["decision_id"]
     failed = {"decision_id": decision_id, "status": "failed"}
     delivered = {"decision_id": decision_id, "status": "delivered", "at": "2026-03-02T12:00:01Z"}
     told = [
         one["result"] for one in tell(site, delivered, delivered, failed, {"decision_id": "nonsense", "status": "failed"}).json()["results"]
     ]
-    assert told == ["known", "known", "known", "unknown"]  # in_app and email count for good unless a channel says otherwise
+    assert told == ["known", "known", "known", "unknown"]  # no `deliver_within` on its channel
 
 
 @pytest.mark.parametrize(

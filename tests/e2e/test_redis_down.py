@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from statistics import median
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -11,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from serving import bootstrap
 from serving.settings import read_settings
 from tests.http_client import InProcess
+from tests.serving_world import PATIENT
 from tests.small_model import write_small_bundle
 
 DEADLINE_S = 2.0  # generous: the machine may be busy; without deadlines a silent Redis would hang for ever
@@ -31,7 +33,7 @@ def http(request, home, monkeypatch):
         port = listener.getsockname()[1]
         if request.param == "refuses":
             listener.close()
-        settings = read_settings({"STILLHERE_HOME": str(home), "STILLHERE_REDIS_TIMEOUT_S": "0.1"})
+        settings = read_settings({**PATIENT, "STILLHERE_HOME": str(home), "STILLHERE_REDIS_TIMEOUT_S": "0.1"})
         opened = bootstrap.installation(settings, f"redis://127.0.0.1:{port}/0", timeout_s=settings.redis_timeout_s)
         yield InProcess(bootstrap.build_api(opened, registry=CollectorRegistry()))
         opened.close()
@@ -39,10 +41,13 @@ def http(request, home, monkeypatch):
 
 def test_decisions_are_answered_without_redis_and_send_nothing(http):
     http.post("/v1/decisions", {"user_id": "ada"})
-    started = time.perf_counter()
-    one = http.post("/v1/decisions", {"user_id": "ada"})
-    many = http.post("/v1/decisions", [{"user_id": f"user-{number}"} for number in range(100)])
-    assert time.perf_counter() - started < DEADLINE_S
+    took_s = []
+    for _ in range(3):
+        started = time.perf_counter()
+        one = http.post("/v1/decisions", {"user_id": "ada"})
+        many = http.post("/v1/decisions", [{"user_id": f"user-{number}"} for number in range(100)])
+        took_s.append(time.perf_counter() - started)
+    assert median(took_s) < DEADLINE_S
     assert (one.status_code, many.status_code) == (200, 200)
     for decision in (one.json(), *many.json()):
         assert decision["action"] == "none"

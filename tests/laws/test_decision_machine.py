@@ -226,7 +226,7 @@ def test_r12_over_the_memory_twins(onboarding):
 
 @pytest.mark.faults
 def test_r12_over_the_memory_twins_for_longer(onboarding):
-    run(MemoryPlace(product=onboarding, program=compile_program(onboarding.catalogue), clock_us=lambda: 1), max_examples=500, steps=50)
+    run(MemoryPlace(product=onboarding, program=compile_program(onboarding.catalogue), clock_us=lambda: 1), max_examples=2_000, steps=50)
 
 
 @pytest.mark.faults

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from features.core.event import to_us
 from features.declarations.product_file import load_product
 from serving.decision.policy import Exploration
 from serving.policy_file import load_policy
@@ -85,6 +86,23 @@ def test_s3_10_the_cart_goes_by_push_to_who_prefers_it(world):
     fills_the_cart(world, shopper(world, app_installed=True, preferred_channel="push"), ago=20 * MINUTE)
     message = world.decide()["message"]
     assert (message["id"], message["channel"]) == ("cart_push", "push")
+
+
+@pytest.mark.parametrize(
+    ("news", "count"), [("release", 0), ("confirm", 1), (None, 0)], ids=["it failed", "it was delivered", "nobody told for an hour"]
+)
+def test_s3_18_a_push_takes_its_place_until_it_is_known_not_to_have_arrived(world, news, count):
+    fills_the_cart(world, shopper(world, app_installed=True, preferred_channel="push"), ago=20 * MINUTE)
+    sent = world.decide()
+    assert sent["message"]["channel"] == "push"
+    assert push_cap(world)["sentence"].startswith("The cap push_per_day is reached: 1 of 1")  # reserved at once
+    tell = {"release": lambda id_: world.ledger.release("shop", id_), None: lambda _: world.later(minutes=66)}
+    tell.get(news, lambda id_: world.ledger.confirm("shop", id_, delivered_us=to_us(world.now)))(sent["decision_id"])
+    assert push_cap(world)["sentence"].startswith(f"{'The cap push_per_day is reached: ' if count else ''}{count} of 1")
+
+
+def push_cap(world):
+    return next(verdict for verdict in world.decide()["verdicts"] if verdict["rule"] == "cap:push_per_day")
 
 
 def test_s3_16_email_at_once_sms_after_two_hours_unopened_push_after_a_day(world):
