@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 
 import orjson
 import pytest
@@ -31,7 +32,7 @@ from serving.cli import main
 try:
     main(sys.argv[1:])
 except SystemExit as ended:
-    assert ended.code == (0 if "--help" in sys.argv else 2), ended.code
+    assert ended.code == (0 if {"--help", "--version"} & set(sys.argv) else 2), ended.code
 heavy = {"pandas", "numpy", "feast", "mlflow", "bentoml", "numba", "lightgbm", "redis", "pyarrow", "duckdb", "sklearn", "httpx", "fastapi"}
 print("\\n" + json.dumps(sorted(heavy & set(sys.modules))), file=sys.stderr)
 """
@@ -72,6 +73,7 @@ def run(home, monkeypatch, capfdbinary):
     "arguments",
     [
         ["--help"],
+        ["--version"],
         ["serve", "--help"],
         ["importt"],
         ["serve", "--port", "99999"],
@@ -103,6 +105,13 @@ def test_the_list_of_commands(run):
     code, out, _ = run("--help")
     assert code == 0
     assert all(command in out.decode() for command in COMMANDS)
+
+
+def test_the_version_is_that_of_the_project_for_people_and_for_programs(run):
+    expected = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert run("--version") == (0, f"stillhere {expected}\n".encode(), "")
+    code, out, _ = run("--version", "--json")
+    assert (code, orjson.loads(out)) == (0, {"name": "stillhere", "version": expected})
 
 
 def test_decide_replay_and_explain_without_a_running_service(run, home):
