@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pty
+import re
 import subprocess
 import sys
 import tomllib
+from contextlib import suppress
 
 import orjson
 import pytest
@@ -131,6 +134,35 @@ def test_decide_replay_and_explain_without_a_running_service(run, home):
     code, receipt, _ = run("explain", decision["decision_id"], "--json")
     assert orjson.loads(receipt)["output"] == decision
     assert read_run_file(home / "run.json") is None
+
+
+def test_a_terminal_gets_the_decision_in_words_and_everything_else_as_json(run, home):
+    _, piped, _ = run("decide", "ada")
+    _, asked, _ = run("decide", "ada", "--json")
+    assert piped.count(b"\n") == asked.count(b"\n") == 1
+    assert orjson.loads(piped).keys() == orjson.loads(asked).keys()
+
+    text = on_a_terminal("decide", "ada")
+    decision_id = re.search(r"stillhere explain (\S+)\. ", text)[1]
+    kept = orjson.loads(run("explain", decision_id, "--json")[1])["output"]
+    assert f"ada: no message ({kept['reason']['code']})" in text
+    assert kept["reason"]["sentence"] in " ".join(re.sub("[│\\s]+", " ", text).split())
+    assert "{" not in text
+    assert orjson.loads(on_a_terminal("decide", "ada", "--json"))["user_id"] == "ada"
+
+
+def on_a_terminal(*arguments):
+    """Everything that one command writes to a terminal."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([sys.executable, "-m", "serving.cli", *arguments], stdout=theirs, stderr=subprocess.DEVNULL) as process:
+        os.close(theirs)
+        text = b""
+        with suppress(OSError):  # Linux: EIO once the other end is closed
+            while part := os.read(ours, 65_536):
+                text += part
+    os.close(ours)
+    assert process.returncode == 0
+    return re.sub(r"\x1b\[[0-9;]*m", "", text.decode())
 
 
 def test_many_decisions_are_replayed_and_run_under_another_policy(run, tmp_path):
