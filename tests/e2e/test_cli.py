@@ -339,6 +339,27 @@ def test_the_decisions_of_a_person_are_listed_and_erased_with_them(run):
     assert run("receipts", "bystander")[1].decode().split("\t")[0] == ids[2]
 
 
+def test_erasing_an_id_that_was_never_seen_says_that_nothing_was_stored(run, tmp_path):
+    code, _, err = run("erase", "grcae")
+    assert (code, "about grcae (no event, attribute or decision is known: a typing error in the id?), for good" in err) == (2, True)
+    never = b"nothing was stored under grcae: a typing error in the id? What arrives under it from now on is refused.\n"
+    assert run("erase", "grcae", "--yes")[:2] == (0, never)
+    again = b"nothing was stored under grcae: they were erased before. What arrives under it from now on is refused.\n"
+    assert run("erase", "grcae", "--yes")[:2] == (0, again)
+    assert "is known: they were erased before), for good" in run("erase", "grcae")[2]
+
+
+def test_whoever_has_only_events_or_only_a_row_in_a_file_is_not_called_unknown(run, home, tmp_path):
+    (tmp_path / "log.jsonl").write_text(EVENTS.replace("ben", "benno"))
+    assert run("import", tmp_path / "log.jsonl", "--log", "events")[0] == 0
+    assert run("erase", "benno")[2] == "stillhere: this would erase everything about benno, for good; add --yes to do it\n"
+    assert run("erase", "benno", "--yes")[1] == b"erased: 1 id of one person\n"
+    incoming = home / "products" / "onboarding" / "incoming" / "waits.csv"
+    incoming.parent.mkdir(parents=True, exist_ok=True)
+    incoming.write_text("user_id\nwaiting-one\n")
+    assert run("erase", "waiting-one", "--yes")[1] == b"erased: 1 id of one person\n"
+
+
 @pytest.mark.parametrize("command", ["receipts", "erase"])
 def test_what_cannot_be_a_user_is_refused(run, command):
     code, _, err = run(command, "x" * 129)
