@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from serving.adapters.run_file import Running, read_run_file, write_run_file
+from serving.cli.listening import AlreadyRunningError, url_of
 from serving.cli.processes import Child, start
 from serving.cli.supervision import KeptChild, KeptRedis
 from serving.settings import Settings
@@ -20,10 +20,6 @@ from serving.settings import Settings
 _READY_S = 90.0
 _HOST = "127.0.0.1"
 _FEASTS_OWN = {"PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR"}  # set for this process alone when Feast is imported
-
-
-class AlreadyRunningError(Exception):
-    """Something runs on this state directory, or listens on this port, already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +71,13 @@ def reachable_redis(settings: Settings) -> Iterator[str]:
 def service_and_worker(
     settings: Settings, redis_url: str, *, port: int, host: str = _HOST, log_delay_s: float | None = None
 ) -> Iterator[Stack]:
-    """Service and worker, ready; ended when the context ends. ``run.json`` says where they are for as long as they run."""
+    """Service and worker, ready; ended when the context ends. ``run.json`` says where they are for as long as they run.
+
+    Parameters
+    ----------
+    host
+        An address, not a name.
+    """
     _require_durable(settings, redis_url)
     environment = child_environment(settings, redis_url)
     if log_delay_s is not None:
@@ -85,7 +87,7 @@ def service_and_worker(
     with ExitStack() as cleanup:
         worker = started(cleanup, "worker", "serving.worker", [], environment=environment, logs_dir=logs_dir)
         service = started(cleanup, "service", "bentoml", serve, environment=environment, logs_dir=logs_dir)
-        stack = Stack(api_url=f"http://{_HOST}:{port}", service=service, worker=KeptChild(child=worker))
+        stack = Stack(api_url=url_of(host, port), service=service, worker=KeptChild(child=worker))
         service.await_ready(lambda: answers(f"{stack.api_url}/readyz"), deadline_s=_READY_S)
         write_run_file(settings.home.run_file, Running(pid=os.getpid(), redis_url=redis_url, api_url=stack.api_url))
         cleanup.callback(settings.home.run_file.unlink, missing_ok=True)
@@ -133,17 +135,6 @@ def refuse_if_running(settings: Settings) -> None:
             f"{settings.home.root} is in use by process {running.pid} ({running.api_url}); end that one (Ctrl-C in its terminal), "
             "or choose another state directory with --home"
         )
-
-
-def refuse_if_taken(host: str, *ports: int) -> None:
-    """Raise `AlreadyRunningError` if something listens on one of the ports: said here, not in a log a minute later."""
-    for port in ports:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError as exc:
-                raise AlreadyRunningError(f"port {port} of {host} cannot be listened on: {exc.strerror}; choose another port") from exc
 
 
 def child_environment(settings: Settings, redis_url: str) -> dict[str, str]:

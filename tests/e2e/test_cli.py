@@ -252,6 +252,8 @@ def test_import_sets_bad_rows_aside_and_goes_on(run, tmp_path):
         (["import", ".", "--log", "nope"], "declares no log 'nope', expected one of events, profiles"),
         (["import", "tests"], "holds none of the files"),
         (["serve", "--port", "many"], "port"),
+        (["serve", "--host", "no address"], "--host 'no address': got no address and no name that has one"),
+        (["up", "--port", "5000"], "--port and --mlflow-port are the same port"),
         (["serve", "--port", "99999"], "Must be <= 65535"),
         (["demo", "--users", "0"], "Must be >= 1"),
         (["nonsense"], "nonsense"),

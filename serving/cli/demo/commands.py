@@ -82,14 +82,15 @@ def up(
 
     from serving import bootstrap
     from serving.cli.demo.state import is_trained, reset
-    from serving.cli.stack import mlflow_page, redis_server, refuse_if_running, refuse_if_taken, service_and_worker
+    from serving.cli.listening import refuse_if_taken
+    from serving.cli.stack import mlflow_page, redis_server, refuse_if_running, service_and_worker
     from serving.cli.steps import Steps
     from serving.cli.supervision import watch
     from training.tracking import runs_page
 
     steps, console = Steps(), Console(highlight=False)
     refuse_if_running(settings)
-    refuse_if_taken("127.0.0.1", port, mlflow_port)
+    refuse_if_taken("127.0.0.1", {"--port": port, "--mlflow-port": mlflow_port})
     with redis_server(settings) as redis:
         opened = bootstrap.installation(settings, redis.url)
         if not is_trained(settings.home, opened.product.name):
