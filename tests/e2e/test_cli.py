@@ -185,6 +185,29 @@ def test_many_decisions_are_replayed_and_run_under_another_policy(run, tmp_path)
     assert (code, "give a decision id, or one of" in err) == (2, True)
 
 
+@pytest.mark.parametrize("command", [["policy", "backtest"], ["replay", "--all", "--policy"]], ids=" ".join)
+def test_the_policy_of_another_product_is_refused_in_one_sentence(run, tmp_path, command):
+    shop = ROOT / "products" / "shop"
+    code, out, err = run(*command, shop / "policy.yaml")
+    assert (code, out, err.count("\n")) == (2, b"", 1)
+    assert f"{shop / 'policy.yaml'}: got the policy 'shop', and " in err
+    assert f"expected a policy made for onboarding; give one, or add --product {shop}\n" in err
+    renamed = tmp_path / "policy.yaml"
+    renamed.write_text((shop / "policy.yaml").read_text().replace("name: shop", "name: onboarding"))
+    code, _, err = run(*command, renamed)
+    assert (code, err.count("\n"), f"list them: stillhere policy check {renamed} --product " in err) == (2, 1, True)
+    code, _, err = run(*command, policy_with(tmp_path, "consent_attribute: consent", "consent_attribute: consnt"))
+    assert (code, 'consent_attribute: found "consnt", expected one of' in err) == (2, True)
+
+
+def policy_with(folder, old, new):
+    """The shipped policy with one change."""
+    text = (ROOT / "products" / "onboarding" / "policy.yaml").read_text()
+    assert old in text
+    (folder / "changed.yaml").write_text(text.replace(old, new))
+    return folder / "changed.yaml"
+
+
 def test_a_policy_is_checked_and_what_is_wrong_is_refused(run, tmp_path):
     code, text, _ = run("policy", "check")
     assert (code, b"policy.yaml" in text) == (0, True)
