@@ -18,6 +18,10 @@ from serving.cli.supervision import KeptChild, KeptRedis
 from serving.settings import Settings
 
 _READY_S = 90.0
+_LAST_REQUESTS_S = 2
+"""How long the end waits for requests that are being answered: without a limit a caller that stalls within its body delays it by BentoML's
+timeout of a request."""
+
 _HOST = "127.0.0.1"
 _FEASTS_OWN = {"PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR"}  # set for this process alone when Feast is imported
 
@@ -34,6 +38,11 @@ class Stack:
     def children(self) -> tuple[Child, ...]:
         """Every process that we started."""
         return self.service, self.worker.child
+
+    def ask_to_end(self) -> None:
+        """Ask every process to end at the same time. Nothing accepted is lost: what the worker has not applied waits in Redis."""
+        for child in self.children:
+            child.ask_to_end()
 
     def check(self) -> None:
         """Start the worker again if it has ended; raise `ProcessError` if it ends again and again, or if the service has.
@@ -84,6 +93,7 @@ def service_and_worker(
         environment["STILLHERE_LOG_DELAY_S"] = str(log_delay_s)
     logs_dir = settings.home.root / "logs"
     serve = ["serve", "serving.service:Stillhere", "--host", host, "--port", str(port)]
+    serve += ["--timeout-graceful-shutdown", str(_LAST_REQUESTS_S)]
     with ExitStack() as cleanup:
         worker = started(cleanup, "worker", "serving.worker", [], environment=environment, logs_dir=logs_dir)
         service = started(cleanup, "service", "bentoml", serve, environment=environment, logs_dir=logs_dir)
@@ -91,6 +101,7 @@ def service_and_worker(
         service.await_ready(lambda: answers(f"{stack.api_url}/readyz"), deadline_s=_READY_S)
         write_run_file(settings.home.run_file, Running(pid=os.getpid(), redis_url=redis_url, api_url=stack.api_url))
         cleanup.callback(settings.home.run_file.unlink, missing_ok=True)
+        cleanup.callback(stack.ask_to_end)
         yield stack
 
 
