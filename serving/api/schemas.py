@@ -248,8 +248,9 @@ class DecisionOut(_Shape):
     action: Annotated[
         Literal["send", "stage", "defer", "none"],
         Field(
-            description='"stage": it would be sent, but the policy is in staging. "defer": only limits are in the way that time lifts; '
-            "see `ask_again_at`."
+            description='"stage": it would be sent, but the policy is in staging. "defer": outreach would be sent, and nothing but caps '
+            "and rate limits holds it back; see `ask_again_at`. A message that rests for its cooldown is no limit of that kind: the action is "
+            '"none", with `ask_again_at`.'
         ),
     ]
     reason: Reason
@@ -262,7 +263,9 @@ class DecisionOut(_Shape):
     cause: CauseOut | None
     message: MessageOut | None
     moment: MomentOut | None
-    ask_again_at: Annotated[datetime | None, Field(description="Earliest instant from which some arm that only time closes would be open.")]
+    ask_again_at: Annotated[
+        datetime | None, Field(description='Earliest instant from which some arm that only time closes would be open; also with "none".')
+    ]
     experiments: Annotated[dict[str, str], Field(description="The user's group in each experiment, the holdout included.")]
     verdicts: list[VerdictOut]
     arms: list[ArmOut]
