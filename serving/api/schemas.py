@@ -249,7 +249,7 @@ class DecisionOut(_Shape):
         Literal["send", "stage", "defer", "none"],
         Field(
             description='"stage": it would be sent, but the policy is in staging. "defer": outreach would be sent, and nothing but caps '
-            "and rate limits holds it back; see `ask_again_at`. A message that rests for its cooldown is no limit of that kind: the action is "
+            "and rate limits holds it back; see `ask_again_at`. A message that rests for its cooldown is no such limit: the action is "
             '"none", with `ask_again_at`.'
         ),
     ]

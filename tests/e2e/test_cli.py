@@ -351,6 +351,14 @@ def test_every_event_of_the_demo_is_acceptable(onboarding):
     assert [item for item in admitted if isinstance(item, Rejection)] == []
 
 
+def test_the_model_has_learned_of_users_as_young_as_those_of_the_demo(onboarding):
+    """Of somebody who signed up an hour ago it would say that silence is what drives the risk: it never saw anyone so young."""
+    least_s = onboarding.label.spine.start_after.total_seconds()
+    assert {persona.user_id: max(age for age, *_ in persona.moments) > least_s for persona in personas()} == dict.fromkeys(
+        ("lena", "omar", "yuki", "tom", "nora"), True
+    )
+
+
 def test_the_decisions_of_a_person_are_listed_and_erased_with_them(run):
     ids = [orjson.loads(run("decide", user_id)[1])["decision_id"] for user_id in ("grace", "grace", "bystander")]
     code, out, _ = run("receipts", "grace")
