@@ -12,8 +12,21 @@ from features.ports import IdentityStore
 class Erasable(Protocol):
     """A place where something about users is kept."""
 
-    def erase(self, user_ids: Sequence[str]) -> object:
-        """Remove everything about the users; unknown users are no error, and doing it again is safe."""
+    def erase(self, user_ids: Sequence[str]) -> int | None:
+        """Remove everything about the users; unknown users are no error, and doing it again is safe. Says how much, where it counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """What one erasure found."""
+
+    user_ids: tuple[str, ...]  # of the person; of them nothing is left but marks that do not hold them
+    removed: int  # rows, messages and keys that were removed, where they were counted
+
+    @property
+    def found_anything(self) -> bool:
+        """Whether something was stored under the id, an alias included."""
+        return self.removed > 0 or len(self.user_ids) > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +48,8 @@ class Erasure:
     places: Mapping[str, Erasable]
     compact: Callable[[], None]
 
-    def erase(self, user_id: str) -> tuple[str, ...]:
-        """Erase the person whom ``user_id`` is an id of; returns all their ids, of which nothing is left but marks that do not hold them.
+    def erase(self, user_id: str) -> Erased:
+        """Erase the person whom ``user_id`` is an id of; an id that was never seen is marked all the same.
 
         Raises
         ------
@@ -44,8 +57,7 @@ class Erasure:
             If a place failed; erase again when it is back.
         """
         user_ids = self.identities.mark_erased(user_id)
-        for place in self.places.values():
-            place.erase(user_ids)
+        removed = sum(place.erase(user_ids) or 0 for place in self.places.values())
         self.identities.forget(user_ids)
         self.compact()
-        return user_ids
+        return Erased(user_ids=user_ids, removed=removed)

@@ -17,6 +17,7 @@ from training.registry import registry_errors
 STOPPED = "stillhere.stopped_because"
 """Tag of a run that did not finish."""
 
+_JOINS = "MLFLOW_RUN_ID"  # set by `mlflow run`; MLflow takes it away when the run is joined
 _SQLITE = "sqlite:///"
 _RUN_NAME = "mlflow.runName"
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
@@ -50,7 +51,7 @@ def run_of(product: str, title: str) -> Iterator[str]:
     """
     import mlflow
 
-    joins = "MLFLOW_RUN_ID" in os.environ
+    joins = _JOINS in os.environ
     if not joins:
         mlflow.set_experiment(experiment_name(product))
     with registry_errors("recording the run"), mlflow.start_run(run_name=None if joins else title) as run:
@@ -63,16 +64,43 @@ def run_of(product: str, title: str) -> Iterator[str]:
             raise
 
 
+@contextmanager
+def joined_run(title: str) -> Iterator[None]:
+    """Join the run that ``mlflow run`` started, as `run_of` does; where there is none, make none: for what is no experiment."""
+    if _JOINS not in os.environ:
+        yield
+        return
+    with run_of("", title):
+        yield
+
+
 def name_run(title: str) -> None:
     """Give the active run a name that says what it is, unless somebody chose one: MLflow's own are two random words and a number."""
     import mlflow
 
     run = mlflow.active_run()
-    if run is None:
+    if run is not None:
+        _name(str(run.info.run_id), title)
+
+
+def name_unjoined_run(title: str, *, because: str) -> None:
+    """Name the run that ``mlflow run`` started for a command that stopped before it joined it, and say why; without one, do nothing."""
+    run_id = os.environ.get(_JOINS)
+    if run_id is None:
         return
-    present = mlflow.MlflowClient().get_run(run.info.run_id).data.tags.get(_RUN_NAME, "")
+    mlflow = _quiet_mlflow()
+    with suppress(RegistryError), registry_errors("naming the run"):  # the command's own error is said in any case
+        _name(run_id, title)
+        mlflow.MlflowClient().set_tag(run_id, STOPPED, because)
+
+
+def _name(run_id: str, title: str) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient()
+    present = client.get_run(run_id).data.tags.get(_RUN_NAME, "")
     if _RANDOM_NAME.fullmatch(present) or title.startswith(present):
-        mlflow.set_tag(_RUN_NAME, title)
+        client.set_tag(run_id, _RUN_NAME, title)
 
 
 def experiment_name(product: str) -> str:

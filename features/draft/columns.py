@@ -7,6 +7,9 @@ from pathlib import Path
 
 from features.declarations.log import FileSyntax
 
+NEARLY_ALL = 0.95
+"""Share of a column's values that must be of one form for the column to be taken for that form unasked."""
+
 
 class DraftError(ValueError):
     """No product can be drafted from this file; the text says what was found and which option settles it."""
@@ -21,14 +24,31 @@ class Column:
     n_filled: int
     n_distinct: int  # about
     n_numbers: int = 0  # texts that are plain decimal numbers
+    n_commas: int = 0  # texts that are numbers with a comma: for the decimals, or between thousands
     decimals: int = 0  # most digits that any number has after the point, trailing zeros left out
     largest: float = 0.0  # greatest absolute value of the numbers
     texts: tuple[str, ...] = ()
+    words: tuple[tuple[str, int], ...] = ()  # where most are numbers: the most frequent texts that are none, and how often
 
     @property
     def is_number(self) -> bool:
-        """Whether every filled value is a plain decimal number."""
-        return 0 < self.n_filled == self.n_numbers
+        """Whether (nearly) every filled value is a plain decimal number."""
+        return self.number_share >= NEARLY_ALL
+
+    @property
+    def number_share(self) -> float:
+        """Share of the filled values that are plain decimal numbers, 0 to 1."""
+        return self.n_numbers / self.n_filled if self.n_filled else 0.0
+
+    @property
+    def has_commas(self) -> bool:
+        """Whether most filled values are numbers with a comma."""
+        return 2 * self.n_commas > self.n_filled
+
+    @property
+    def n_words(self) -> int:
+        """How many filled values are not of the form that most have: plain numbers, or numbers with a comma."""
+        return self.n_filled - (self.n_commas if self.has_commas else self.n_numbers)
 
     @property
     def is_nested(self) -> bool:

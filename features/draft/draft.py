@@ -9,15 +9,16 @@ import numpy as np
 
 from features.declarations.fields import TimeZone
 from features.declarations.log import TimeColumn
-from features.draft.columns import DraftError, KindLook, Overrides
+from features.draft.columns import DraftError, KindLook, Look, Overrides
 from features.draft.horizon import HorizonGuess, guess_horizon
 from features.draft.kinds import plan_kinds
 from features.draft.look import LogLook, Visits, opened
 from features.draft.names import product_name
+from features.draft.numbers import notes_on_numbers
 from features.draft.plan import plan_features
 from features.draft.policy_text import policy_yaml
 from features.draft.product_text import ProductDraft, product_yaml
-from features.draft.roles import Roles, guess_roles
+from features.draft.roles import NO_VALUE, Roles, guess_roles
 from features.draft.times import reads
 
 
@@ -54,7 +55,7 @@ def draft_product(path: Path, said: Overrides | None = None) -> Draft:
         features=tuple(plan_features(plan.kinds, label.horizon, has_clock=roles.time_format.has_clock)),
         label=label,
         timezone=timezone,
-        notes=(*plan.notes, *_time_notes(roles)),
+        notes=(*plan.notes, *_time_notes(roles), *_number_notes(look, plan.roles, said)),
     )
     policy = policy_yaml(content.name, base_rate=label.base_rate, timezone=timezone)
     return Draft(content=content, product_yaml=product_yaml(content), policy_yaml=policy)
@@ -83,6 +84,12 @@ def _time_notes(roles: Roles) -> list[str]:
     if guess.read < 1:
         notes.append(f"About {1 - guess.read:.1%} of the times in column {roles.time} are not like the others; their rows will be refused.")
     return notes
+
+
+def _number_notes(look: Look, roles: Roles, said: Overrides) -> list[str]:
+    if said.value == NO_VALUE:
+        return []
+    return notes_on_numbers(look.columns, value=roles.value.column if roles.value else None, unused=roles.unused)
 
 
 def _checked_zone(text: str) -> str:

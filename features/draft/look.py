@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import gzip
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,9 @@ _SAMPLE = 2_000  # texts of a column that guesses look at
 _KEYS_FROM = 100_000  # JSON objects whose keys are looked at
 _MOST_EVENTS = 500_000  # of which gaps and the base rate are counted; beyond that, of a share of the users
 _NUMBER = r"[-+]?[0-9]{1,30}(\.[0-9]*)?"
+_COMMA_NUMBER = r"[-+]?([0-9]{1,30}|[0-9]{1,3}([. '][0-9]{3})+),[0-9]+|[-+]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?"  # 3,5  1.234,5  1,234.5
+_WORDS = 3  # most that are named
+_FACTS = 6  # of each column, as `_facts` lists them
 _DECIMALS = r"\.([0-9]*?)0*$"
 
 
@@ -102,7 +106,7 @@ class LogLook:
         n_rows, *numbers = self._one(f"SELECT count(*), {facts} FROM log")  # noqa: S608 - quoted names
         if not n_rows:
             is_text = self.syntax.format is not FileFormat.PARQUET
-            found, encoded = (_unreadable(self.path), ", in UTF-8") if is_text else ("", "")
+            found, encoded = (_unreadable(self.path) or _uneven(self.path, self.syntax), ", in UTF-8") if is_text else ("", "")
             raise DraftError(f"{self.path}: got no rows{found}, expected one event a row{encoded}")
         # The head alone may be one user's or one day's; the sample alone may miss what is rare.
         sample = self.connection.sql(f"SELECT * FROM log USING SAMPLE reservoir({_SAMPLE} ROWS) REPEATABLE (7)").fetchall()  # noqa: S608
@@ -110,14 +114,17 @@ class LogLook:
             Column(
                 name=name,
                 n_rows=n_rows,
-                n_filled=numbers[5 * index],
-                n_distinct=min(numbers[5 * index + 1], numbers[5 * index]),
-                n_numbers=numbers[5 * index + 2],
-                decimals=numbers[5 * index + 3],
-                largest=numbers[5 * index + 4],
+                n_filled=filled,
+                n_distinct=min(distinct, filled),
+                n_numbers=n_numbers,
+                n_commas=n_commas,
+                decimals=decimals,
+                largest=largest,
+                words=self._words(name, filled=filled, n_numbers=n_numbers, n_commas=n_commas),
                 texts=tuple(row[index] for row in sample if row[index] is not None),
             )
             for index, name in enumerate(self.names)
+            for filled, distinct, n_numbers, n_commas, decimals, largest in [numbers[_FACTS * index : _FACTS * (index + 1)]]
         )
         return Look(path=self.path, syntax=self.syntax, columns=columns, n_rows=n_rows)
 
@@ -142,6 +149,18 @@ class LogLook:
             f"AND hash({_quoted(user)}) % {parts} = 0"
         ).fetchall()
         return Visits(users=[row[0] for row in rows], times=[row[1] for row in rows], user_share=1 / parts)
+
+    def _words(self, name: str, *, filled: int, n_numbers: int, n_commas: int) -> tuple[tuple[str, int], ...]:
+        """The most frequent texts that are not of the form that most texts have, if that form is a number."""
+        form, of_form = (_NUMBER, n_numbers) if n_numbers >= n_commas else (_COMMA_NUMBER, n_commas)
+        if not filled / 2 < of_form < filled:
+            return ()
+        column = _quoted(name)
+        rows = self.connection.sql(
+            f"SELECT {column}, count(*) FROM log WHERE NOT regexp_full_match({column}, {_literal(form)}) "  # noqa: S608 - quoted names
+            f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {_WORDS}"
+        ).fetchall()
+        return tuple((text, count) for text, count in rows)
 
     def _one(self, query: str) -> tuple[Any, ...]:
         (row,) = self.connection.sql(query).fetchall()
@@ -184,6 +203,7 @@ def _facts(name: str) -> str:
     number = f"regexp_full_match({column}, {_literal(_NUMBER)})"
     return (
         f"count({column}), approx_count_distinct({column}), coalesce(sum({number}::INT), 0)::BIGINT, "
+        f"coalesce(sum(regexp_full_match({column}, {_literal(_COMMA_NUMBER)})::INT), 0)::BIGINT, "
         f"coalesce(max(CASE WHEN {number} THEN length(regexp_extract({column}, {_literal(_DECIMALS)}, 1)) END), 0), "
         f"coalesce(max(CASE WHEN {number} THEN abs(try_cast({column} AS DOUBLE)) END), 0.0)"
     )
@@ -207,6 +227,19 @@ def _unreadable(path: Path) -> str:
     except UnicodeDecodeError as exc:
         return f" that can be read (byte {head[exc.start]:#x} at {exc.start} is no UTF-8; iconv -f latin1 -t utf-8 may convert it)"
     return ""
+
+
+def _uneven(path: Path, syntax: FileSyntax) -> str:
+    """Whether the first row has another number of fields than the header."""
+    if syntax.format is not FileFormat.CSV:
+        return ""
+    with _bytes_of(path) as file:
+        lines = file.read(_HEAD_BYTES).decode(errors="replace").splitlines()
+    header, row, *_ = [*map(len, csv.reader(lines[:2], delimiter=syntax.delimiter)), 0, 0]
+    if not row or row == header:
+        return ""
+    needs = f"a text or number with {syntax.delimiter!r} in it needs quotes"
+    return f" that fit the header (line 2 has {row} fields, the header {header}; {needs})"
 
 
 def _bytes_of(path: Path) -> BinaryIO:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from features.draft.columns import Column, DraftError, Look, Overrides
 from features.draft.names import snake
-from features.draft.numbers import ValueGuess, guess_value, is_money
+from features.draft.numbers import SAID_SO, ValueGuess, guess_value, is_money, why_no_value
 from features.draft.times import TimeGuess, guess_time
 from features.draft.words import EVENT_IDS, KINDS, RECEIVED, SESSIONS, SUBJECTS, TIMES, USERS, VALUES
 
@@ -175,9 +175,9 @@ def _value(casting: _Casting, said: Overrides) -> ValueGuess | None:
         return None
     if said.value is not None:
         column = casting.said("--value", said.value)
-        guess = guess_value(column)
+        guess = guess_value(column, at_least=SAID_SO)
         if guess is None:
-            raise DraftError(f"--value {said.value}: got values such as {_shown(column)}, expected numbers with at most 6 decimals")
+            raise DraftError(f"--value {said.value}: {why_no_value(column)}")
         casting.take("value", column, _SAID)
         return guess
     numbers = [column for column in casting.free if guess_value(column) is not None and not snake(column.name).endswith("id")]

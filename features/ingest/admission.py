@@ -1,7 +1,7 @@
 """The one place that decides whether a wire event or profile change is acceptable; used by HTTP and by imports.
 
 Every refusal is a `Rejection`: a code, the field and one sentence (what, got, expected). An item is judged alone; it never affects another.
-Fields that the wire form does not name are ignored. null counts as missing.
+Fields that the wire form does not name are ignored (`features.ingest.ignored` tells which). null counts as missing.
 
 =====================  ============================================================================================
 code                   given when

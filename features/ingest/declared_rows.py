@@ -152,6 +152,8 @@ def as_integer(value: object, column: str, multiplier: int = 1) -> int | None:
     except (ArithmeticError, TypeError):
         pass  # not a number, or one with more digits than any integer of 64 bits needs
     expected = "a 64-bit integer" if multiplier == 1 else f"a number that times {multiplier} is a 64-bit integer"
+    if isinstance(value, str) and "," in value:
+        expected += ", with a decimal point and nothing between thousands"
     raise RefusedError("bad_value", column, got=shown(value), expected=expected)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,7 +34,7 @@ def build_app(context: ApiContext) -> FastAPI:
         title="Stillhere",
         summary="Predicts who is about to drop out and decides, within caps, whether and how to help.",
         description=DESCRIPTION,
-        version="0.1.0",
+        version=importlib.metadata.version("stillhere"),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         redirect_slashes=False,
         separate_input_output_schemas=False,

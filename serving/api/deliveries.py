@@ -14,12 +14,14 @@ from serving.api.body import parse_json, read_body
 from serving.api.context import ApiContext
 from serving.api.document import request_body
 from serving.api.errors import ApiError, json_answer
+from serving.api.ignored import ignored_part
 from serving.api.schemas import DeliveriesTaken, DeliveryIn, ErrorAnswer
 from serving.decision.ids import made_us
 from serving.ports import Deliveries, LedgerError
 
 _ONE = TypeAdapter(DeliveryIn)
 _MAX_ITEMS = 1_000
+_FIELDS = frozenset(DeliveryIn.model_fields)
 
 
 def add_delivery_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None:
@@ -50,7 +52,7 @@ def add_delivery_routes(app: FastAPI, context: ApiContext, pool: Executor) -> No
             raise ApiError("too_many_items", f"got {len(items)} items, expected at most {_MAX_ITEMS}", what_to_do="send smaller batches")
         news = [_news(item, index) for index, item in enumerate(items)]
         taken = await asyncio.get_running_loop().run_in_executor(pool, _take, context, news)
-        return json_answer({"results": taken})
+        return json_answer({"results": taken, **ignored_part((item, _FIELDS) for item in items)})
 
 
 def _news(item: Any, index: int) -> DeliveryIn:

@@ -13,12 +13,14 @@ from fastapi import FastAPI, Request, Response
 
 from features.core.event import from_us
 from features.ingest.admission import admit_item
+from features.ingest.ignored import EVENT, event_fields
 from features.ingest.rejection import Rejection
 from features.ports import StoreError
 from serving.api.body import parse_json, read_body
 from serving.api.context import ApiContext
 from serving.api.document import request_body
 from serving.api.errors import ApiError, json_answer
+from serving.api.ignored import ignored_part
 from serving.api.schemas import AliasIn, AllRejected, ErrorAnswer, EventIn, EventsAccepted, IdentifyIn
 from serving.ports import EventStreamError
 
@@ -53,6 +55,7 @@ def _take_in(context: ApiContext, payload: Any) -> Response:
     messages, rejected = _admit_all(items, context, received_us)
     _publish(context, messages)
     context.metrics.admitted(len(messages), [row["code"] for row in rejected])
+    ignored = ignored_part((item, event_fields(item) if isinstance(item, dict) else EVENT) for item in items)
     if rejected and not messages:
         first = rejected[0]
         raise ApiError(
@@ -60,9 +63,9 @@ def _take_in(context: ApiContext, payload: Any) -> Response:
             first["message"],
             field=f"[{first['index']}].{first['field']}" if isinstance(payload, list) else first["field"],
             what_to_do=f"correct the items and send them again; {len(rejected)} of {len(items)} were refused, see `rejected`",
-            more={"accepted": 0, "rejected": rejected},
+            more={"accepted": 0, "rejected": rejected, **ignored},
         )
-    return json_answer({"accepted": len(messages), "rejected": rejected}, status=HTTPStatus.ACCEPTED)
+    return json_answer({"accepted": len(messages), "rejected": rejected, **ignored}, status=HTTPStatus.ACCEPTED)
 
 
 def _items(payload: Any, *, max_events: int) -> list[Any]:

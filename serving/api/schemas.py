@@ -18,8 +18,14 @@ class _Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class EventIn(BaseModel):
-    """Something a user did."""
+class _Sent(BaseModel):
+    """What callers send may have more fields than we know: they are ignored, and where they could be lost the answer names them."""
+
+    model_config = ConfigDict(extra="ignore", json_schema_extra={"additionalProperties": True})
+
+
+class EventIn(_Sent):
+    """Something a user did. Fields that are not named here are ignored; the answer lists them in `ignored`."""
 
     event_id: Annotated[
         str,
@@ -34,8 +40,8 @@ class EventIn(BaseModel):
     session_id: Annotated[str | None, Field(default=None, max_length=128)]
 
 
-class IdentifyIn(BaseModel):
-    """Attributes that a user has from now on; those not named keep their value."""
+class IdentifyIn(_Sent):
+    """Attributes that a user has from now on; those not named keep their value. Other fields are ignored and listed in `ignored`."""
 
     type: Literal["identify"]
     user_id: UserId
@@ -49,10 +55,11 @@ class IdentifyIn(BaseModel):
     ]
 
 
-class AliasIn(BaseModel):
+class AliasIn(_Sent):
     """Whoever used `previous_id` is `user_id`: its events, attributes and contacts become the user's, for good.
 
     An id belongs to at most one user, the first who claimed it: another is refused as `alias_conflict`, a circle as `alias_cycle`.
+    Other fields are ignored and listed in `ignored`.
     """
 
     type: Literal["alias"]
@@ -70,21 +77,36 @@ class Rejected(_Shape):
     message: str
 
 
+class IgnoredField(_Shape):
+    """A field that no item of its type has: a misspelt one, or one of a newer version. The items that have it are taken without it."""
+
+    field: str
+    items: Annotated[int, Field(ge=1, description="How many items of the request have it.")]
+    index: Annotated[int, Field(ge=0, description="The first of them.")]
+    message: Annotated[str, Field(description="For people; says which field may have been meant.")]
+
+
+Ignored = Annotated[
+    list[IgnoredField], Field(default_factory=list, max_length=20, description="Left out where every field is known; the first 20.")
+]
+
+
 class EventsAccepted(_Shape):
     """What was accepted is durable and will be in the users' timelines within moments."""
 
     accepted: int
     rejected: list[Rejected]
+    ignored: Ignored
 
 
-class DecisionIn(BaseModel):
-    """Whom to decide about, now."""
+class DecisionIn(_Sent):
+    """Whom to decide about, now. Other fields are ignored."""
 
     user_id: UserId
 
 
-class DeliveryIn(BaseModel):
-    """What became of one message."""
+class DeliveryIn(_Sent):
+    """What became of one message. Fields that are not named here are ignored; the answer lists them in `ignored`."""
 
     decision_id: Annotated[str, Field(min_length=1, max_length=128)]
     status: Literal["delivered", "failed"]
@@ -105,6 +127,7 @@ class DeliveriesTaken(_Shape):
     """In the order of the request."""
 
     results: list[DeliveryTaken]
+    ignored: Ignored
 
 
 class ErrorDetail(_Shape):
@@ -127,6 +150,7 @@ class AllRejected(ErrorAnswer):
 
     accepted: Literal[0]
     rejected: list[Rejected]
+    ignored: Ignored
 
 
 class Reason(_Shape):
@@ -227,8 +251,9 @@ class DecisionOut(_Shape):
     action: Annotated[
         Literal["send", "stage", "defer", "none"],
         Field(
-            description='"stage": it would be sent, but the policy is in staging. "defer": only limits are in the way that time lifts; '
-            "see `ask_again_at`."
+            description='"stage": it would be sent, but the policy is in staging. "defer": outreach would be sent, and nothing but caps '
+            "and rate limits holds it back; see `ask_again_at`. A message that rests for its cooldown is no such limit: the action is "
+            '"none", with `ask_again_at`.'
         ),
     ]
     reason: Reason
@@ -241,7 +266,9 @@ class DecisionOut(_Shape):
     cause: CauseOut | None
     message: MessageOut | None
     moment: MomentOut | None
-    ask_again_at: Annotated[datetime | None, Field(description="Earliest instant from which some arm that only time closes would be open.")]
+    ask_again_at: Annotated[
+        datetime | None, Field(description='Earliest instant from which some arm that only time closes would be open; also with "none".')
+    ]
     experiments: Annotated[dict[str, str], Field(description="The user's group in each experiment, the holdout included.")]
     verdicts: list[VerdictOut]
     arms: list[ArmOut]

@@ -18,8 +18,16 @@ if TYPE_CHECKING:
 _MAX_ID_CHARS = 128
 
 
-def decide(user_id: str, /, *, place: Place = HERE) -> None:
-    """Decide about one user now, and print the decision as JSON.
+def decide(
+    user_id: str,
+    /,
+    *,
+    json: Annotated[
+        bool, Parameter(help="Print the decision as one line of JSON, as when the output is no terminal.", negative=())
+    ] = False,
+    place: Place = HERE,
+) -> None:
+    """Decide about one user now. A terminal gets the decision in words, a pipe or a file the decision as one line of JSON.
 
     The decision counts: it is remembered, and a message that it sends uses up the user's caps.
 
@@ -36,7 +44,22 @@ def decide(user_id: str, /, *, place: Place = HERE) -> None:
     with opened(place) as installation:
         installation.refuse_forgetful_redis()
         answer = installation.decisions().decide_one(user_id, now_us=bootstrap.now_us())
-    print_bytes(answer.output)
+    if json or not sys.stdout.isatty():
+        print_bytes(answer.output)
+    else:
+        _print_brief(answer.receipt)
+
+
+def _print_brief(receipt: bytes) -> None:
+    import orjson
+    from rich.console import Console
+
+    from serving.cli.brief import brief
+
+    console = Console(highlight=False)
+    console.print(brief(receipt))
+    decision_id = orjson.loads(receipt)["decision_id"]
+    console.print(f"Every verdict in words: stillhere explain {decision_id}. As JSON: --json, or into a pipe.", soft_wrap=True)
 
 
 def explain(

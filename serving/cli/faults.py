@@ -25,7 +25,7 @@ _WHERE = (
     ("serving.replay", "ReplayError"),
     ("serving.adapters.model_registry", "RegistryError"),
     ("serving.cli.processes", "ProcessError"),
-    ("serving.cli.stack", "AlreadyRunningError"),
+    ("serving.cli.listening", "AlreadyRunningError"),
 )
 
 

@@ -24,6 +24,7 @@ from serving.cli import (
     serve,
     shadow_command,
     train,
+    version,
 )
 from serving.cli.faults import expected_failures, one_line
 
@@ -57,6 +58,7 @@ def build_app() -> cyclopts.App:
     app.command(compact_command.compact)
     app.command(people.receipts)
     app.command(people.erase)
+    app.command(version.version, name="--version")
     return app
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from serving.cli.decide import check_user_id, opened
 from serving.cli.faults import BadInputError
 from serving.cli.options import HERE, Place
+
+if TYPE_CHECKING:
+    from serving.bootstrap import Installation
 
 
 def receipts(user_id: str, /, *, place: Place = HERE) -> None:
@@ -58,9 +61,29 @@ def erase(
     """
     check_user_id(user_id)
     with opened(place) as installation:
+        standing = installation.identities.standing([user_id]).get(user_id)
+        why_nothing = "they were erased before." if standing is not None and standing.is_erased else "a typing error in the id?"
         if not yes:
-            raise BadInputError(
-                f"this would erase everything about {', '.join(installation.identities.ids_of(user_id))}, for good; add --yes to do it"
+            ids = installation.identities.ids_of(user_id)
+            hint = (
+                ""
+                if len(ids) > 1 or _is_known(installation, user_id)
+                else f" (no event, attribute or decision is known: {why_nothing.removesuffix('.')})"
             )
-        ids = installation.erasure().erase(user_id)
-    sys.stdout.write(f"erased: {len(ids)} {'id' if len(ids) == 1 else 'ids'} of one person\n")
+            raise BadInputError(f"this would erase everything about {', '.join(ids)}{hint}, for good; add --yes to do it")
+        erased = installation.erasure().erase(user_id)
+    if erased.found_anything:
+        sys.stdout.write(f"erased: {_counted(len(erased.user_ids), 'id')} of one person\n")
+    else:
+        sys.stdout.write(f"nothing was stored under {user_id}: {why_nothing} What arrives under it from now on is refused.\n")
+
+
+def _is_known(installation: Installation, user_id: str) -> bool:
+    """Whether Redis holds anything about the user; the files are not searched for it."""
+    (timeline,) = installation.timelines.read([user_id])
+    (profile,) = installation.profiles.read([user_id])
+    return bool(timeline.packed or profile or installation.ledger_of_users.decision_ids([user_id]))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

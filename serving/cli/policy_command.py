@@ -79,11 +79,11 @@ def backtest(
     """
     from serving.adapters.receipt_files import exported_receipts
     from serving.cli.decide import opened
+    from serving.cli.other_policy import other_policy
     from serving.policy_backtest import backtest_policy
-    from serving.policy_file import load_policy
 
     with opened(place) as installation:
-        other = load_policy(file, installation.product)
+        other = other_policy(file, installation.product, product_folder=installation.settings.product_folder)
         installation.exporter.export()  # so that the newest are there
         folder = installation.settings.home.receipts_dir(installation.product.name)
         found = backtest_policy((receipt for batch in exported_receipts(folder) for receipt in batch), other)

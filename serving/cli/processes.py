@@ -9,9 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import psutil
 
 _POLL_S = 0.1
 _GRACE_S = 15.0
@@ -31,6 +34,7 @@ class Child:
     environment: Mapping[str, str]
     log: Path
     process: subprocess.Popen[bytes]
+    _ending: list[psutil.Process] | None = None  # once it was asked to end: what it had started by then
 
     @property
     def is_running(self) -> bool:
@@ -45,6 +49,7 @@ class Child:
     def restart(self) -> None:
         """Start it again after it has ended; its log goes on."""
         self._signal(signal.SIGKILL)  # what it started and left behind
+        self._ending = None
         self.process = _spawn(self.command, environment=self.environment, log=self.log, mode="ab")
 
     def last_words(self) -> str:
@@ -61,9 +66,15 @@ class Child:
                 raise ProcessError(f"the {self.name} was not ready within {deadline_s:g} s; {self.last_words()}")
             time.sleep(_POLL_S)
 
+    def ask_to_end(self) -> None:
+        """Ask it to end, once, and wait for nothing: who ends several asks all of them first."""
+        if self._ending is None:
+            self._ending = _descendants(self.process.pid)  # BentoML's have sessions of their own: later nobody can tell whose they were
+            self._signal(signal.SIGTERM)
+
     def stop(self) -> None:
-        """End it and everything it started: asked first, killed after a grace."""
-        self._signal(signal.SIGTERM)
+        """End it and everything it started: asked first, killed after a grace or at a second Ctrl-C."""
+        self.ask_to_end()
         try:
             self.process.wait(timeout=_GRACE_S)
         except subprocess.TimeoutExpired:
@@ -71,12 +82,30 @@ class Child:
         finally:
             self._signal(signal.SIGKILL)  # what is left of the group, if anything is
             self.process.wait()
+            _kill(self._ending or [])
 
     def _signal(self, number: signal.Signals) -> None:
         try:
             os.killpg(self.process.pid, number)
         except ProcessLookupError:
             return  # the whole group has ended
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    """Every process that it started, and those that these did."""
+    try:
+        found: list[psutil.Process] = psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    return found
+
+
+def _kill(processes: Sequence[psutil.Process]) -> None:
+    """Kill those that still run; a process that has got the number of one meanwhile is another."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, timeout=_GRACE_S)
 
 
 def start(name: str, module: str, arguments: Sequence[str], *, environment: Mapping[str, str], logs_dir: Path) -> Child:

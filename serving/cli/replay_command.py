@@ -155,6 +155,6 @@ def _utc(instant: datetime | None) -> datetime | None:
 
 
 def _load(file: Path, installation: Installation) -> Policy:
-    from serving.policy_file import load_policy
+    from serving.cli.other_policy import other_policy
 
-    return load_policy(file, installation.product)
+    return other_policy(file, installation.product, product_folder=installation.settings.product_folder)

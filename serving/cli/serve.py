@@ -25,17 +25,21 @@ def serve(
     settings = place.checked()  # the children would refuse as well, but into their logs
 
     from rich.console import Console
+    from rich.markup import escape
 
     from serving.cli.demo.state import keep
-    from serving.cli.stack import redis_server, refuse_if_running, refuse_if_taken, service_and_worker
+    from serving.cli.listening import numeric_address, refuse_if_taken
+    from serving.cli.stack import redis_server, refuse_if_running, service_and_worker
     from serving.cli.supervision import watch
 
     console = Console(stderr=True, highlight=False)
     refuse_if_running(settings)
-    refuse_if_taken(host, port)
+    address = numeric_address(host)
+    refuse_if_taken(address, {"--port": port})
     keep(settings.home)
     console.print("Starting service and worker; ready in about 20 seconds ...")
-    with redis_server(settings) as redis, service_and_worker(settings, redis.url, port=port, host=host) as stack:
-        console.print(f"Serving {settings.product_folder} on [bold]{stack.api_url}[/] (docs at {stack.api_url}/docs). Ctrl-C ends it.")
+    with redis_server(settings) as redis, service_and_worker(settings, redis.url, port=port, host=address) as stack:
+        url = escape(stack.api_url)  # brackets of IPv6 are no markup
+        console.print(f"Serving {settings.product_folder} on [bold]{url}[/] (docs at {url}/docs). Ctrl-C ends it.", soft_wrap=True)
         console.print(f"Logs: {settings.home.root / 'logs'}")
         watch(redis, stack)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -13,17 +12,18 @@ from pathlib import Path
 import httpx
 
 from serving.adapters.run_file import Running, read_run_file, write_run_file
+from serving.cli.listening import AlreadyRunningError, url_of
 from serving.cli.processes import Child, start
 from serving.cli.supervision import KeptChild, KeptRedis
 from serving.settings import Settings
 
 _READY_S = 90.0
+_LAST_REQUESTS_S = 2
+"""How long the end waits for requests that are being answered: without a limit a caller that stalls within its body delays it by BentoML's
+timeout of a request."""
+
 _HOST = "127.0.0.1"
 _FEASTS_OWN = {"PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR"}  # set for this process alone when Feast is imported
-
-
-class AlreadyRunningError(Exception):
-    """Something runs on this state directory, or listens on this port, already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,11 @@ class Stack:
     def children(self) -> tuple[Child, ...]:
         """Every process that we started."""
         return self.service, self.worker.child
+
+    def ask_to_end(self) -> None:
+        """Ask every process to end at the same time. Nothing accepted is lost: what the worker has not applied waits in Redis."""
+        for child in self.children:
+            child.ask_to_end()
 
     def check(self) -> None:
         """Start the worker again if it has ended; raise `ProcessError` if it ends again and again, or if the service has.
@@ -75,20 +80,28 @@ def reachable_redis(settings: Settings) -> Iterator[str]:
 def service_and_worker(
     settings: Settings, redis_url: str, *, port: int, host: str = _HOST, log_delay_s: float | None = None
 ) -> Iterator[Stack]:
-    """Service and worker, ready; ended when the context ends. ``run.json`` says where they are for as long as they run."""
+    """Service and worker, ready; ended when the context ends. ``run.json`` says where they are for as long as they run.
+
+    Parameters
+    ----------
+    host
+        An address, not a name.
+    """
     _require_durable(settings, redis_url)
     environment = child_environment(settings, redis_url)
     if log_delay_s is not None:
         environment["STILLHERE_LOG_DELAY_S"] = str(log_delay_s)
     logs_dir = settings.home.root / "logs"
     serve = ["serve", "serving.service:Stillhere", "--host", host, "--port", str(port)]
+    serve += ["--timeout-graceful-shutdown", str(_LAST_REQUESTS_S)]
     with ExitStack() as cleanup:
         worker = started(cleanup, "worker", "serving.worker", [], environment=environment, logs_dir=logs_dir)
         service = started(cleanup, "service", "bentoml", serve, environment=environment, logs_dir=logs_dir)
-        stack = Stack(api_url=f"http://{_HOST}:{port}", service=service, worker=KeptChild(child=worker))
+        stack = Stack(api_url=url_of(host, port), service=service, worker=KeptChild(child=worker))
         service.await_ready(lambda: answers(f"{stack.api_url}/readyz"), deadline_s=_READY_S)
         write_run_file(settings.home.run_file, Running(pid=os.getpid(), redis_url=redis_url, api_url=stack.api_url))
         cleanup.callback(settings.home.run_file.unlink, missing_ok=True)
+        cleanup.callback(stack.ask_to_end)
         yield stack
 
 
@@ -133,17 +146,6 @@ def refuse_if_running(settings: Settings) -> None:
             f"{settings.home.root} is in use by process {running.pid} ({running.api_url}); end that one (Ctrl-C in its terminal), "
             "or choose another state directory with --home"
         )
-
-
-def refuse_if_taken(host: str, *ports: int) -> None:
-    """Raise `AlreadyRunningError` if something listens on one of the ports: said here, not in a log a minute later."""
-    for port in ports:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError as exc:
-                raise AlreadyRunningError(f"port {port} of {host} cannot be listened on: {exc.strerror}; choose another port") from exc
 
 
 def child_environment(settings: Settings, redis_url: str) -> dict[str, str]:

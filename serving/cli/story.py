@@ -60,6 +60,11 @@ def colour(output: dict[str, Any]) -> str:
     return "green" if output["action"] == "send" else "blue"
 
 
+def missing(output: dict[str, Any]) -> str:
+    """What was missing when this was decided, in words."""
+    return "; ".join(_MISSING.get(code, code) for code in output["degraded"])
+
+
 def _facts(output: dict[str, Any], causes: dict[str, float] | None) -> list[tuple[str, str]]:
     facts = [("decision", output["reason"]["sentence"]), ("risk", _risk(output))]
     if output["cause"] is not None:
@@ -70,7 +75,7 @@ def _facts(output: dict[str, Any], causes: dict[str, float] | None) -> list[tupl
     if output["moment"] is not None:
         facts.append(("moment", f"{output['moment']['sentence']} ({output['moment']['send_at']})"))
     if output["degraded"]:
-        facts.append(("degraded", "; ".join(_MISSING.get(code, code) for code in output["degraded"])))
+        facts.append(("degraded", missing(output)))
     facts.append(("decision id", output["decision_id"]))
     return facts
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import pty
+import re
 import subprocess
 import sys
+import tomllib
+from contextlib import suppress
 
 import orjson
 import pytest
@@ -31,7 +35,7 @@ from serving.cli import main
 try:
     main(sys.argv[1:])
 except SystemExit as ended:
-    assert ended.code == (0 if "--help" in sys.argv else 2), ended.code
+    assert ended.code == (0 if {"--help", "--version"} & set(sys.argv) else 2), ended.code
 heavy = {"pandas", "numpy", "feast", "mlflow", "bentoml", "numba", "lightgbm", "redis", "pyarrow", "duckdb", "sklearn", "httpx", "fastapi"}
 print("\\n" + json.dumps(sorted(heavy & set(sys.modules))), file=sys.stderr)
 """
@@ -72,6 +76,7 @@ def run(home, monkeypatch, capfdbinary):
     "arguments",
     [
         ["--help"],
+        ["--version"],
         ["serve", "--help"],
         ["importt"],
         ["serve", "--port", "99999"],
@@ -105,6 +110,13 @@ def test_the_list_of_commands(run):
     assert all(command in out.decode() for command in COMMANDS)
 
 
+def test_the_version_is_that_of_the_project_for_people_and_for_programs(run):
+    expected = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert run("--version") == (0, f"stillhere {expected}\n".encode(), "")
+    code, out, _ = run("--version", "--json")
+    assert (code, orjson.loads(out)) == (0, {"name": "stillhere", "version": expected})
+
+
 def test_decide_replay_and_explain_without_a_running_service(run, home):
     code, decided, err = run("decide", "ada")
     assert (code, err) == (0, "")
@@ -122,6 +134,35 @@ def test_decide_replay_and_explain_without_a_running_service(run, home):
     code, receipt, _ = run("explain", decision["decision_id"], "--json")
     assert orjson.loads(receipt)["output"] == decision
     assert read_run_file(home / "run.json") is None
+
+
+def test_a_terminal_gets_the_decision_in_words_and_everything_else_as_json(run, home):
+    _, piped, _ = run("decide", "ada")
+    _, asked, _ = run("decide", "ada", "--json")
+    assert piped.count(b"\n") == asked.count(b"\n") == 1
+    assert orjson.loads(piped).keys() == orjson.loads(asked).keys()
+
+    text = on_a_terminal("decide", "ada")
+    decision_id = re.search(r"stillhere explain (\S+)\. ", text)[1]
+    kept = orjson.loads(run("explain", decision_id, "--json")[1])["output"]
+    assert f"ada: no message ({kept['reason']['code']})" in text
+    assert kept["reason"]["sentence"] in " ".join(re.sub("[│\\s]+", " ", text).split())
+    assert "{" not in text
+    assert orjson.loads(on_a_terminal("decide", "ada", "--json"))["user_id"] == "ada"
+
+
+def on_a_terminal(*arguments):
+    """Everything that one command writes to a terminal."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([sys.executable, "-m", "serving.cli", *arguments], stdout=theirs, stderr=subprocess.DEVNULL) as process:
+        os.close(theirs)
+        text = b""
+        with suppress(OSError):  # Linux: EIO once the other end is closed
+            while part := os.read(ours, 65_536):
+                text += part
+    os.close(ours)
+    assert process.returncode == 0
+    return re.sub(r"\x1b\[[0-9;]*m", "", text.decode())
 
 
 def test_many_decisions_are_replayed_and_run_under_another_policy(run, tmp_path):
@@ -142,6 +183,29 @@ def test_many_decisions_are_replayed_and_run_under_another_policy(run, tmp_path)
     assert (code, orjson.loads(found)["decisions"] >= 2) == (0, True)
     code, _, err = run("replay", "--all", "dfdee430d40bd57de-01kjmma2g00000000000000000")
     assert (code, "give a decision id, or one of" in err) == (2, True)
+
+
+@pytest.mark.parametrize("command", [["policy", "backtest"], ["replay", "--all", "--policy"]], ids=" ".join)
+def test_the_policy_of_another_product_is_refused_in_one_sentence(run, tmp_path, command):
+    shop = ROOT / "products" / "shop"
+    code, out, err = run(*command, shop / "policy.yaml")
+    assert (code, out, err.count("\n")) == (2, b"", 1)
+    assert f"{shop / 'policy.yaml'}: got the policy 'shop', and " in err
+    assert f"expected a policy made for onboarding; give one, or add --product {shop}\n" in err
+    renamed = tmp_path / "policy.yaml"
+    renamed.write_text((shop / "policy.yaml").read_text().replace("name: shop", "name: onboarding"))
+    code, _, err = run(*command, renamed)
+    assert (code, err.count("\n"), f"list them: stillhere policy check {renamed} --product " in err) == (2, 1, True)
+    code, _, err = run(*command, policy_with(tmp_path, "consent_attribute: consent", "consent_attribute: consnt"))
+    assert (code, 'consent_attribute: found "consnt", expected one of' in err) == (2, True)
+
+
+def policy_with(folder, old, new):
+    """The shipped policy with one change."""
+    text = (ROOT / "products" / "onboarding" / "policy.yaml").read_text()
+    assert old in text
+    (folder / "changed.yaml").write_text(text.replace(old, new))
+    return folder / "changed.yaml"
 
 
 def test_a_policy_is_checked_and_what_is_wrong_is_refused(run, tmp_path):
@@ -211,6 +275,8 @@ def test_import_sets_bad_rows_aside_and_goes_on(run, tmp_path):
         (["import", ".", "--log", "nope"], "declares no log 'nope', expected one of events, profiles"),
         (["import", "tests"], "holds none of the files"),
         (["serve", "--port", "many"], "port"),
+        (["serve", "--host", "no address"], "--host 'no address': got no address and no name that has one"),
+        (["up", "--port", "5000"], "--port and --mlflow-port are the same port"),
         (["serve", "--port", "99999"], "Must be <= 65535"),
         (["demo", "--users", "0"], "Must be >= 1"),
         (["nonsense"], "nonsense"),
@@ -285,6 +351,14 @@ def test_every_event_of_the_demo_is_acceptable(onboarding):
     assert [item for item in admitted if isinstance(item, Rejection)] == []
 
 
+def test_the_model_has_learned_of_users_as_young_as_those_of_the_demo(onboarding):
+    """Of somebody who signed up an hour ago it would say that silence is what drives the risk: it never saw anyone so young."""
+    least_s = onboarding.label.spine.start_after.total_seconds()
+    assert {persona.user_id: max(age for age, *_ in persona.moments) > least_s for persona in personas()} == dict.fromkeys(
+        ("lena", "omar", "yuki", "tom", "nora"), True
+    )
+
+
 def test_the_decisions_of_a_person_are_listed_and_erased_with_them(run):
     ids = [orjson.loads(run("decide", user_id)[1])["decision_id"] for user_id in ("grace", "grace", "bystander")]
     code, out, _ = run("receipts", "grace")
@@ -296,6 +370,27 @@ def test_the_decisions_of_a_person_are_listed_and_erased_with_them(run):
     assert run("receipts", "grace")[:2] == (0, b"")
     assert orjson.loads(run("decide", "grace")[1])["reason"]["code"] == "user_erased"
     assert run("receipts", "bystander")[1].decode().split("\t")[0] == ids[2]
+
+
+def test_erasing_an_id_that_was_never_seen_says_that_nothing_was_stored(run, tmp_path):
+    code, _, err = run("erase", "grcae")
+    assert (code, "about grcae (no event, attribute or decision is known: a typing error in the id?), for good" in err) == (2, True)
+    never = b"nothing was stored under grcae: a typing error in the id? What arrives under it from now on is refused.\n"
+    assert run("erase", "grcae", "--yes")[:2] == (0, never)
+    again = b"nothing was stored under grcae: they were erased before. What arrives under it from now on is refused.\n"
+    assert run("erase", "grcae", "--yes")[:2] == (0, again)
+    assert "is known: they were erased before), for good" in run("erase", "grcae")[2]
+
+
+def test_whoever_has_only_events_or_only_a_row_in_a_file_is_not_called_unknown(run, home, tmp_path):
+    (tmp_path / "log.jsonl").write_text(EVENTS.replace("ben", "benno"))
+    assert run("import", tmp_path / "log.jsonl", "--log", "events")[0] == 0
+    assert run("erase", "benno")[2] == "stillhere: this would erase everything about benno, for good; add --yes to do it\n"
+    assert run("erase", "benno", "--yes")[1] == b"erased: 1 id of one person\n"
+    incoming = home / "products" / "onboarding" / "incoming" / "waits.csv"
+    incoming.parent.mkdir(parents=True, exist_ok=True)
+    incoming.write_text("user_id\nwaiting-one\n")
+    assert run("erase", "waiting-one", "--yes")[1] == b"erased: 1 id of one person\n"
 
 
 @pytest.mark.parametrize("command", ["receipts", "erase"])

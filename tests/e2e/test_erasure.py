@@ -132,7 +132,7 @@ def test_nothing_of_a_person_is_left_anywhere_and_others_keep_everything(world):
     for part in (":receipt:", ":links", ":held:", ":dead", ":events:", ":outbox", "appendonly"):
         assert any(part in place for user_id in IDS for place in places[user_id]), part
 
-    assert set(world.opened.erasure().erase(IDS[2])) == set(IDS)
+    assert set(world.opened.erasure().erase(IDS[2]).user_ids) == set(IDS)
     assert {user_id: holders(world, user_id) for user_id in IDS} == NOWHERE
     gone = {"stillhere:onboarding:dead"} | {place for place in places[OTHER] if "/." in place}  # named a phone, too; left by the killed
     assert holders(world, OTHER) == [place for place in places[OTHER] if place not in gone]
@@ -153,7 +153,7 @@ def test_what_cannot_be_read_of_a_person_is_erased_too_and_no_log_names_them(wor
     assert {reason.partition(":")[0] for _, reason in world.opened.stream.dead_letters()} >= {"unreadable_timeline"}
     assert all("features_unavailable" in world.decide(user_id)["degraded"] for user_id in IDS)
     world.opened.exporter.export()
-    assert set(world.opened.erasure().erase(tablet)) == {*IDS, "watch-1"}
+    assert set(world.opened.erasure().erase(tablet).user_ids) == {*IDS, "watch-1"}
     assert {user_id: holders(world, user_id) for user_id in IDS} == NOWHERE
     assert [user_id for user_id in IDS if user_id in caplog.text] == []
 
@@ -196,6 +196,7 @@ def test_an_erasure_that_breaks_off_anywhere_is_completed_by_erasing_again(world
             places = {**whole.places, name: Breaks(whole.places[name], before=before)}
             with pytest.raises(StoreError):
                 type(whole)(identities=whole.identities, places=places, compact=whole.compact).erase(IDS[1])
-    assert set(whole.erase(IDS[1])) == set(IDS)
+    assert set(whole.erase(IDS[1]).user_ids) == set(IDS)
     assert {user_id: holders(world, user_id) for user_id in IDS} == NOWHERE
-    assert whole.erase(IDS[1]) == (IDS[1],)
+    again = whole.erase(IDS[1])
+    assert (again.user_ids, again.found_anything) == ((IDS[1],), False)

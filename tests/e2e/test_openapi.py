@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 
 import pytest
 
@@ -22,6 +23,10 @@ def document(onboarding):
 def test_it_is_3_1_and_has_every_public_path(document):
     assert document["openapi"].startswith("3.1")
     assert document["paths"].keys() == PATHS
+
+
+def test_it_states_the_version_of_the_project(document):
+    assert document["info"]["version"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 def test_every_reference_leads_somewhere(document):

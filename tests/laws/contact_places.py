@@ -116,7 +116,7 @@ class MemoryPlace:
     def erase(self, user_id: str) -> tuple[str, ...]:
         """Erase a person; all their ids."""
         places = {"timelines": self.timelines, "profiles": self.profiles}
-        return Erasure(identities=self.identities, places=places, compact=lambda: None).erase(user_id)
+        return Erasure(identities=self.identities, places=places, compact=lambda: None).erase(user_id).user_ids
 
     def service(self, policy: Policy, witness: Callable[[Commit], None], dies: Death | None = None) -> DecisionService:
         """What decides."""
@@ -170,7 +170,7 @@ class RedisPlace:
 
     def erase(self, user_id: str) -> tuple[str, ...]:
         """Erase a person; all their ids."""
-        return replace(self._opened.erasure(), compact=lambda: None).erase(user_id)  # what is on disk is another test's
+        return replace(self._opened.erasure(), compact=lambda: None).erase(user_id).user_ids  # what is on disk is another test's
 
     def service(self, policy: Policy, witness: Callable[[Commit], None], dies: Death | None = None) -> DecisionService:
         """What decides."""

@@ -22,6 +22,7 @@ from training.commands.train import train
 from training.commands.tune import tune
 from training.commands.uplift import uplift
 from training.errors import TrainingError
+from training.tracking import name_unjoined_run
 
 app = cyclopts.App(name="python -m training", help="Simulate, train and register models. `mlflow run . -e train` calls the same commands.")
 app.command(simulate)
@@ -46,5 +47,6 @@ def run(arguments: Sequence[str]) -> int:
         app(arguments, exit_on_error=True, result_action="return_value")
     except _EXPECTED as exc:
         Console(stderr=True).print(f"[bold red]stopped:[/] {exc}", highlight=False, soft_wrap=True)
+        name_unjoined_run(f"{arguments[0]} refused", because=str(exc))
         return 1
     return 0

@@ -16,7 +16,7 @@ from training.gate import Gate
 from training.promote import Promotion, promote_version
 from training.registry import registered_name
 from training.side_by_side import Asked
-from training.tracking import prepare_tracking
+from training.tracking import joined_run, name_run, prepare_tracking
 
 _NO_REASON = "no reason given"
 
@@ -63,14 +63,31 @@ def promote(
 
 
 def _move_without_judging(console: Console, product: Product, *, rollback: bool, shadow: str, because: str) -> None:
+    """Move an alias: no experiment, so it has a run only where `mlflow run` made one, which then says what became of it."""
     prepare_tracking()
-    if rollback:
-        before, now = roll_back(product, because=because)
-        console.print(f"[bold]{registered_name(product.name)}[/] version {now} is champion again; version {before} was", highlight=False)
-    if shadow:
-        number = set_shadow(product, shadow)
-        said = "has no shadow now" if number is None else f"version {number} is shadow now: it scores along and decides nothing"
-        console.print(f"[bold]{registered_name(product.name)}[/] {said}", highlight=False)
+    title = "rollback" if rollback else "shadow"
+    with joined_run(title):
+        try:
+            if rollback:
+                _roll_back(console, product, because)
+            if shadow:
+                _shadow(console, product, shadow)
+        except Exception:
+            name_run(f"{title} refused")
+            raise
+
+
+def _roll_back(console: Console, product: Product, because: str) -> None:
+    before, now = roll_back(product, because=because)
+    name_run(f"rollback v{before} to v{now}")
+    console.print(f"[bold]{registered_name(product.name)}[/] version {now} is champion again; version {before} was", highlight=False)
+
+
+def _shadow(console: Console, product: Product, shadow: str) -> None:
+    number = set_shadow(product, shadow)
+    name_run("shadow none" if number is None else f"shadow v{number}")
+    said = "has no shadow now" if number is None else f"version {number} is shadow now: it scores along and decides nothing"
+    console.print(f"[bold]{registered_name(product.name)}[/] {said}", highlight=False)
 
 
 def _print(console: Console, promotion: Promotion) -> None:

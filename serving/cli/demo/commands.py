@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from serving.bootstrap import Installation
     from serving.cli.demo.play import Played
     from serving.cli.steps import Steps
+    from serving.cli.supervision import KeptRedis
     from serving.settings import Settings
 
 Users = Annotated[int, Parameter(help="Users to simulate.", validator=Number(gte=1))]
@@ -78,33 +79,45 @@ def up(
     """
     settings = place.checked()
 
-    from rich.console import Console
-
     from serving import bootstrap
     from serving.cli.demo.state import is_trained, reset
-    from serving.cli.stack import mlflow_page, redis_server, refuse_if_running, refuse_if_taken, service_and_worker
+    from serving.cli.listening import refuse_if_taken
+    from serving.cli.stack import redis_server, refuse_if_running
     from serving.cli.steps import Steps
-    from serving.cli.supervision import watch
-    from training.tracking import runs_page
 
-    steps, console = Steps(), Console(highlight=False)
+    steps = Steps()
     refuse_if_running(settings)
-    refuse_if_taken("127.0.0.1", port, mlflow_port)
+    refuse_if_taken("127.0.0.1", {"--port": port, "--mlflow-port": mlflow_port})
     with redis_server(settings) as redis:
         opened = bootstrap.installation(settings, redis.url)
         if not is_trained(settings.home, opened.product.name):
             reset(settings.home)
             _build(opened, users=users, seed=seed, steps=steps)
         opened.close()
-        with (
-            service_and_worker(settings, redis.url, port=port) as stack,
-            mlflow_page(settings, _tracking_uri(), port=mlflow_port) as mlflow_url,
-        ):
-            console.print(f"  decisions   [bold]{stack.api_url}[/]   (docs: {stack.api_url}/docs)")
-            console.print(f"  MLflow      [bold]{runs_page(opened.product.name, mlflow_url)}[/]", soft_wrap=True)
-            console.print(f"  receipts    {settings.home.receipts_dir(opened.product.name)}")
-            console.print("  Ctrl-C ends everything.")
+        _keep_up(settings, redis, opened.product.name, port=port, mlflow_port=mlflow_port)
+
+
+def _keep_up(settings: Settings, redis: KeptRedis, product: str, *, port: int, mlflow_port: int) -> None:
+    """Serve with the MLflow UI until Ctrl-C."""
+    from rich.console import Console
+
+    from serving.cli.stack import mlflow_page, service_and_worker
+    from serving.cli.supervision import watch
+    from training.tracking import runs_page
+
+    console = Console(highlight=False)
+    with (
+        service_and_worker(settings, redis.url, port=port) as stack,
+        mlflow_page(settings, _tracking_uri(), port=mlflow_port) as mlflow_url,
+    ):
+        console.print(f"  decisions   [bold]{stack.api_url}[/]   (docs: {stack.api_url}/docs)")
+        console.print(f"  MLflow      [bold]{runs_page(product, mlflow_url)}[/]", soft_wrap=True)
+        console.print(f"  receipts    {settings.home.receipts_dir(product)}", soft_wrap=True)
+        console.print("  Ctrl-C ends everything.")
+        try:
             watch(redis, stack)
+        finally:
+            stack.ask_to_end()  # while MLflow's page ends, too
 
 
 def _build(opened: Installation, *, users: int, seed: int, steps: Steps) -> None:

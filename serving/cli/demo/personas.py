@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-MINUTE, HOUR, DAY = 60, 3_600, 86_400
+MINUTE, DAY = 60, 86_400
 
 Moment = tuple[float, str, str | None, int | None]
 """Seconds before now, kind, subject, value."""
@@ -35,7 +35,7 @@ class Persona:
 
 
 def personas() -> tuple[Persona, ...]:
-    """Five users with five different troubles; one has none."""
+    """Five users with five different troubles; one has none. All have been there for as long as the users that the model learned from."""
     return (_locked_out("lena", consent=True), _stuck_in_a_form(), _gone_quiet(), _doing_well(), _locked_out("nora", consent=False))
 
 
@@ -79,12 +79,15 @@ def _locked_out(user_id: str, *, consent: bool) -> Persona:
 def _stuck_in_a_form() -> Persona:
     return Persona(
         user_id="omar",
-        headline="Signed up an hour ago; a form was refused three times in seven minutes.",
+        headline="Signed up yesterday and looked around; back today, a form was refused three times in seven minutes.",
         traits=_traits(first_name="Omar", plan="free", device="ios", timezone="Africa/Cairo"),
         moments=(
-            (HOUR, "signup", None, None),
-            (HOUR - 30, "login", None, None),
-            (HOUR - 60, "page_view", "verification", None),
+            (1.1 * DAY, "signup", None, None),
+            *_visit(1.1 * DAY - 60),
+            (12 * MINUTE, "login", None, None),
+            (11 * MINUTE, "page_view", "home", None),
+            (10 * MINUTE, "click", None, None),
+            (9 * MINUTE, "page_view", "verification", None),
             *((age, "hover", None, 1_800) for age in (430, 250, 70)),
             *((age, "form_failed", "photo ID", missing) for age, missing in ((420, 3), (240, 2), (60, 2))),
         ),

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 from rich.console import Console
-from rich.markup import escape
 from rich.panel import Panel
-from rich.table import Table
 
+from serving.cli.brief import brief
 from serving.cli.demo.play import Played
-from serving.cli.story import colour, title_of
 
-_EVERYONE = "*"
-_LARGEST_CAUSES = 3
 _ESSENTIAL = {"reason": ("code",), "cause": ("group",), "message": ("id", "class", "channel"), "moment": ("send_at",)}
 
 
@@ -30,60 +26,15 @@ def show(played: Sequence[Played], *, n_same: int, console: Console) -> None:
 
 
 def panel(played: Played) -> Panel:
-    """Tell one decision in about a dozen lines, and say nothing twice."""
-    receipt = orjson.loads(played.receipt)
-    output, contributions = receipt["output"], receipt["inputs"]["contributions"]
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="bold", no_wrap=True)
-    facts.add_column()
-    facts.add_row("what happened", escape(played.headline))
-    facts.add_row("decision", escape(output["reason"]["sentence"]))
-    facts.add_row("risk", escape(_risk(output, contributions)))
-    if output["message"] is not None:
-        facts.add_row("message", escape(f'"{output["message"]["title"]}" {output["message"]["body"]}'))
-    for arm, words in _guardrails(output):
-        facts.add_row(arm, escape(words))
-    facts.add_row("as JSON", escape(_json(_essentials(output))), style="dim")
-    return Panel(
-        facts,
-        title=escape(title_of(output)),
-        title_align="left",
-        subtitle=output["decision_id"],
-        subtitle_align="left",
-        border_style=colour(output),
+    """Tell what happened to one user and what was decided, in about a dozen lines."""
+    return brief(
+        played.receipt, before={"what happened": played.headline}, after={"as JSON": _json(_essentials(orjson.loads(played.answer)))}
     )
 
 
 def whole(output: dict[str, Any]) -> str:
     """A decision as JSON, a key a line."""
     return "{" + ",\n ".join(f"{_json(key)}:{_json(value)}" for key, value in output.items()) + "}"
-
-
-def _risk(output: dict[str, Any], contributions: dict[str, float] | None) -> str:
-    if output["risk"] is None:
-        return "unknown"
-    segment = f" ({output['segment']})" if output["segment"] else ""
-    text = f"{output['risk']:.0%} chance of not coming back; outreach starts at {output['threshold']:.0%}{segment}"
-    if output["cause"] is None:
-        return text
-    causes = sorted(((value, name) for name, value in (contributions or {}).items() if name != "base"), reverse=True)
-    return text + f". In log-odds: {', '.join(f'{name} {value:+.2f}' for value, name in causes[:_LARGEST_CAUSES])}"
-
-
-def _guardrails(output: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Arm, and its verdicts: those that stop it with their sentence, unless the decision has said it, then the others by name."""
-    verdicts = output["verdicts"]
-    for arm in dict.fromkeys(verdict["arm"] for verdict in verdicts):
-        of_arm = [verdict for verdict in verdicts if verdict["arm"] == arm]
-        stopped = [_stopped(verdict, said=output["reason"]["sentence"]) for verdict in of_arm if not verdict["passed"]]
-        passed = ", ".join(verdict["rule"] for verdict in of_arm if verdict["passed"])
-        parts = [f"no: {', '.join(stopped)}"] * bool(stopped) + [f"yes: {passed}"] * bool(passed)
-        yield "guardrails" if arm == _EVERYONE else arm, "; ".join(parts)
-
-
-def _stopped(verdict: dict[str, Any], *, said: str) -> str:
-    rule: str = verdict["rule"]
-    return rule if verdict["sentence"] == said else f"{rule} ({verdict['sentence'].removesuffix('.')})"
 
 
 def _essentials(output: dict[str, Any]) -> dict[str, Any]:

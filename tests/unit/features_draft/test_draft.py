@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -198,3 +199,72 @@ def test_a_file_that_is_not_there_and_a_zone_that_does_not_exist(tmp_path: Path)
         draft_product(tmp_path / "log.csv")
     with pytest.raises(DraftError, match="--timezone Mars: expected an IANA time zone"):
         draft_product(csv(shop_rows(4, 10), tmp_path), Overrides(timezone="Mars"))
+
+
+def orders(tmp_path: Path, odd: Mapping[int, str], *, write: Callable[[float], str] = str, delimiter: str = ";") -> Path:
+    """A log of one kind in which some amounts are no plain numbers."""
+    draw = random.Random(3)
+    rows: list[dict[str, object]] = [
+        {"user_id": f"u{number % 9}", "time": START + timedelta(hours=7 * number), "amount": write(round(draw.random() * 100, 2))}
+        for number in range(200)
+    ]
+    for number, text in odd.items():
+        rows[number]["amount"] = text
+    (tmp_path / "orders.csv").write_text(csv_text(rows, delimiter))
+    return tmp_path / "orders.csv"
+
+
+def with_a_comma(number: float) -> str:
+    return f"{number:.2f}".replace(".", ",")
+
+
+def test_a_few_words_among_numbers_are_named_and_counted_and_the_numbers_kept(tmp_path: Path) -> None:
+    file = orders(tmp_path, {5: "n/a", 9: "n/a", 12: "free"})
+    draft = draft_product(file)
+    assert draft.content.roles.value is not None
+    (note,) = draft.content.notes
+    assert note.startswith("Column amount: 3 of 200 values are no numbers ('n/a' 2 times, 'free' once); the import will refuse these rows")
+    assert note.endswith("or keep all rows and leave the column out with --value none.")
+    report = imported(file, written(draft, tmp_path / "product"))
+    assert (report.admitted, dict(report.rejected)) == (197, {"bad_value": 3})
+    whole = draft_product(file, Overrides(value="none"))
+    assert whole.content.notes == ()
+    assert imported(file, written(whole, tmp_path / "whole")).admitted == 200
+
+
+def test_many_words_among_numbers_leave_the_column_out_unless_the_person_says_so(tmp_path: Path) -> None:
+    file = orders(tmp_path, dict.fromkeys(range(0, 200, 4), "n/a"))
+    draft = draft_product(file)
+    assert draft.content.roles.value is None
+    (note,) = draft.content.notes
+    assert "50 of 200 values are no numbers ('n/a' 50 times), so it is left out" in note
+    assert "say --value amount" in note
+    report = imported(file, written(draft_product(file, Overrides(value="amount")), tmp_path / "product"))
+    assert (report.admitted, dict(report.rejected)) == (150, {"bad_value": 50})
+
+
+def test_hardly_any_numbers_are_no_value_and_the_blame_falls_on_what_is_none(tmp_path: Path) -> None:
+    file = orders(tmp_path, dict.fromkeys(range(150), "n/a"))
+    assert draft_product(file).content.notes == ()
+    with pytest.raises(DraftError, match=r"got 150 values that are no numbers among 200, 'n/a', expected numbers; leave those"):
+        draft_product(file, Overrides(value="amount"))
+
+
+def test_decimal_commas_are_recognised_and_it_is_said_what_to_do(tmp_path: Path) -> None:
+    file = orders(tmp_path, {5: "n/a", 7: "1.234,50"}, write=with_a_comma)
+    draft = draft_product(file)
+    assert draft.content.roles.value is None
+    (note,) = draft.content.notes
+    assert re.search(r"Column amount has numbers with a comma, such as '\d+,\d\d'", note)
+    assert re.search(r"write them with a decimal point and nothing between thousands \(\d+\.\d\d\), and run init again", note)
+    assert note.endswith("1 of 200 values is no number ('n/a' once).")
+    assert "# NOTE: Column amount has numbers with a comma" in draft.product_yaml
+    assert imported(file, written(draft, tmp_path / "product")).admitted == 200
+    with pytest.raises(DraftError, match=r"--value amount: got numbers with a comma such as '\d+,\d\d', expected \d+\.\d\d; write"):
+        draft_product(file, Overrides(value="amount"))
+
+
+def test_decimal_commas_that_break_the_lines_apart_are_not_called_an_empty_file(tmp_path: Path) -> None:
+    file = orders(tmp_path, {}, write=with_a_comma, delimiter=",")
+    with pytest.raises(DraftError, match=r"got no rows that fit the header \(line 2 has 4 fields, the header 3; a text or number with ','"):
+        draft_product(file)

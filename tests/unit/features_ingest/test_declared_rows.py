@@ -187,3 +187,10 @@ def test_a_profile_that_is_declared_known_since_the_beginning_is(product: Produc
 )
 def test_a_bad_attribute_is_refused(values: dict[str, str], field: str, product: Product) -> None:
     assert codes(profile_judge(PROFILES, product, NOW)(row(**values))) == [("bad_attribute", field)]
+
+
+@pytest.mark.parametrize(("text", "hint"), [("29,33", True), ("1,234.50", True), ("free", False)])
+def test_a_comma_in_a_number_is_refused_with_what_to_write(text: str, hint: bool) -> None:
+    with pytest.raises(RefusedError) as refused:
+        as_integer(text, "amount", 100)
+    assert ("with a decimal point and nothing between thousands" in refused.value.rejection.message) is hint
