@@ -19,6 +19,9 @@ class Comparison(StrEnum):
     BELOW = "<"
 
 
+Test = tuple[str, Callable[[float, float], bool], float]
+"""Name of a number, how it is compared, and with what."""
+
 _HOLDS = {
     Comparison.AT_LEAST: operator.ge,
     Comparison.ABOVE: operator.gt,
@@ -39,6 +42,11 @@ class Condition:
     def compare(self) -> Callable[[float, float], bool]:
         """The comparison as a function."""
         return _HOLDS[self.comparison]
+
+    @cached_property
+    def test(self) -> Test:
+        """All that it asks, for loops in which looking up each field would take longer than comparing."""
+        return self.feature, self.compare, self.value
 
 
 def holds(condition: Condition, numbers: Mapping[str, float]) -> bool:

@@ -53,7 +53,7 @@ def choose_message(option: Option, inputs: Inputs, policy: Policy) -> Choice:
     share = policy.exploration.message_share
     if share == 0.0:
         return option.choice
-    fitting = [m for m in messages_for(option.channel, inputs, policy) if is_free(option.channel, m, inputs, option.moment, policy)]
+    fitting = [m for m in messages_for(option.judge.shelf, inputs) if is_free(option.channel, m, inputs, option.moment, policy)]
     of_each = share / len(fitting)
     if draw("explore message", inputs.decision_id) >= share:
         return option.choice._replace(propensity=1.0 - share + of_each)

@@ -33,8 +33,9 @@ def quiet_hours(channel: Channel, _policy: Policy) -> Rule:
         return (passed(arm, "quiet_hours", now=clock_of_minute(60 * hour + minute)),)
 
     @remembered
-    def moved(now: str, end: str) -> Said:
-        return (passed(arm, "quiet_hours", "moved", now=now, end=end),)
+    def moved(hour: int, minute: int, end_us: int, zone: ZoneInfo) -> Said:
+        end = day_and_clock(local(end_us, zone))
+        return (passed(arm, "quiet_hours", "moved", now=clock_of_minute(60 * hour + minute), end=end),)
 
     def say(_case: Case, offer: Offer) -> Said:
         moment = offer.moment
@@ -42,7 +43,7 @@ def quiet_hours(channel: Channel, _policy: Policy) -> Rule:
         if moment.within is None:
             return outside(wall.hour, wall.minute)
         if moment.at_us > moment.asked_us:  # past them
-            return moved(clock(wall), day_and_clock(local(moment.at_us, moment.zone)))
+            return moved(wall.hour, wall.minute, moment.at_us, moment.zone)
         return (_within(arm, moment, moment.within),)
 
     return say
