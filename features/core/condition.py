@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -47,16 +46,3 @@ class Condition:
     def test(self) -> Test:
         """All that it asks, for loops in which looking up each field would take longer than comparing."""
         return self.feature, self.compare, self.value
-
-
-def holds(condition: Condition, numbers: Mapping[str, float]) -> bool:
-    """Whether the number of that name satisfies the condition; one that is missing or undefined satisfies none.
-
-    Examples
-    --------
-    >>> often = Condition(feature="count_login_7d", comparison=Comparison.AT_LEAST, value=3.0)
-    >>> holds(often, {"count_login_7d": 3.0}), holds(often, {"count_login_7d": math.nan}), holds(often, {})
-    (True, False, False)
-    """
-    # NaN compares false with everything.
-    return bool(condition.compare(numbers.get(condition.feature, math.nan), condition.value))

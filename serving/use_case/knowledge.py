@@ -142,7 +142,7 @@ class Reader:
         """Answers the vectors, too, shape (n_users, n_features)."""
         names, columns = self._in_order
         rows = _vectors(known, self.program)
-        for one, row, numbers in zip(known, rows, rows[:, columns].tolist(), strict=True):
+        for one, row, numbers in zip(known, rows, rows.take(columns, axis=1).tolist(), strict=True):
             one.vector, one.features = row, dict(zip(names, numbers, strict=True))
         return rows
 
