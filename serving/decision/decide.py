@@ -25,6 +25,7 @@ from serving.decision.policy import Mode, Policy
 from serving.decision.sentences import REFUSED, sent
 from serving.decision.triggers import trigger_sentence
 from serving.decision.values import Action, Arm, Decision, Inputs
+from serving.decision.verdicts import remembered
 
 
 def decide(inputs: Inputs, policy: Policy) -> Decision:
@@ -156,17 +157,14 @@ def _arms(options: Sequence[Option], inputs: Inputs, policy: Policy, propensitie
     """Every arm with the chance it had."""
     arms = []
     for option, propensity in zip(options, propensities, strict=False):
-        name, refusals = option.channel.arm, option.refusals
-        if refusals:
-            arms.append(
-                Arm(
-                    name,
-                    open=False,
-                    blocked_by=refusals[0].code,
-                    propensity=propensity,
-                    allowed_from_us=None if refusals[0].allowed_from_us is None else opens_from_us(option, inputs, policy),
-                )
-            )
-        else:
-            arms.append(Arm(name, open=True, blocked_by=None, propensity=propensity))
-    return (*arms, Arm("none", open=True, blocked_by=None, propensity=propensities[-1]))
+        first = option.refusals[0] if option.refusals else None
+        arm = _arm(option.channel.arm, None if first is None else first.code, propensity)
+        if first is not None and first.allowed_from_us is not None:
+            arm = arm._replace(allowed_from_us=opens_from_us(option, inputs, policy))
+        arms.append(arm)
+    return (*arms, _arm("none", None, propensities[-1]))
+
+
+@remembered  # few reasons close an arm, and most have the chance 0 or 1
+def _arm(name: str, blocked_by: str | None, propensity: float) -> Arm:
+    return Arm(name, open=blocked_by is None, blocked_by=blocked_by, propensity=propensity)

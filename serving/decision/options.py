@@ -12,7 +12,7 @@ from serving.decision.case import Called, Case, Choice, Moment, Offer, Said, Tim
 from serving.decision.channels import preferred_channel, rank
 from serving.decision.eligibility import is_held_out, known_risk
 from serving.decision.guardrails import holding
-from serving.decision.local_time import quiet_start_us, zone_of
+from serving.decision.local_time import local, quiet_start_us, zone_of
 from serving.decision.messages import attributed, choose, messages_for
 from serving.decision.moment import moment_for
 from serving.decision.policy import Channel, MessageClass, Policy, Trigger
@@ -49,6 +49,7 @@ def case_of(inputs: Inputs, policy: Policy) -> Case:
         profile=inputs.profile,
         contacts=inputs.contacts,
         zone=zone,
+        wall=local(inputs.as_of_us, zone),
         risk=risk,
         risk_text="" if risk is None else f"{risk:.3f}",
         threshold=bound,
