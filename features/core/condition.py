@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -44,5 +45,5 @@ class Condition:
 
     @cached_property
     def test(self) -> Test:
-        """All that it asks, for loops in which looking up each field would take longer than comparing."""
-        return self.feature, self.compare, self.value
+        """All that it asks, for loops in which looking up each field would take longer than comparing; the name is interned."""
+        return sys.intern(self.feature), self.compare, self.value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -179,7 +180,8 @@ class Reader:
         """Names in the order in which receipts state them, so that nothing is left to sort there; and where each lies in the vector."""
         names = self.program.catalogue.feature_names
         columns = sorted(range(len(names)), key=names.__getitem__)
-        return tuple(names[column] for column in columns), np.array(columns, dtype=np.intp)
+        interned = tuple(sys.intern(names[column]) for column in columns)  # as conditions have them: found without comparing texts
+        return interned, np.array(columns, dtype=np.intp)
 
 
 _NO_EVENTS = summarise(b"")
