@@ -111,9 +111,16 @@ def sigmoid(raw: FloatArray) -> FloatArray:
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0])).tolist()
     [0.0, 0.5, 1.0]
     """
+    if np.shape(raw) == (1,):  # one user: the same arithmetic without numpy's price of each operation
+        return np.array([_sigmoid_of_one(raw.item())])
     small = np.exp(-np.abs(raw))
     probability: FloatArray = np.where(raw >= 0, 1.0, small) / (1.0 + small)
     return probability
+
+
+def _sigmoid_of_one(raw: float) -> float:
+    small = float(np.exp(-abs(raw)))  # not that of math, whose last digit may be another
+    return (1.0 if raw >= 0 else small) / (1.0 + small)
 
 
 def shift_odds(probabilities: FloatArray, shift: float | FloatArray) -> FloatArray:
@@ -124,7 +131,7 @@ def shift_odds(probabilities: FloatArray, shift: float | FloatArray) -> FloatArr
     >>> shift_odds(np.array([0.0, 0.5, 1.0]), float(np.log(4.0))).round(12).tolist()
     [0.0, 0.8, 1.0]
     """
-    if not np.any(shift):
+    if shift == 0.0 if isinstance(shift, float) else not np.any(shift):
         return probabilities
     with np.errstate(divide="ignore"):  # log-odds of 0 and 1 are infinite, and stay so
         shifted = sigmoid(np.log(probabilities) - np.log1p(-probabilities) + shift)

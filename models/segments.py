@@ -10,19 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from features.core.nearest import coordinates, nearest
 from models.errors import ModelError
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-CUT = 3.0
-"""Scaled values are cut here, so that one rare burst does not outweigh everything else that a user does."""
-_ROWS_AT_ONCE = 4_096
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaledInput:
-    """How one feature x becomes a coordinate: weight * cut((log(1 + x) or x, minus offset) / divisor)."""
+    """How one feature becomes a coordinate (`features.core.nearest`)."""
 
     feature: str
     fill: float  # what an undefined x counts as
@@ -50,7 +47,7 @@ class SegmentModel:
     segments: tuple[LearnedSegment, ...]
     next_number: int  # of the next new segment's id: ids are never used again
 
-    @property
+    @cached_property
     def ids(self) -> tuple[str, ...]:
         """Ids in the order of the centres."""
         return tuple(segment.id for segment in self.segments)
@@ -62,17 +59,12 @@ class SegmentModel:
 
     def positions(self, vectors: FloatArray) -> IntArray:
         """Position in ``segments`` of each user's segment, shape (n_users,), for vectors of shape (n_users, n_features)."""
-        points = self.points(vectors)
-        nearest = np.empty(len(points), dtype=np.int64)
-        for start in range(0, len(points), _ROWS_AT_ONCE):
-            rows = slice(start, start + _ROWS_AT_ONCE)
-            nearest[rows] = ((points[rows, None, :] - self.centres) ** 2).sum(axis=2).argmin(axis=1)
-        return nearest
+        return nearest(np.ascontiguousarray(vectors), self._columns, self._scales, self.centres)
 
     def assign(self, vectors: FloatArray) -> list[str]:
         """Id of each user's segment."""
         ids = self.ids
-        return [ids[position] for position in self.positions(vectors)]
+        return [ids[position] for position in self.positions(vectors).tolist()]
 
     def points(self, vectors: FloatArray) -> FloatArray:
         """Scaled coordinates, shape (n_users, n_inputs)."""
@@ -80,17 +72,13 @@ class SegmentModel:
 
     def scaled(self, raw: FloatArray) -> FloatArray:
         """Scaled coordinates of the inputs' own values, shape (n_users, n_inputs)."""
-        parameters = self._parameters
-        values = np.where(np.isnan(raw), parameters["fill"], raw)
-        values = np.where(self._logs, np.log1p(np.maximum(values, 0.0)), values)
-        points: FloatArray = (values - parameters["offset"]) / parameters["divisor"]
-        return np.minimum(np.maximum(points, -CUT), CUT) * parameters["weight"]
+        return coordinates(np.ascontiguousarray(raw), self._scales)
 
     def unscaled(self, points: FloatArray) -> FloatArray:
         """Invert `scaled`, but for what was cut; shape (n_points, n_inputs)."""
-        parameters = self._parameters
-        values: FloatArray = points / parameters["weight"] * parameters["divisor"] + parameters["offset"]
-        return np.where(self._logs, np.expm1(np.where(self._logs, values, 0.0)), values)
+        _, is_log, offset, divisor, weight = self._scales
+        values: FloatArray = points / weight * divisor + offset
+        return np.where(is_log > 0.0, np.expm1(np.where(is_log > 0.0, values, 0.0)), values)
 
     def to_json(self) -> dict[str, Any]:
         """Content of ``segments.json``."""
@@ -119,9 +107,7 @@ class SegmentModel:
         return np.array([self.feature_names.index(entry.feature) for entry in self.inputs], dtype=np.int64)
 
     @cached_property
-    def _logs(self) -> npt.NDArray[np.bool_]:
-        return np.array([entry.is_log for entry in self.inputs])
-
-    @cached_property
-    def _parameters(self) -> dict[str, FloatArray]:
-        return {name: np.array([getattr(entry, name) for entry in self.inputs]) for name in ("fill", "offset", "divisor", "weight")}
+    def _scales(self) -> FloatArray:
+        """A column for each input."""
+        rows = [(entry.fill, entry.is_log, entry.offset, entry.divisor, entry.weight) for entry in self.inputs]
+        return np.array(rows, dtype=np.float64).T.copy()

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.catalogue import Catalogue
+from features.core.nearest import CUT
 from features.core.product import Product
-from models.segments import CUT, LearnedSegment, ScaledInput, SegmentModel
+from models.segments import LearnedSegment, ScaledInput, SegmentModel
 from training.frame import TrainingFrame
 from training.segment_ids import stable_ids
 

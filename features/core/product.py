@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
 
 from features.core.ages import age_name
 from features.core.catalogue import Catalogue, Direction
-from features.core.condition import Condition
+from features.core.condition import Condition, Test
 
 
 class AttributeType(StrEnum):
@@ -43,13 +44,18 @@ class Cause:
     sentence: str = ""  # in plain words, for people
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Segment:
     """Users whose profile has all of these values and for whom all conditions hold; one that asks for nothing is everybody's."""
 
     name: str
     where: Mapping[str, str | float | bool] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
+
+    @cached_property
+    def tests(self) -> tuple[Test, ...]:
+        """What the conditions ask."""
+        return tuple(condition.test for condition in self.conditions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from features.core.condition import holds
 from features.core.product import Product, Segment
 
 LEARNED = "learned"
@@ -47,20 +47,25 @@ def segment_of(segments: Sequence[Segment], numbers: Numbers | None, profile: Pr
 
 def segments_of(product: Product, numbers: Numbers | None, profile: Profile | None) -> dict[str, str]:
     """The user's segment in each of the product's named segmentations; one without is left out."""
-    found = {s.name: segment_of(s.segments, numbers, profile) for s in product.segmentations}
-    return {name: segment for name, segment in found.items() if segment is not None}
+    found = {}
+    for segmentation in product.segmentations:
+        segment = segment_of(segmentation.segments, numbers, profile)
+        if segment is not None:
+            found[segmentation.name] = segment
+    return found
 
 
 def _matches(segment: Segment, numbers: Numbers | None, profile: Profile | None) -> bool | None:
     """Whether everything holds; None where it cannot be told."""
-    if segment.where and profile is None:
-        return None
-    for name, value in segment.where.items():
-        if profile is None or profile.get(name) != value:
+    if segment.where:
+        if profile is None:
+            return None
+        if not segment.where.items() <= profile.items():
             return False
-    if segment.conditions and numbers is None:
-        return None
-    for condition in segment.conditions:  # noqa: SIM110 - asked of every segment at every decision: a generator would double its time
-        if not holds(condition, numbers or {}):
-            return False
+    if segment.conditions:
+        if numbers is None:
+            return None
+        for name, compare, value in segment.tests:  # asked of every segment at every decision: a call for each would double its time
+            if not compare(numbers.get(name, math.nan), value):  # NaN satisfies none
+                return False
     return True

@@ -17,6 +17,7 @@ def main() -> None:
 
     from features.core.columns import EventColumns
     from features.core.kernel import batch_vectors, vector
+    from features.core.nearest import coordinates, nearest
     from features.core.program import compile_program
     from features.core.timeline import Timeline, merge, timeline_from_events
     from features.declarations.product_file import load_product
@@ -28,6 +29,8 @@ def main() -> None:
     numbers = {field.name: np.zeros(1, np.int64) for field in fields(EventColumns) if field.name != "kind"}
     columns = EventColumns(**numbers, kind=np.zeros(1, np.int16))
     batch_vectors(columns, 1, np.zeros(1, np.int64), np.zeros(1, np.int64), program)
+    nearest(np.zeros((1, 1)), np.zeros(1, np.int64), np.ones((5, 1)), np.zeros((1, 1)))
+    coordinates(np.zeros((1, 1)), np.ones((5, 1)))
 
 
 if __name__ == "__main__":

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from serving.decision import eligibility, guardrails
 from serving.decision.caps import caps, rates
 from serving.decision.case import Rule, SharedRule
+from serving.decision.conditions import Asking, asking
 from serving.decision.messages import Shelf, shelf
 from serving.decision.moment import quiet_hours
-from serving.decision.policy import Channel, MessageClass, Policy
-from serving.decision.triggers import trigger
+from serving.decision.policy import Channel, Guardrail, MessageClass, Policy
+from serving.decision.triggers import Triggers, trigger, triggers_of
 
 SHARED_RULES = (
     eligibility.ledger,
@@ -60,12 +60,21 @@ class Judge(NamedTuple):
     shelf: Shelf
 
 
+class Call(NamedTuple):
+    """What may call for a class of message, and what may keep it back."""
+
+    message_class: MessageClass
+    channel: Channel  # any one of the class
+    triggers: Triggers
+    guardrails: tuple[Asking[Guardrail], ...]
+
+
 class Prepared(NamedTuple):
     """What follows from a policy alone."""
 
     shared: tuple[SharedRule, ...]
     judges: tuple[Judge, ...]  # assist before outreach, within a class in the declared order
-    channel_of: Mapping[MessageClass, Channel]  # any one of each class that has any
+    calls: tuple[Call, ...]  # one for each class that has a channel
 
 
 def prepare(policy: Policy) -> Prepared:
@@ -73,8 +82,13 @@ def prepare(policy: Policy) -> Prepared:
     return Prepared(
         shared=tuple(rule for make in SHARED_RULES if (rule := make(policy)) is not None),
         judges=tuple(_judge(channel, policy) for channel in policy.channels_in_order),
-        channel_of={message_class: channels[0] for message_class, channels in policy.channels_by_class.items()},
+        calls=tuple(_call(message_class, channels[0], policy) for message_class, channels in policy.channels_by_class.items()),
     )
+
+
+def _call(message_class: MessageClass, channel: Channel, policy: Policy) -> Call:
+    guardrails = asking(policy.guardrails_by_class[message_class])
+    return Call(message_class=message_class, channel=channel, triggers=triggers_of(message_class, policy), guardrails=guardrails)
 
 
 def _judge(channel: Channel, policy: Policy) -> Judge:

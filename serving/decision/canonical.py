@@ -25,7 +25,6 @@ def canonical(content: Any) -> bytes:
     return text if len(text) > _SHORT_BYTES else bytes(memoryview(text))
 
 
-@lru_cache(maxsize=1024)  # what is decided in one step has one as_of
 def iso(at_us: int) -> str:
     """ISO 8601 in UTC, microseconds only where there are any.
 
@@ -34,12 +33,18 @@ def iso(at_us: int) -> str:
     >>> iso(1_772_366_400_000_000)
     '2026-03-01T12:00:00Z'
     """
-    return from_us(at_us).isoformat()[:-_OFFSET] + "Z"
+    second, microsecond = divmod(at_us, 1_000_000)
+    return f"{_second(second)}.{microsecond:06d}Z" if microsecond else f"{_second(second)}Z"
 
 
 def iso_or_null(at_us: int | None) -> str | None:
     """The same; None where there is no instant."""
     return None if at_us is None else iso(at_us)
+
+
+@lru_cache(maxsize=256)  # what is decided lately has its as_of in the same few seconds
+def _second(second: int) -> str:
+    return from_us(second * 1_000_000).isoformat()[:-_OFFSET]
 
 
 _OFFSET = len("+00:00")

@@ -165,7 +165,8 @@ def caps(channel: Channel, policy: Policy) -> Rule:
         if contacts is None:
             return unknown(message_id)
         if not contacts:
-            return untouched(message_id, local(moment.at_us, moment.zone).date())
+            wall = case.wall if moment.at_us == moment.asked_us else local(moment.at_us, moment.zone)
+            return untouched(message_id, wall.date())
         return tuple([_counted(cap, channel, contacts, moment=moment, policy=policy) for cap in caps_by_message[message_id]])
 
     return say

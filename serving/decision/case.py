@@ -6,6 +6,7 @@ A *rule* is one function for each arm, prepared once for a policy: it holds the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -58,6 +59,7 @@ class Case(NamedTuple):
     profile: Mapping[str, Any]
     contacts: tuple[Contact, ...] | None
     zone: ZoneInfo
+    wall: datetime  # as_of on the user's wall clock
     risk: float | None  # None unless it is a probability
     risk_text: str  # the risk and the threshold in the digits in which sentences state them
     threshold: float

@@ -25,6 +25,7 @@ from serving.decision.policy import Mode, Policy
 from serving.decision.sentences import REFUSED, sent
 from serving.decision.triggers import trigger_sentence
 from serving.decision.values import Action, Arm, Decision, Inputs
+from serving.decision.verdicts import remembered
 
 
 def decide(inputs: Inputs, policy: Policy) -> Decision:
@@ -156,20 +157,19 @@ def _arms(options: Sequence[Option], inputs: Inputs, policy: Policy, chosen: Cho
     """Every arm with the chance it had, and why it is not the one."""
     arms = []
     for option, propensity in zip(options, chosen.propensities, strict=False):
-        name, refusals = option.channel.arm, option.refusals
-        if refusals:
-            arms.append(
-                Arm(
-                    name,
-                    open=False,
-                    blocked_by=refusals[0].code,
-                    propensity=propensity,
-                    allowed_from_us=None if refusals[0].allowed_from_us is None else opens_from_us(option, inputs, policy),
-                )
-            )
+        name, first = option.channel.arm, option.refusals[0] if option.refusals else None
+        if first is None:
+            arms.append(_arm(name, _why_another(option, chosen), propensity, is_open=True))
+        elif first.allowed_from_us is None:
+            arms.append(_arm(name, first.code, propensity, is_open=False))
         else:
-            arms.append(Arm(name, open=True, blocked_by=_why_another(option, chosen), propensity=propensity))
-    return (*arms, Arm("none", open=True, blocked_by=None, propensity=chosen.propensities[-1]))
+            arms.append(_arm(name, first.code, propensity, is_open=False)._replace(allowed_from_us=opens_from_us(option, inputs, policy)))
+    return (*arms, _arm("none", None, chosen.propensities[-1], is_open=True))
+
+
+@remembered  # few reasons close an arm, and most have the chance 0 or 1
+def _arm(name: str, blocked_by: str | None, propensity: float, *, is_open: bool) -> Arm:
+    return Arm(name, open=is_open, blocked_by=blocked_by, propensity=propensity)
 
 
 def _why_another(option: Option, chosen: Chosen) -> str | None:

@@ -27,8 +27,9 @@ def choose_arm(options: Sequence[Option], inputs: Inputs, policy: Policy) -> Cho
     """The first open arm; or, for a share of the decisions, one drawn from the open arms and none with equal chances."""
     places = [place for place, option in enumerate(options) if not option.refusals]
     none = len(options)
-    greedy = places[0] if places else none
-    share = policy.exploration.arm_share if places else 0.0
+    if not places:  # as for most users
+        return Chosen(option=None, greedy=None, explored=False, propensities=(*[0.0] * none, 1.0))
+    greedy, share = places[0], policy.exploration.arm_share
     candidates = [*places, none]
     explored = share > 0.0 and draw("explore arm", inputs.decision_id) < share
     place = candidates[pick("arm", inputs.decision_id, len(candidates))] if explored else greedy
@@ -38,7 +39,7 @@ def choose_arm(options: Sequence[Option], inputs: Inputs, policy: Policy) -> Cho
     chances[greedy] += 1.0 - share
     return Chosen(
         option=None if place == none else options[place],
-        greedy=options[places[0]] if places else None,
+        greedy=options[greedy],
         explored=explored,
         propensities=tuple(chances),
     )
@@ -53,7 +54,7 @@ def choose_message(option: Option, inputs: Inputs, policy: Policy) -> Choice:
     share = policy.exploration.message_share
     if share == 0.0:
         return option.choice
-    fitting = [m for m in messages_for(option.channel, inputs, policy) if is_free(option.channel, m, inputs, option.moment, policy)]
+    fitting = [m for m in messages_for(option.judge.shelf, inputs) if is_free(option.channel, m, inputs, option.moment, policy)]
     of_each = share / len(fitting)
     if draw("explore message", inputs.decision_id) >= share:
         return option.choice._replace(propensity=1.0 - share + of_each)

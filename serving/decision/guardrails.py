@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from features.core.catalogue import window_text
 from serving.decision.caps import cap_window, cooldown_window, counted, first_refusal, suppression_windows
 from serving.decision.case import Case, Moment, Offer, Rule, Said
-from serving.decision.conditions import that_hold
+from serving.decision.conditions import Asking, that_hold
 from serving.decision.local_time import local
 from serving.decision.moment import moment_for
-from serving.decision.policy import Cap, Channel, Guardrail, Message, MessageClass, Policy
+from serving.decision.policy import Cap, Channel, Guardrail, Message, Policy
 from serving.decision.sentences import day_and_clock
 from serving.decision.values import Contact, Inputs, Verdict
 from serving.decision.verdicts import held, passed, refused, remembered
 
 
-def holding(message_class: MessageClass, inputs: Inputs, policy: Policy) -> tuple[Guardrail, ...]:
-    """The guardrails of the class whose conditions all hold."""
-    return tuple(that_hold(policy.guardrails_by_class[message_class], inputs))
+def holding(guardrails: Sequence[Asking[Guardrail]], inputs: Inputs) -> tuple[Guardrail, ...]:
+    """The guardrails whose conditions all hold."""
+    return tuple(that_hold(guardrails, inputs))
 
 
 def guardrail(channel: Channel, policy: Policy) -> Rule | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from serving.decision.case import Case, Choice
-from serving.decision.conditions import that_hold
+from serving.decision.conditions import Asking, asking, that_hold
 from serving.decision.policy import Channel, Message, MessageClass, Policy, Trigger
 from serving.decision.values import Inputs
 
@@ -20,22 +20,24 @@ class Shelf(NamedTuple):
     """The messages of one channel that are not switched off, prepared for choosing; each list in the order in which they are tried."""
 
     is_for_assist: bool
-    by_cause: Mapping[str, tuple[Message, ...]]  # those that remedy each cause
-    fallbacks: tuple[Message, ...]  # those that remedy none
+    messages: tuple[Asking[Message], ...]
+    by_cause: Mapping[str, tuple[Asking[Message], ...]]  # those that remedy each cause
+    fallbacks: tuple[Asking[Message], ...]  # those that remedy none
     standing: Choice | None  # the first of these, if it is for everybody
 
 
 def shelf(channel: Channel, policy: Policy) -> Shelf:
     """What a channel has to tell."""
-    messages = policy.live_messages[channel.name]
-    causes = dict.fromkeys(cause for message in messages for cause in message.causes)
-    fallbacks = tuple(message for message in messages if not message.causes)
-    is_for_everybody = bool(fallbacks) and not fallbacks[0].conditions
+    messages = asking(policy.live_messages[channel.name])
+    causes = dict.fromkeys(cause for one in messages for cause in one.rule.causes)
+    fallbacks = tuple(one for one in messages if not one.rule.causes)
+    is_for_everybody = bool(fallbacks) and not fallbacks[0].rule.conditions
     return Shelf(
         is_for_assist=channel.message_class is MessageClass.ASSIST,
-        by_cause={cause: tuple(message for message in messages if cause in message.causes) for cause in causes},
+        messages=messages,
+        by_cause={cause: tuple(one for one in messages if cause in one.rule.causes) for cause in causes},
         fallbacks=fallbacks,
-        standing=Choice(message=fallbacks[0], cause=None, contribution=None) if is_for_everybody else None,
+        standing=Choice(message=fallbacks[0].rule, cause=None, contribution=None) if is_for_everybody else None,
     )
 
 
@@ -74,9 +76,9 @@ def attributed(inputs: Inputs, policy: Policy) -> tuple[str, ...]:
     return tuple([cause for _, cause in sorted(raising)])
 
 
-def messages_for(channel: Channel, inputs: Inputs, policy: Policy) -> list[Message]:
+def messages_for(shelf: Shelf, inputs: Inputs) -> list[Message]:
     """What this user may be told by a channel: messages with conditions, which all hold, before those without; then by priority."""
-    return list(that_hold(policy.live_messages[channel.name], inputs))
+    return list(that_hold(shelf.messages, inputs))
 
 
 def fill(text: str, inputs: Inputs) -> str:

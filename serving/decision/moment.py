@@ -33,24 +33,23 @@ def quiet_hours(channel: Channel, _policy: Policy) -> Rule:
         return (passed(arm, "quiet_hours", now=clock_of_minute(60 * hour + minute)),)
 
     @remembered
-    def moved(now: str, end: str) -> Said:
-        return (passed(arm, "quiet_hours", "moved", now=now, end=end),)
+    def moved(hour: int, minute: int, end_us: int, zone: ZoneInfo) -> Said:
+        end = day_and_clock(local(end_us, zone))
+        return (passed(arm, "quiet_hours", "moved", now=clock_of_minute(60 * hour + minute), end=end),)
 
-    def say(_case: Case, offer: Offer) -> Said:
-        moment = offer.moment
-        wall = local(moment.asked_us, moment.zone)
+    def say(case: Case, offer: Offer) -> Said:
+        wall, moment = case.wall, offer.moment
         if moment.within is None:
             return outside(wall.hour, wall.minute)
         if moment.at_us > moment.asked_us:  # past them
-            return moved(clock(wall), day_and_clock(local(moment.at_us, moment.zone)))
-        return (_within(arm, moment, moment.within),)
+            return moved(wall.hour, wall.minute, moment.at_us, moment.zone)
+        return (_within(arm, clock(wall), moment, moment.within),)
 
     return say
 
 
-def _within(arm: str, moment: Moment, quiet: QuietHours) -> Verdict:
+def _within(arm: str, now: str, moment: Moment, quiet: QuietHours) -> Verdict:
     hours = {"start": clock_of_minute(quiet.start_minute), "end": clock_of_minute(quiet.end_minute)}
-    now = clock(local(moment.asked_us, moment.zone))
     return refused(arm, "quiet_hours", "quiet_hours", allowed_from_us=moment.quiet_end_us, now=now, **hours)
 
 

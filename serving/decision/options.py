@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from serving.decision.arms import NAMES, Judge
+from serving.decision.arms import NAMES, Call, Judge
 from serving.decision.caps import is_free
 from serving.decision.case import Called, Case, Choice, Moment, Offer, Said, Timed
 from serving.decision.channels import preferred_channel, rank
 from serving.decision.eligibility import is_held_out, known_risk
 from serving.decision.guardrails import holding
-from serving.decision.local_time import quiet_start_us, zone_of
+from serving.decision.local_time import local, quiet_start_us, zone_of
 from serving.decision.messages import attributed, choose, messages_for
 from serving.decision.moment import moment_for
 from serving.decision.policy import Channel, MessageClass, Policy, Trigger
@@ -49,6 +49,7 @@ def case_of(inputs: Inputs, policy: Policy) -> Case:
         profile=inputs.profile,
         contacts=inputs.contacts,
         zone=zone,
+        wall=local(inputs.as_of_us, zone),
         risk=risk,
         risk_text="" if risk is None else f"{risk:.3f}",
         threshold=bound,
@@ -56,10 +57,8 @@ def case_of(inputs: Inputs, policy: Policy) -> Case:
         is_held_out=is_held_out(inputs, policy),
         causes=attributed(inputs, policy),
         called={
-            message_class: _called(
-                message_class, inputs, policy, is_high=is_high, moment=moment_for(channel, inputs.as_of_us, zone, policy)
-            )
-            for message_class, channel in policy.prepared.channel_of.items()
+            call.message_class: _called(call, inputs, is_high=is_high, moment=moment_for(call.channel, inputs.as_of_us, zone, policy))
+            for call in policy.prepared.calls
         },
     )
 
@@ -97,7 +96,8 @@ def judged_again(option: Option, case: Case, closing: Sequence[Verdict]) -> Opti
 
 def _judged(judge: Judge, case: Case, closing: Sequence[Verdict], choice: Choice | None, when: Timed) -> Option:
     channel, rules, _ = judge
-    called, moment, own = case.called[channel.message_class], when.moment, list[Verdict]()
+    called, moment = case.called[channel.message_class], when.moment
+    own: list[Verdict] = []
     offer = Offer(called, None if choice is None else choice.message, moment)
     for rule in rules:
         own += rule(case, offer)
@@ -134,7 +134,7 @@ def open_but_for_the_message(option: Option, inputs: Inputs, policy: Policy) -> 
     for verdict in option.refusals:
         if not _is_about_the_message(verdict, policy):
             return False
-    messages = messages_for(option.channel, inputs, policy)
+    messages = messages_for(option.judge.shelf, inputs)
     return any(is_free(option.channel, message, inputs, option.moment, policy) for message in messages)
 
 
@@ -208,8 +208,8 @@ def _is_about_the_message(verdict: Verdict, policy: Policy) -> bool:
     return rule in _ABOUT_THE_MESSAGE or rule.startswith("rate:")
 
 
-def _called(message_class: MessageClass, inputs: Inputs, policy: Policy, *, is_high: bool | None, moment: Moment) -> Called:
+def _called(call: Call, inputs: Inputs, *, is_high: bool | None, moment: Moment) -> Called:
     """``is_high``: whether the risk is at or above the threshold; None where there is no risk."""
-    trigger = fired(message_class, inputs, policy, is_high=is_high is True)
-    lacking = trigger is None and is_high is False and lacks_risk(message_class, inputs, policy)
-    return Called(trigger, lacking, holding(message_class, inputs, policy), Timed(moment))
+    trigger = fired(call.triggers, inputs, is_high=is_high is True)
+    lacking = trigger is None and is_high is False and lacks_risk(call.triggers, inputs)
+    return Called(trigger, lacking, holding(call.guardrails, inputs), Timed(moment))

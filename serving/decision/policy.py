@@ -25,6 +25,8 @@ class MessageClass(StrEnum):
     ASSIST = "assist"  # in-session help within seconds of friction
     OUTREACH = "outreach"  # brings somebody back: e-mail, push, SMS
 
+    __hash__ = str.__hash__  # as equality is that of texts; an enumeration's own takes ten times as long
+
 
 class Mode(StrEnum):
     """Whether decisions are acted on."""
@@ -290,16 +292,6 @@ class Policy:
         return {
             class_: tuple(trigger for trigger in triggers if trigger.name not in off) for class_, triggers in self.triggers_by_class.items()
         }
-
-    @cached_property
-    def risk_triggers(self) -> Mapping[MessageClass, tuple[Trigger, ...]]:
-        """Those of them that ask for risk above the threshold."""
-        return {class_: tuple(t for t in triggers if t.risk_above_threshold) for class_, triggers in self.live_triggers.items()}
-
-    @cached_property
-    def riskless_triggers(self) -> Mapping[MessageClass, tuple[Trigger, ...]]:
-        """Those of them that do not."""
-        return {class_: tuple(t for t in triggers if not t.risk_above_threshold) for class_, triggers in self.live_triggers.items()}
 
     @cached_property
     def messages_by_channel(self) -> Mapping[str, tuple[Message, ...]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from serving.decision.case import Case, Offer, Rule, Said
-from serving.decision.conditions import that_hold
+from serving.decision.conditions import Asking, asking, that_hold
 from serving.decision.policy import Channel, MessageClass, Policy, Trigger
 from serving.decision.values import Inputs
 from serving.decision.verdicts import passed, refused, remembered
@@ -14,15 +16,32 @@ def threshold(inputs: Inputs, policy: Policy) -> float:
     return policy.segment_thresholds.get(inputs.segment or "", policy.risk_threshold)
 
 
-def fired(message_class: MessageClass, inputs: Inputs, policy: Policy, *, is_high: bool) -> Trigger | None:
-    """The first trigger of the class, in the policy's order, that fires; ``is_high``: the risk is at or above the threshold."""
-    triggers = policy.live_triggers if is_high else policy.riskless_triggers
-    return next(that_hold(triggers[message_class], inputs), None)
+class Triggers(NamedTuple):
+    """Those of a class that are not switched off, prepared for asking; each list in the policy's order."""
+
+    live: tuple[Asking[Trigger], ...]
+    riskless: tuple[Asking[Trigger], ...]  # those that do not ask for risk above the threshold
+    by_risk: tuple[Asking[Trigger], ...]  # those that do
 
 
-def lacks_risk(message_class: MessageClass, inputs: Inputs, policy: Policy) -> bool:
-    """Whether a trigger of the class asks for nothing more than a higher risk."""
-    return next(that_hold(policy.risk_triggers[message_class], inputs), None) is not None
+def triggers_of(message_class: MessageClass, policy: Policy) -> Triggers:
+    """What may call for a class of message."""
+    live = asking(policy.live_triggers[message_class])
+    return Triggers(
+        live=live,
+        riskless=tuple(one for one in live if not one.rule.risk_above_threshold),
+        by_risk=tuple(one for one in live if one.rule.risk_above_threshold),
+    )
+
+
+def fired(triggers: Triggers, inputs: Inputs, *, is_high: bool) -> Trigger | None:
+    """The first trigger, in the policy's order, that fires; ``is_high``: the risk is at or above the threshold."""
+    return next(that_hold(triggers.live if is_high else triggers.riskless, inputs), None)
+
+
+def lacks_risk(triggers: Triggers, inputs: Inputs) -> bool:
+    """Whether a trigger asks for nothing more than a higher risk."""
+    return next(that_hold(triggers.by_risk, inputs), None) is not None
 
 
 def trigger(channel: Channel, policy: Policy) -> Rule:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -142,7 +143,7 @@ class Reader:
         """Answers the vectors, too, shape (n_users, n_features)."""
         names, columns = self._in_order
         rows = _vectors(known, self.program)
-        for one, row, numbers in zip(known, rows, rows[:, columns].tolist(), strict=True):
+        for one, row, numbers in zip(known, rows, rows.take(columns, axis=1).tolist(), strict=True):
             one.vector, one.features = row, dict(zip(names, numbers, strict=True))
         return rows
 
@@ -179,7 +180,8 @@ class Reader:
         """Names in the order in which receipts state them, so that nothing is left to sort there; and where each lies in the vector."""
         names = self.program.catalogue.feature_names
         columns = sorted(range(len(names)), key=names.__getitem__)
-        return tuple(names[column] for column in columns), np.array(columns, dtype=np.intp)
+        interned = tuple(sys.intern(names[column]) for column in columns)  # as conditions have them: found without comparing texts
+        return interned, np.array(columns, dtype=np.intp)
 
 
 _NO_EVENTS = summarise(b"")

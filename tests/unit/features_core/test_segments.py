@@ -42,8 +42,6 @@ def test_what_needs_nothing_unknown_is_told_all_the_same():
 
 @pytest.mark.parametrize("comparison", Comparison)
 def test_each_comparison_at_its_bound(comparison):
-    from features.core.condition import holds
-
-    condition = Condition(feature="x", comparison=comparison, value=2.0)
-    held = [holds(condition, {"x": x}) for x in (1.0, 2.0, 3.0, math.nan)]
+    segments = [Segment(name="held", conditions=(Condition(feature="x", comparison=comparison, value=2.0),))]
+    held = [segment_of(segments, {"x": x}, None) == "held" for x in (1.0, 2.0, 3.0, math.nan)]
     assert held == [eval(f"{x} {comparison.value} 2") for x in (1.0, 2.0, 3.0)] + [False]

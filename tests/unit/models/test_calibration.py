@@ -79,3 +79,12 @@ def test_a_list_where_a_number_belongs_is_refused() -> None:
     calibration = Calibration.from_json({"method": "platt", "parameters": {"slope": [1.0, 2.0], "intercept": 0.0}})
     with pytest.raises(ModelError, match="list of 2 numbers"):
         calibration.apply(np.zeros(1))
+
+
+@pytest.mark.parametrize("calibration", EVERY, ids=lambda c: f"{c.method.value} {c.prior_shift:+}")
+@given(raw=st.lists(st.one_of(st.floats(-800, 800), st.sampled_from([-0.0, np.inf, -np.inf, np.nan])), min_size=2, max_size=12))
+def test_one_score_is_mapped_to_the_bits_that_it_is_mapped_to_among_many(calibration: Calibration, raw: list[float]) -> None:
+    if calibration.method is CalibrationMethod.BETA or calibration.prior_shift:
+        raw = [score for score in raw if np.isfinite(score)] or [0.0]
+    together = calibration.apply(np.array(raw))
+    assert [calibration.apply(np.array([score])).tobytes() for score in raw] == [one.tobytes() for one in together]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from features.core.condition import Comparison, Condition
-from serving.decision.conditions import that_hold
+from serving.decision.conditions import asking, that_hold
 from serving.decision.policy import Guardrail, Membership, MessageClass, SegmentCondition
 from serving.policy_file import load_policy, policy_document, policy_from_document
 from tests.serving_world import ROOT, golden_inputs
@@ -18,7 +18,7 @@ INPUTS = golden_inputs(
 
 def all_hold(conditions, inputs):
     rule = Guardrail(name="rule", conditions=tuple(conditions), sentence="", classes=tuple(MessageClass))
-    return list(that_hold([rule], inputs)) == [rule]
+    return list(that_hold(asking([rule]), inputs)) == [rule]
 
 
 @pytest.mark.parametrize(
