@@ -153,7 +153,7 @@ class LogLook:
     def _words(self, name: str, *, filled: int, n_numbers: int, n_commas: int) -> tuple[tuple[str, int], ...]:
         """The most frequent texts that are not of the form that most texts have, if that form is a number."""
         form, of_form = (_NUMBER, n_numbers) if n_numbers >= n_commas else (_COMMA_NUMBER, n_commas)
-        if not filled / 2 < of_form < filled:
+        if not filled / 2 <= of_form < filled:
             return ()
         column = _quoted(name)
         rows = self.connection.sql(

@@ -18,6 +18,7 @@ import psutil
 
 _POLL_S = 0.1
 _GRACE_S = 15.0
+_GRACE_BEFORE_READY_S = 2.0  # nobody was promised anything yet, and imports do not listen
 _TAIL_LINES = 15
 
 
@@ -34,6 +35,7 @@ class Child:
     environment: Mapping[str, str]
     log: Path
     process: subprocess.Popen[bytes]
+    grace_s: float = _GRACE_S  # between asking it to end and killing it
     _ending: list[psutil.Process] | None = None  # once it was asked to end: what it had started by then
 
     @property
@@ -59,12 +61,14 @@ class Child:
 
     def await_ready(self, is_ready: Callable[[], bool], *, deadline_s: float) -> None:
         """Wait until ``is_ready``; raises `ProcessError` when the child ends before or the deadline passes."""
-        deadline = time.monotonic() + deadline_s
+        deadline, grace_s = time.monotonic() + deadline_s, self.grace_s
+        self.grace_s = _GRACE_BEFORE_READY_S
         while not is_ready():
             self.check()
             if time.monotonic() > deadline:
                 raise ProcessError(f"the {self.name} was not ready within {deadline_s:g} s; {self.last_words()}")
             time.sleep(_POLL_S)
+        self.grace_s = grace_s
 
     def ask_to_end(self) -> None:
         """Ask it to end, once, and wait for nothing: who ends several asks all of them first."""
@@ -76,13 +80,14 @@ class Child:
         """End it and everything it started: asked first, killed after a grace or at a second Ctrl-C."""
         self.ask_to_end()
         try:
-            self.process.wait(timeout=_GRACE_S)
+            self.process.wait(timeout=self.grace_s)
         except subprocess.TimeoutExpired:
             pass
         finally:
+            started = [*(self._ending or []), *_descendants(self.process.pid)]  # also what it started meanwhile
             self._signal(signal.SIGKILL)  # what is left of the group, if anything is
             self.process.wait()
-            _kill(self._ending or [])
+            _kill(started)
 
     def _signal(self, number: signal.Signals) -> None:
         try:

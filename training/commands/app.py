@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Sequence
 
 import cyclopts
@@ -24,7 +25,11 @@ from training.commands.uplift import uplift
 from training.errors import TrainingError
 from training.tracking import name_unjoined_run
 
-app = cyclopts.App(name="python -m training", help="Simulate, train and register models. `mlflow run . -e train` calls the same commands.")
+app = cyclopts.App(
+    name="python -m training",
+    help="Simulate, train and register models. `mlflow run . -e train` calls the same commands.",
+    version=lambda: f"stillhere {importlib.metadata.version('stillhere')}",
+)
 app.command(simulate)
 app.command(timing)
 app.command(train)

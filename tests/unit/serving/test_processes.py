@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import psutil
 import pytest
@@ -43,3 +44,29 @@ def test_what_has_been_asked_to_end_already_is_known_all_the_same(child):
     child.process.wait(timeout=60)
     child.stop()
     assert not other.is_running() or other.status() == psutil.STATUS_ZOMBIE
+
+
+def test_what_does_not_listen_while_it_starts_is_not_waited_for_long(tmp_path):
+    (tmp_path / "deaf.py").write_text(
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
+    )
+    child = start("deaf", "deaf", [], environment={**os.environ, "PYTHONPATH": str(tmp_path)}, logs_dir=tmp_path)
+
+    def interrupted():
+        if child.log.read_text():
+            raise KeyboardInterrupt
+        return False
+
+    usual_s = child.grace_s
+    with pytest.raises(KeyboardInterrupt):
+        child.await_ready(interrupted, deadline_s=60)
+    began = time.monotonic()
+    child.stop()
+    assert time.monotonic() - began < usual_s / 2
+    assert not child.is_running
+
+
+def test_once_it_was_ready_it_has_its_time_to_end(child):
+    usual_s = child.grace_s
+    child.await_ready(lambda: True, deadline_s=60)
+    assert child.grace_s == usual_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from enum import Enum
@@ -121,6 +122,14 @@ def test_what_an_entry_point_is_given_arrives_at_its_command_as_it_is(name: str)
     for key, spec in PROJECT[name]["parameters"].items():
         is_number = isinstance(given[key], int | float) and not isinstance(given[key], bool)
         assert is_number == (spec["type"] == "float"), key
+
+
+def test_the_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:
+    from training.commands.app import run
+
+    assert run(["--version"]) == 0
+    expected = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert capsys.readouterr().out.strip() == f"stillhere {expected}"
 
 
 def test_an_expected_error_is_one_sentence(tmp_path: Path, monkeypatch, capsys) -> None:
