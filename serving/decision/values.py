@@ -19,7 +19,7 @@ class Action(StrEnum):
 
     SEND = "send"
     STAGE = "stage"  # it would be sent, but the policy is in staging: nothing is reserved, counted or handed over
-    DEFER = "defer"  # only a limit that time lifts is in the way: ask again at ``ask_again_at_us``
+    DEFER = "defer"  # nothing but caps and rate limits holds outreach back: ask again at ``ask_again_at_us``
     NONE = "none"
 
 
