@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from serving.api.body import read_body
 from serving.api.context import ApiContext
+from serving.api.deadline import Deadline
 from serving.api.decisions import add_decision_routes
 from serving.api.deliveries import add_delivery_routes
 from serving.api.document import complete_document
@@ -43,6 +44,7 @@ def build_app(context: ApiContext) -> FastAPI:
     )
     pool = ThreadPoolExecutor(max_workers=context.threads, thread_name_prefix="look_up")
     add_error_handlers(app)
+    app.add_middleware(Deadline, after_s=context.longest_s)
     add_event_routes(app, context, pool)
     thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decide")
     gatherer = Gatherer(decider=context.decider, now_us=context.now_us, thread=thread, wait_s=context.wait_s)

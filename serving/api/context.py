@@ -14,6 +14,8 @@ from features.ingest.rejection import Rejection
 from serving.api.metrics import Metrics
 from serving.ports import Deliveries, EventStream, IdempotencyKeys, Seed
 
+LONGEST_S = 14.0
+"""How long a request may take: a full list while Redis is silent takes a third of this by default. The server's limit is later."""
 WAIT_S = 1.0
 """How long a request may wait until its turn comes; past that nobody is listening any more."""
 
@@ -65,4 +67,5 @@ class ApiContext:
     max_decisions: int = 500
     threads: int = 4
     wait_s: float = WAIT_S  # of a request for a decision, until its turn
+    longest_s: float = LONGEST_S
     empty_route: bool = False

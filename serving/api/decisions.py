@@ -47,7 +47,7 @@ def add_decision_routes(app: FastAPI, context: ApiContext, gatherer: Gatherer, p
                 "description": "Too many wait; nothing was decided. `Retry-After` says when to ask again.",
             },
         },
-        openapi_extra={**request_body(DecisionIn, max_items=context.max_decisions), "parameters": [PARAMETER]},
+        openapi_extra={**request_body(DecisionIn, max_items=context.max_decisions, example={"user_id": "ada"}), "parameters": [PARAMETER]},
     )
     async def post_decisions(request: Request) -> Response:
         body = await read_body(request, max_bytes=context.max_body_bytes)

@@ -21,6 +21,7 @@ from serving.ports import Deliveries, LedgerError
 
 _ONE = TypeAdapter(DeliveryIn)
 _MAX_ITEMS = 1_000
+_EXAMPLE = {"decision_id": "dfdee430d40bd57de-01kjmma2g00000000000000000", "status": "delivered", "at": "2026-03-02T12:00:07Z"}
 _FIELDS = frozenset(DeliveryIn.model_fields)
 
 
@@ -43,7 +44,7 @@ def add_delivery_routes(app: FastAPI, context: ApiContext, pool: Executor) -> No
             422: {"model": ErrorAnswer, "description": "An item is no news of a delivery; nothing was taken."},
             503: {"model": ErrorAnswer, "description": "The ledger cannot be reached; send the news again."},
         },
-        openapi_extra=request_body(DeliveryIn, max_items=_MAX_ITEMS),
+        openapi_extra=request_body(DeliveryIn, max_items=_MAX_ITEMS, example=_EXAMPLE),
     )
     async def post_deliveries(request: Request) -> Response:
         payload = parse_json(await read_body(request, max_bytes=context.max_body_bytes))

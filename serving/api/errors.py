@@ -29,6 +29,7 @@ STATUS_OF_CODE = {
     "store_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "overloaded": HTTPStatus.SERVICE_UNAVAILABLE,
     "not_ready": HTTPStatus.SERVICE_UNAVAILABLE,
+    "timed_out": HTTPStatus.GATEWAY_TIMEOUT,
 }
 
 

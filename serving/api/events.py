@@ -24,6 +24,8 @@ from serving.api.ignored import ignored_part
 from serving.api.schemas import AliasIn, AllRejected, ErrorAnswer, EventIn, EventsAccepted, IdentifyIn
 from serving.ports import EventStreamError
 
+_EXAMPLE = {"event_id": "e-1001", "user_id": "ada", "kind": "login", "occurred_at": "2026-03-02T12:00:00Z"}
+
 
 def add_event_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None:
     """Add the route that takes events in."""
@@ -41,7 +43,7 @@ def add_event_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None:
             422: {"model": AllRejected, "description": "Every item was refused."},
             503: {"model": ErrorAnswer, "description": "Nothing was accepted: the stream cannot be reached. Send it again later."},
         },
-        openapi_extra=request_body(EventIn, IdentifyIn, AliasIn, max_items=context.max_events),
+        openapi_extra=request_body(EventIn, IdentifyIn, AliasIn, max_items=context.max_events, example=_EXAMPLE),
     )
     async def post_events(request: Request) -> Response:
         body = await read_body(request, max_bytes=context.max_body_bytes)

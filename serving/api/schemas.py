@@ -276,13 +276,52 @@ class DecisionOut(_Shape):
     versions: Versions
 
 
+class ContactOut(BaseModel):
+    """A contact that counted under the caps."""
+
+    model_config = ConfigDict(extra="allow")
+
+    decision_id: str
+    channel: str
+    message_class: str
+    message_id: str
+    at_us: Annotated[int, Field(description="Microseconds since 1970.")]
+    expires_us: Annotated[
+        int | None, Field(default=None, description="Of a reservation: when it counts no longer, unless confirmed.")
+    ]
+
+
+class InputsOut(BaseModel):
+    """Everything that went into the decision. Later versions may add fields."""
+
+    model_config = ConfigDict(extra="allow")
+
+    decision_id: str
+    user_id: str
+    as_of_us: Annotated[int, Field(description="Microseconds since 1970.")]
+    n_events: Annotated[int, Field(ge=0, description="Events known of the user.")]
+    features: Annotated[dict[str, float | None], Field(description="By name; null where undefined; empty where they could not be read.")]
+    risk: Annotated[float | None, Field(ge=0, le=1, description="Calibrated probability of dropping out.")]
+    contributions: Annotated[dict[str, float] | None, Field(description="Log-odds by cause; null where no arm was open.")]
+    profile: dict[str, Any]
+    segment: str | None
+    segments: Annotated[dict[str, str], Field(description="By segmentation.")]
+    ages: Annotated[dict[str, float], Field(description="Seconds since the instants of the profile.")]
+    contacts: Annotated[list[ContactOut] | None, Field(description="Oldest first; null where the ledger could not be read.")]
+    degraded: list[str]
+    refused_by: Annotated[str | None, Field(description="The window that other decisions filled meanwhile.")]
+    exhausted: Annotated[dict[str, int], Field(description="Rate limits without room, and when their window ends.")]
+    timing: Annotated[list[dict[str, Any]], Field(description="What acting in each slot is expected to bring.")]
+    timing_shown: bool
+
+
 class ReceiptOut(BaseModel):
     """Everything that one decision depended on, and its output; what `stillhere replay` reads."""
 
     model_config = ConfigDict(extra="allow")
 
     output: DecisionOut
-    inputs: dict[str, Any]
+    inputs: InputsOut
 
 
 class Health(_Shape):

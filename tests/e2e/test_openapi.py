@@ -50,6 +50,20 @@ def test_every_body_and_every_answer_has_a_type(document):
                     assert schema["$ref"].rsplit("/", 1)[1] in {"ErrorAnswer", "AllRejected"}, (path, status)
 
 
+def test_every_request_may_meet_a_mistake_or_take_too_long_and_a_503_says_when_to_come_back(document):
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            assert {"500", "504"} <= operation["responses"].keys()
+            assert "503" not in operation["responses"] or "Retry-After" in operation["responses"]["503"]["headers"]
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/decisions", "/v1/deliveries"])
+@pytest.mark.parametrize("example", ["one", "several"])
+def test_the_examples_of_bodies_are_accepted(document, onboarding, path, example):
+    body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["examples"][example]["value"]
+    assert Site(onboarding).http.post(path, body).status_code in (200, 202)
+
+
 def test_answers_are_what_the_document_says(onboarding):
     site = Site(onboarding)
     EventsAccepted.model_validate_json(site.http.post("/v1/events", [identify(), *map(login_failed, (1, 2, 3)), 7]).content)
