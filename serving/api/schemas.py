@@ -286,9 +286,7 @@ class ContactOut(BaseModel):
     message_class: str
     message_id: str
     at_us: Annotated[int, Field(description="Microseconds since 1970.")]
-    expires_us: Annotated[
-        int | None, Field(default=None, description="Of a reservation: when it counts no longer, unless confirmed.")
-    ]
+    expires_us: Annotated[int | None, Field(default=None, description="Of a reservation: when it counts no longer, unless confirmed.")]
 
 
 class InputsOut(BaseModel):
