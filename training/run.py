@@ -12,6 +12,7 @@ from training.cause_stability import with_cause_stability
 from training.dataset import build_frame, label_source
 from training.fit import FitParameters
 from training.frame import TrainingFrame
+from training.freshness import Look, require_fresh_log
 from training.gate import Gate, Verdict, judge
 from training.horizons import HorizonFigures, horizon_figures
 from training.note import training_note
@@ -19,7 +20,7 @@ from training.pipeline import Report, TrainedModel, say_nothing, train_model, wi
 from training.record import record
 from training.record_review import describe_run
 from training.register import Registration, registered
-from training.registry import champion_of
+from training.registry import Champion, champion_of
 from training.review import CHAMPION, MODEL
 from training.stages import mlflow_stage
 from training.standing import Promotion, Standing, standing_of, take_place
@@ -43,6 +44,7 @@ class Options:
     timing: bool = True  # learn also when people come back, see docs/timing.md
     promote: Promotion = "auto"
     gate: Gate = field(default_factory=Gate)
+    look: Look | None = None  # None: a log of any age, as from a notebook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,16 +80,13 @@ def train_product(
     Raises
     ------
     TrainingError
-        If the log is empty, too short, has no mature labels or only one outcome; or MLflow does not answer.
+        If the log is empty, stale, too short, has no mature labels or only one outcome; or MLflow does not answer.
     """
     options, policy = options or Options(), _policy(product, product_dir)
     tracking_uri = prepare_tracking()
     report("preparing MLflow", 1.0)
     with run_of(product.name, "train") as run_id:
-        with mlflow_stage("dataset") as note:
-            champion = champion_of(product)
-            frame = build_frame(product, home, labels=options.labels, report=report)
-            note({"rows": len(frame.rows), "dropout_rate": float(frame.outcomes.mean())})
+        champion, frame = _rows(product, home, options, report=report)
         parameters = _parameters(frame, options, seed=seed, report=report)
         trained = train_model(frame, parameters=parameters, seed=seed, report=report, champion=champion, stage=mlflow_stage)
         with mlflow_stage("cause stability"):
@@ -105,6 +104,16 @@ def train_product(
         report("registering", 1.0)
         name_run(f"train v{registration.version} {standing.alias}")
     return Outcome(registration=registration, standing=standing, run_id=run_id, tracking_uri=tracking_uri, trained=trained)
+
+
+def _rows(product: Product, home: Home, options: Options, *, report: Report) -> tuple[Champion | None, TrainingFrame]:
+    """The champion as it is now, and the rows to learn from."""
+    with mlflow_stage("dataset") as note:
+        require_fresh_log(product, home, options.look)
+        champion = champion_of(product)
+        frame = build_frame(product, home, labels=options.labels, report=report)
+        note({"rows": len(frame.rows), "dropout_rate": float(frame.outcomes.mean())})
+    return champion, frame
 
 
 def _parameters(frame: TrainingFrame, options: Options, *, seed: int, report: Report) -> FitParameters:

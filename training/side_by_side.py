@@ -14,6 +14,7 @@ from models.bundle import Bundle
 from training.dataset import build_frame, label_source
 from training.errors import NotComparableError
 from training.frame import TrainingFrame
+from training.freshness import Look, require_fresh_log
 from training.gate import Gate, Verdict, judge, unlearned
 from training.horizons import HorizonFigures, horizon_figures
 from training.note import horizon_parts, review_parts, verdict_parts
@@ -86,6 +87,7 @@ class Asked:
     labels: str | None = None  # as for `training.dataset.build_frame`
     seed: int = 0
     gate: Gate | None = None
+    look: Look | None = None  # when one looks, and how old the log may be; None: any age
 
 
 def evaluate_model(product: Product, home: Home, asked: Asked | None = None, *, report: Report = say_nothing) -> Assessment:
@@ -110,6 +112,7 @@ def assess(product: Product, home: Home, asked: Asked, *, run_id: str, report: R
     with mlflow_stage("load"):
         model, champion = load_model(product, asked.model), champion_of(product)
     with mlflow_stage("dataset") as note:
+        require_fresh_log(product, home, asked.look)
         frame = build_frame(product, home, labels=asked.labels, report=report)
         note({"rows": len(frame.rows)})
     report("evaluating", 0.0)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from training.thresholds.run import Look
+from training.freshness import Look
 
 
-def look_now(stale_after_days: int) -> Look:
+def look_now(stale_after_days: int, product_dir: Path | None = None) -> Look:
     """Look at the clock, here and nowhere deeper."""
-    return Look(now=datetime.now(UTC), stale_after=timedelta(days=stale_after_days) if stale_after_days > 0 else None)
+    stale_after = timedelta(days=stale_after_days) if stale_after_days > 0 else None
+    return Look(now=datetime.now(UTC), stale_after=stale_after, product_dir=product_dir)
 
 
 def in_utc(instant: datetime | None) -> datetime | None:

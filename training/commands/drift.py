@@ -15,6 +15,7 @@ from training.drift.compare import Tolerance
 from training.drift.report import drift_table
 from training.drift.run import DriftOptions, Source, drift_product
 from training.drift.two_sample import Adjustment
+from training.freshness import STALE_AFTER_DAYS
 
 
 def drift(  # noqa: PLR0913 - each is a choice of the caller's
@@ -27,7 +28,7 @@ def drift(  # noqa: PLR0913 - each is a choice of the caller's
     false_discoveries: float = 0.05,
     adjustment: Adjustment = Adjustment.BENJAMINI_YEKUTIELI,
     labels: str = "",
-    stale_after_days: int = 30,
+    stale_after_days: int = STALE_AFTER_DAYS,
 ) -> None:
     """Compare today's rows with those that the champion learned from; ends with 3 where it is time to train again.
 
@@ -60,7 +61,7 @@ def drift(  # noqa: PLR0913 - each is a choice of the caller's
         labels=labels or None,
     )
     with progress_report() as report:
-        ran = drift_product(load_product(product), Home(home), look_now(stale_after_days), options, report=report)
+        ran = drift_product(load_product(product), Home(home), look_now(stale_after_days, product), options, report=report)
     show(f"{len(ran.drift.moved)} of {len(ran.drift.columns)} tests moved; the largest", drift_table(ran.drift, most=20))
     say(*ran.notes, f"MLflow run {ran.run_id}")
     if ran.reasons:

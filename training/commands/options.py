@@ -8,6 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from training.freshness import STALE_AFTER_DAYS
+
 _LABELS = 'A labels log of the product, or "implied": outcomes that the log itself implies. Empty: the first labels log, else implied.'
 
 
@@ -20,6 +22,7 @@ class Log:
     home: Annotated[Path, Parameter(help="State directory that the log was imported into.")] = Path(".stillhere")
     labels: Annotated[str, Parameter(help=_LABELS)] = ""
     seed: Annotated[int, Parameter(help="The same seed on the same log gives the same result.")] = 0
+    stale_after_days: Annotated[int, Parameter(help="A log that ends longer ago is refused; 0: any age will do.")] = STALE_AFTER_DAYS
 
 
 DEFAULT_LOG = Log()

@@ -10,6 +10,7 @@ from features.home import Home
 from training.commands.clock import in_utc, look_now
 from training.commands.progress import progress_report
 from training.commands.tables import say, show
+from training.freshness import STALE_AFTER_DAYS
 from training.thresholds.alert_error import AlertError
 from training.thresholds.monitor import Monitored
 from training.thresholds.policy_text import snippet
@@ -30,7 +31,7 @@ def thresholds(  # noqa: PLR0913 - each is a choice of the caller's
     confidence: float = 0.95,
     least_users: int = 20,
     labels: str = "",
-    stale_after_days: int = 30,
+    stale_after_days: int = STALE_AFTER_DAYS,
     write: bool = False,
 ) -> None:
     """Solve the champion's risk thresholds, so that the alert error keeps within its bound for each segment.
@@ -59,7 +60,7 @@ def thresholds(  # noqa: PLR0913 - each is a choice of the caller's
     contract = Contract(error=error, bound=bound, confidence=confidence, least_users=least_users)
     scope = Scope(contract=contract, labels=labels or None, write_to=product / "policy.yaml" if write else None)
     with progress_report() as report:
-        ran = solve_product(load_product(product), Home(home), look_now(stale_after_days), scope, report=report)
+        ran = solve_product(load_product(product), Home(home), look_now(stale_after_days, product), scope, report=report)
     title = f"{TITLES[contract.error.value]} at most {bound:.0%} with {confidence:.0%} confidence, champion version {ran.champion.version}"
     show(title, threshold_table(ran.thresholds))
     if ran.thresholds.undecided:
@@ -76,7 +77,7 @@ def monitor(
     error: AlertError = AlertError.OF_STAYERS,
     bound: float = 0.15,
     since: datetime | None = None,
-    stale_after_days: int = 30,
+    stale_after_days: int = STALE_AFTER_DAYS,
 ) -> None:
     """Watch the alert error of decisions whose outcomes are known; ends with 3 where the bound is broken.
 
@@ -96,7 +97,7 @@ def monitor(
         A log that ends longer ago is refused; 0: any age will do.
     """
     contract = Contract(error=error, bound=bound)
-    ran = monitor_product(load_product(product), Home(home), look_now(stale_after_days), contract, since=in_utc(since))
+    ran = monitor_product(load_product(product), Home(home), look_now(stale_after_days, product), contract, since=in_utc(since))
     show(f"{TITLES[contract.error.value]} of {len(ran.decided.rows)} decisions", monitor_table(ran.monitored))
     say(*(f"{title}: {getattr(ran.monitored.figures, name)}" for name, title in TITLES.items()))
     say(f"left out: {', '.join(f'{count} {reason}' for reason, count in ran.decided.left_out.items())}; MLflow run {ran.run_id}")

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from features.declarations.product_file import load_product
 from features.home import Home
+from training.commands.clock import look_now
 from training.commands.options import DEFAULT_LOG, Log
 from training.commands.progress import progress_report
 from training.fit import FitParameters
@@ -38,7 +39,9 @@ def tune(
     declared = load_product(log.product)
     with progress_report() as report:
         search = Search(base=FitParameters(), n_trials=trials, timeout_s=timeout_s, seed=log.seed, report=report)
-        outcome = tune_product(declared, Home(log.home), search, labels=log.labels or None)
+        outcome = tune_product(
+            declared, Home(log.home), search, labels=log.labels or None, look=look_now(log.stale_after_days, log.product)
+        )
     _print(outcome)
 
 
