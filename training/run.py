@@ -10,6 +10,7 @@ from features.core.product import Product
 from features.home import Home
 from training.cause_stability import with_cause_stability
 from training.dataset import build_frame, label_source
+from training.explanation_budget import over_budget
 from training.fit import FitParameters
 from training.frame import TrainingFrame
 from training.freshness import Look, require_fresh_log
@@ -95,7 +96,8 @@ def train_product(
         horizons = _horizons(product, home, trained, options.labels)
         facts = _facts(product, trained, policy, seed=seed)
         report("recording the run", 0.0)
-        standing = standing_of(trained.champion, judge_trained(trained, options.gate), options.promote)
+        slow = over_budget(trained.review.causes.one_row_ms, options.gate.explanation_budget_ms)
+        standing = standing_of(trained.champion, judge_trained(trained, options.gate), options.promote, slow=slow)
         model_uri = record(trained, facts, source=home.raw_dir(product.name), horizons=horizons, standing=standing)
         report("recording the run", 1.0)
         report("registering", 0.0)
@@ -128,7 +130,14 @@ def judge_trained(trained: TrainedModel, gate: Gate) -> Verdict | None:
     review = trained.review
     if CHAMPION not in review.scored:
         return None
-    return judge(review.model, review.scored[CHAMPION], test=trained.slices.test, segments=review.segments, gate=gate)
+    return judge(
+        review.model,
+        review.scored[CHAMPION],
+        test=trained.slices.test,
+        segments=review.segments,
+        gate=gate,
+        one_row_ms=review.causes.one_row_ms,
+    )
 
 
 def _horizons(product: Product, home: Home, trained: TrainedModel, labels: str | None) -> list[HorizonFigures]:

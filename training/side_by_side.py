@@ -75,7 +75,14 @@ def compare(
     found = _reviewed(slices, model.bundle, None if champion is None else champion.bundle, seed=seed)
     verdict = None
     if CHAMPION in found.scored:
-        verdict = judge(found.model, found.scored[CHAMPION], test=slices.test, segments=found.segments, gate=gate or Gate())
+        verdict = judge(
+            found.model,
+            found.scored[CHAMPION],
+            test=slices.test,
+            segments=found.segments,
+            gate=gate or Gate(),
+            one_row_ms=found.causes.one_row_ms,
+        )
     return SideBySide(model=model, champion=champion, test=slices.test, review=found, verdict=verdict)
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from models.cause_stability import NEVER, CauseStability
 from training.cohorts import CohortDrift
 from training.evaluate import Interval
+from training.explanation_budget import over_budget
 from training.gate import Verdict, holds, is_judged
 from training.horizons import HorizonFigures
 from training.review import BASE_RATE, Review
@@ -145,32 +146,51 @@ def stability_table(stability: Mapping[str, CauseStability]) -> pd.DataFrame:
     return pd.DataFrame(columns).round(3).rename_axis("causes").reset_index()
 
 
+NOT_JUDGED = "not judged"
+"""Instead of yes or no, where a segment is too small to say."""
+
+
 def verdict_table(verdict: Verdict) -> pd.DataFrame:
-    """What the gate looked at: all rows, then each segment."""
+    """What the gate looked at: all rows, each segment, with those that are too small to be judged, and what one explanation costs."""
     everything = {
         "where": "all rows",
         "rows": verdict.rows,
         "users": verdict.users,
         "gain": _text(verdict.gain, sign=True),
-        "judged": True,
         "holds": verdict.gain.low > 0,
     }
-    return pd.DataFrame(
-        [
-            everything,
-            *(
-                {
-                    "where": f"{each.segmentation}/{each.segment}",
-                    "rows": each.rows,
-                    "users": each.users,
-                    "gain": _text(each.gain, sign=True),
-                    "judged": is_judged(each, verdict.gate),
-                    "holds": holds(each, verdict.gate),
-                }
-                for each in verdict.segments
-            ),
-        ]
-    )
+    segments = [
+        {
+            "where": f"{each.segmentation}/{each.segment}",
+            "rows": each.rows,
+            "users": each.users,
+            "gain": _text(each.gain, sign=True),
+            "holds": holds(each, verdict.gate) if is_judged(each, verdict.gate) else NOT_JUDGED,
+        }
+        for each in verdict.segments
+    ]
+    return pd.DataFrame([everything, *segments, *_explanation_row(verdict)])
+
+
+def _explanation_row(verdict: Verdict) -> list[dict[str, object]]:
+    if verdict.one_row_ms is None:
+        return []
+    budget_ms = verdict.gate.explanation_budget_ms
+    took = f"{verdict.one_row_ms:.2f} ms, budget {f'{budget_ms:g} ms' if budget_ms > 0 else 'none'}"
+    return [{"where": "one explanation", "rows": 1, "users": 1, "gain": took, "holds": not over_budget(verdict.one_row_ms, budget_ms)}]
+
+
+def unjudged(verdict: Verdict) -> str:
+    """Name the segments that the gate could not judge, with their sizes; "" without any."""
+    gate = verdict.gate
+    small = [
+        f"{each.segmentation}/{each.segment} ({each.rows} rows, {each.users} users)"
+        for each in verdict.segments
+        if not is_judged(each, gate)
+    ]
+    if not small:
+        return ""
+    return f"Not judged, with fewer than {gate.min_rows} rows or {gate.min_users} users, or without a figure: {', '.join(small)}."
 
 
 def as_markdown(table: pd.DataFrame) -> str:

@@ -51,7 +51,9 @@ def promote(
     if rollback or shadow:
         _move_without_judging(console, declared, rollback=rollback, shadow=shadow, because=force or _NO_REASON)
         return
-    gate = Gate(metric=demand.metric, confidence=demand.confidence, margin=demand.margin)
+    gate = Gate(
+        metric=demand.metric, confidence=demand.confidence, margin=demand.margin, explanation_budget_ms=demand.explanation_budget_ms
+    )
     look = look_now(log.stale_after_days, log.product)
     asked = Asked(model=version, labels=log.labels or None, seed=log.seed, gate=gate, look=look)
     with progress_report() as report:

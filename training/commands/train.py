@@ -14,6 +14,7 @@ from training.commands.comparison import print_review, print_verdict
 from training.commands.options import DEFAULT_LOG, DEFAULT_TREES, DEFAULT_TUNING, Log, Trees, Tuning
 from training.commands.progress import progress_report
 from training.fit import FitParameters
+from training.gate import Gate
 from training.parameters_file import read_parameters
 from training.run import Options, Outcome, train_product
 from training.standing import Promotion
@@ -49,6 +50,7 @@ def train(
         tune_timeout_s=tuning.tune_timeout_s,
         timing=timing,
         promote=promote,
+        gate=Gate(explanation_budget_ms=trees.explanation_budget_ms),
         look=look_now(log.stale_after_days, log.product),
     )
     with progress_report() as report:
