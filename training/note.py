@@ -77,7 +77,7 @@ def stability_parts(review: Review) -> Iterator[str]:
     if review.stability:
         yield "### Would another sample of users name the same cause?"
         yield as_markdown(stability_table(review.stability))
-        yield "A cause is named in a message only where it leads by the least lead; else the default message is sent."
+        yield "A cause is named only where it leads by its own least lead, and never without one; else the default message is sent."
 
 
 def verdict_parts(verdict: Verdict | None) -> Iterator[str]:

@@ -138,12 +138,27 @@ def stability_table(stability: Mapping[str, CauseStability]) -> pd.DataFrame:
             "refits name the same cause": each.agreement,
             "the same, where a cause is named": each.agreement_of_stable,
             "share with a named cause": each.stable_share,
-            "least lead to be named, log-odds": None if each.min_lead >= NEVER else each.min_lead,
-            **{f"the same, where it is {cause}": share for cause, share in each.agreement_by_cause.items()},
+            "least lead to be named, log-odds": _lead(each.min_lead),
+            **{row: value for cause in each.agreement_by_cause for row, value in _of_cause(each, cause).items()},
         }
         for name, each in stability.items()
     }
     return pd.DataFrame(columns).round(3).rename_axis("causes").reset_index()
+
+
+def _of_cause(found: CauseStability, cause: str) -> dict[str, float | None]:
+    """Rows about one cause; what an older model does not say is left empty."""
+    return {
+        f"{cause}: refits name it too": found.agreement_by_cause[cause],
+        f"{cause}: the same, where it is named": found.agreement_of_stable_by_cause.get(cause),
+        f"{cause}: share that is named": found.stable_share_by_cause.get(cause),
+        f"{cause}: least lead to be named": _lead(found.lead_needed(cause)),
+    }
+
+
+def _lead(lead: float) -> float | None:
+    """A lead for people; none where no cause has it."""
+    return None if lead >= NEVER else lead
 
 
 NOT_JUDGED = "not judged"
