@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from features.declarations.product_file import load_product
 from features.home import Home
-from training.commands.clock import in_utc, look_now
+from training.commands.clock import instant_of, look_now
 from training.commands.progress import progress_report
 from training.commands.tables import say, show
 from training.commands.thresholds import ALARMED
@@ -23,7 +23,7 @@ def drift(  # noqa: PLR0913 - each is a choice of the caller's
     product: Path = Path("products/onboarding"),
     home: Path = Path(".stillhere"),
     source: Source = Source.RECEIPTS,
-    since: datetime | None = None,
+    since: str = "",
     retrain_every_days: int = 30,
     false_discoveries: float = 0.05,
     adjustment: Adjustment = Adjustment.BENJAMINI_YEKUTIELI,
@@ -41,13 +41,14 @@ def drift(  # noqa: PLR0913 - each is a choice of the caller's
     source
         receipts: what decisions were made with; log: later rows of the log.
     since
-        Rows of today before it are left out.
+        ISO date or instant (UTC where it names no zone) before which rows of today are left out; empty: none is.
     retrain_every_days
         A champion that old is a reason by itself; 0: never.
     false_discoveries
         Most of the expected share of false ones among the columns called moved.
     adjustment
-        by: whatever the dependence of the tests; bh: more is found, if they are independent or depend positively.
+        benjamini-yekutieli: whatever the dependence of the tests; benjamini-hochberg: more is found, if they are independent or depend
+        positively.
     labels
         Name of a labels log, or "implied"; as for train.
     stale_after_days
@@ -55,7 +56,7 @@ def drift(  # noqa: PLR0913 - each is a choice of the caller's
     """
     options = DriftOptions(
         source=source,
-        since=in_utc(since),
+        since=instant_of(since),
         retrain_every=timedelta(days=retrain_every_days) if retrain_every_days > 0 else None,
         tolerance=Tolerance(false_discoveries=false_discoveries, adjustment=adjustment),
         labels=labels or None,

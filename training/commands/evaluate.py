@@ -21,7 +21,7 @@ def evaluate(*, model: str = "champion", log: Log = DEFAULT_LOG) -> None:
     Parameters
     ----------
     model
-        A version number or alias, models:/stillhere-<product>/<version or alias>, or runs:/<run id>.
+        A version number or alias, `models:/stillhere-<product>/<number>`, `models:/stillhere-<product>@<alias>`, or `runs:/<run id>`.
     """
     asked = Asked(model=model, labels=log.labels or None, seed=log.seed, look=look_now(log.stale_after_days, log.product))
     with progress_report() as report:
