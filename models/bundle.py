@@ -81,8 +81,13 @@ class Bundle:
 
     @property
     def min_cause_lead(self) -> float:
-        """Log-odds by which the top cause must lead to be named; 0 where stability was not measured."""
+        """Log-odds by which the top cause must lead to be named, unless it is in `min_cause_leads`; 0 where stability was not measured."""
         return 0.0 if self.cause_stability is None else self.cause_stability.min_lead
+
+    @property
+    def min_cause_leads(self) -> Mapping[str, float]:
+        """The same by cause, where each was measured by itself."""
+        return {} if self.cause_stability is None else self.cause_stability.min_lead_by_cause
 
     def risk(self, vectors: FloatArray, profiles: Sequence[Mapping[str, object]]) -> FloatArray:
         """Calibrated P(dropout within the horizon) at the level of the cohort, shape (n_users,); vectors: (n_users, n_features)."""

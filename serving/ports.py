@@ -212,6 +212,10 @@ class Scorer(Protocol):
     def min_cause_lead(self) -> float:
         """Log-odds by which the top cause must lead to pick the message; 0 where stability was not measured."""
 
+    @property
+    def min_cause_leads(self) -> Mapping[str, float]:
+        """The same by cause, for those causes that the model measured by themselves."""
+
     def risk(self, vectors: FloatArray, profiles: Sequence[dict[str, object]]) -> FloatArray:
         """Calibrated P(dropout), shape (n_users,), for vectors of shape (n_users, n_features).
 

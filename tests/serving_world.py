@@ -61,6 +61,7 @@ class FixedScorer:
     said_contributions: Mapping[str, float] = field(default_factory=dict)
     said_segment: str | None = None
     min_cause_lead: float = 0.0
+    min_cause_leads: Mapping[str, float] = field(default_factory=dict)
     said_curve: Any = None
     explained: int = 0  # how often it was asked why
 

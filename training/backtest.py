@@ -20,6 +20,7 @@ from training.errors import OneClassError, TooLittleDataError, TrainingError
 from training.evaluate import Evaluation, Interval
 from training.fit import FitParameters
 from training.frame import AS_OF, USER, TrainingFrame
+from training.freshness import Look, require_fresh_log
 from training.pipeline import Report, TrainedModel, say_nothing, train_slices
 from training.review import MODEL, RECENCY
 from training.split import MIN_ROWS, Slices, require_gaps
@@ -128,15 +129,22 @@ def slices_at(frame: TrainingFrame, begin_us: int, end_us: int, *, min_rows: int
 
 
 def backtest_product(
-    product: Product, home: Home, options: BacktestOptions | None = None, *, labels: str | None = None, report: Report = say_nothing
+    product: Product,
+    home: Home,
+    options: BacktestOptions | None = None,
+    *,
+    labels: str | None = None,
+    look: Look | None = None,
+    report: Report = say_nothing,
 ) -> tuple[list[Step], str]:
     """Walk forward over everything imported: one MLflow run, a nested one for each step, one table and one plot; returns the run's id.
 
-    Nothing is registered.
+    Nothing is registered. A log that is older than ``look`` allows is refused.
     """
     import mlflow
 
     with tracked_run(product.name, "backtest") as run_id:
+        require_fresh_log(product, home, look)
         frame = build_frame(product, home, labels=labels, report=report)
         steps = backtest(frame, options, report=report, on_step=_record_step)
         table = pd.DataFrame(step_table(steps))

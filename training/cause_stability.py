@@ -75,9 +75,10 @@ def stability_of(
     least_agreement: float = LEAST_AGREEMENT,
     seed: int = 0,
 ) -> CauseStability:
-    """Agreement of each row's top cause with those of the refits, and the least lead at which the agreement suffices.
+    """Agreement of each row's top cause with those of the refits, and the least lead of each cause at which its agreement suffices.
 
-    The lead is solved on half of the users; the agreement it gives is reported on the others.
+    The leads are solved on half of the users; the agreement they give is reported on the others. A cause that agrees too seldom, or is on
+    top of too few rows to tell, is never named, however well the others do.
 
     Parameters
     ----------
@@ -93,21 +94,29 @@ def stability_of(
     >>> found = stability_of(own, [own, other], ["friction", "silence"], users=np.arange(100))
     >>> found.agreement, found.min_lead, found.stable_share
     (0.75, 1.9, 0.5)
+    >>> found.min_lead_by_cause
+    {'friction': 1.9, 'silence': 1000.0}
     """
     top, lead = top_cause(own), lead_of(own)
     agreement = np.mean([top_cause(refit) == top for refit in refits], axis=0)
     named = top != _NO_CAUSE
     solving = _half_of(users, seed)
-    min_lead = least_lead(lead[named & solving], agreement[named & solving], least_agreement)
-    stable = named & (lead >= min_lead)
+    of_cause = {name: top == code for code, name in enumerate(names)}
+    leads = {name: least_lead(lead[mine & solving], agreement[mine & solving], least_agreement) for name, mine in of_cause.items()}
+    stable = np.any([mine & (lead >= leads[name]) for name, mine in of_cause.items()], axis=0)
     return CauseStability(
-        min_lead=min_lead,
+        min_lead=least_lead(lead[named & solving], agreement[named & solving], least_agreement),
         least_agreement=least_agreement,
         agreement=_mean(agreement[named]),
         agreement_of_stable=_mean(agreement[stable & ~solving]),
         stable_share=float(stable.sum() / max(1, named.sum())),
-        agreement_by_cause={name: _mean(agreement[top == code]) for code, name in enumerate(names) if (top == code).any()},
+        agreement_by_cause={name: _mean(agreement[mine]) for name, mine in of_cause.items() if mine.any()},
         n_refits=len(refits),
+        min_lead_by_cause=leads,
+        agreement_of_stable_by_cause={
+            name: _mean(agreement[mine & stable & ~solving]) for name, mine in of_cause.items() if (mine & stable & ~solving).any()
+        },
+        stable_share_by_cause={name: float(stable[mine].mean()) for name, mine in of_cause.items() if mine.any()},
     )
 
 

@@ -11,6 +11,10 @@ class EmptyLogError(TrainingError):
     """The raw log has no events; import some first."""
 
 
+class StaleLogError(TrainingError):
+    """The log ends long before now; what it says is not about the present."""
+
+
 class TooLittleDataError(TrainingError):
     """Too few rows, or a log too short for the horizon."""
 

@@ -1,4 +1,4 @@
-"""May a challenger replace the champion: better by a paired bootstrap on the same rows, and worse for no segment beyond a margin."""
+"""May a challenger replace the champion: better by a paired bootstrap, worse for no segment beyond a margin, explained in time."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from models.bundle import Bundle
 from training.compare import METRICS, Scored, SegmentGain, gain
 from training.errors import NotComparableError, TrainingError
 from training.evaluate import Interval, UserDraws
+from training.explanation_budget import MOST_MS, over_budget
 from training.frame import USER, TrainingFrame
 from training.segment_report import SegmentRows
 from training.split import MIN_ROWS
@@ -33,6 +34,7 @@ class Gate:
     margin: float = 0.01  # most that a segment may be worse, where it surely is; in nats for log_loss, in AUC for auc
     min_rows: int = MIN_ROWS  # a segment with fewer rows, or fewer users, is shown and not judged: its figures mean nothing
     min_users: int = 30
+    explanation_budget_ms: float = MOST_MS  # of one explanation; 0: however long it takes
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
@@ -41,6 +43,8 @@ class Gate:
             raise GateError(f"gate: confidence is {self.confidence}, expected at least 0.5 and below 1, such as 0.95")
         if not self.margin >= 0:
             raise GateError(f"gate: margin is {self.margin}, expected 0 or more")
+        if not self.explanation_budget_ms >= 0:
+            raise GateError(f"gate: explanation_budget_ms is {self.explanation_budget_ms}, expected 0 (none) or more, such as {MOST_MS:g}")
 
 
 class GateError(TrainingError):
@@ -57,6 +61,7 @@ class Verdict:
     rows: int
     users: int
     segments: Sequence[SegmentGain]
+    one_row_ms: float | None  # of one explanation; None where it was not measured
     reasons: Sequence[str]  # sentences; one for each thing that stands against it, or the one that speaks for it
 
     @property
@@ -65,24 +70,44 @@ class Verdict:
         return "; ".join(self.reasons)
 
 
-def judge(challenger: Scored, champion: Scored, *, test: TrainingFrame, segments: Sequence[SegmentRows], gate: Gate) -> Verdict:
+def judge(
+    challenger: Scored,
+    champion: Scored,
+    *,
+    test: TrainingFrame,
+    segments: Sequence[SegmentRows],
+    gate: Gate,
+    one_row_ms: float | None = None,
+) -> Verdict:
     """Judge two scorers on the same rows.
 
     The challenger passes if the lower end of the interval of its gain is above 0, users drawn with replacement and both scored on the same
     samples, and if no segment with enough rows and users is worse beyond the margin: its gain is below minus the margin, and the upper end
-    of its interval below 0. Of many small segments some always look worse by chance.
+    of its interval below 0. Of many small segments some always look worse by chance. And one explanation must be within its budget.
 
     Parameters
     ----------
     test
         The rows that both scored, none of which either has learned from (`unlearned`).
+    one_row_ms
+        Median time of one explanation of the challenger; None: it is not judged.
     """
     outcomes, users = test.outcomes, test.rows[USER].to_numpy()
     draws = _draws(users, gate)
     overall = gain(gate.metric, challenger, champion, outcomes=outcomes, draws=draws)
     by_segment = [_in_segment(challenger, champion, segment, outcomes=outcomes, users=users, gate=gate) for segment in segments]
-    against = [*_not_better(overall, gate), *_worse_segments(by_segment, gate)]
-    found = Verdict(passed=not against, gate=gate, gain=overall, rows=len(users), users=draws.n_users, segments=by_segment, reasons=against)
+    slow = over_budget(one_row_ms, gate.explanation_budget_ms)
+    against = [*_not_better(overall, gate), *_worse_segments(by_segment, gate), *([slow] if slow else [])]
+    found = Verdict(
+        passed=not against,
+        gate=gate,
+        gain=overall,
+        rows=len(users),
+        users=draws.n_users,
+        segments=by_segment,
+        one_row_ms=one_row_ms,
+        reasons=against,
+    )
     return found if against else replace(found, reasons=[f"{_measured(overall, gate)}, so it is better"])
 
 

@@ -12,7 +12,17 @@ from training.horizons import HorizonFigures
 from training.pipeline import TrainedModel
 from training.review import CHAMPION, LOGISTIC, RECENCY, Review
 from training.standing import Standing
-from training.tables import alert_promise, alert_table, as_markdown, horizon_table, in_words, scorer_table, stability_table
+from training.tables import (
+    alert_promise,
+    alert_table,
+    as_markdown,
+    horizon_table,
+    in_words,
+    scorer_table,
+    stability_table,
+    unjudged,
+    verdict_table,
+)
 from training.thresholds.alerts import Alerts
 
 _HEADERS = {
@@ -67,7 +77,7 @@ def stability_parts(review: Review) -> Iterator[str]:
     if review.stability:
         yield "### Would another sample of users name the same cause?"
         yield as_markdown(stability_table(review.stability))
-        yield "A cause is named in a message only where it leads by the least lead; else the default message is sent."
+        yield "A cause is named only where it leads by its own least lead, and never without one; else the default message is sent."
 
 
 def verdict_parts(verdict: Verdict | None) -> Iterator[str]:
@@ -82,6 +92,9 @@ def verdict_parts(verdict: Verdict | None) -> Iterator[str]:
         f" worse by more than {gate.margin}; judged are those of at least {gate.min_rows} rows and {gate.min_users} users, here {judged}."
         f" Found: {verdict.because}."
     )
+    yield as_markdown(verdict_table(verdict))
+    if small := unjudged(verdict):
+        yield small
 
 
 def horizon_parts(horizons: Sequence[HorizonFigures]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from features.core.product import Product
 from features.home import Home
 from training.aliases import make_champion, tidy
 from training.errors import PromotionRefusedError
+from training.explanation_budget import one_row_ms, over_budget
 from training.gate import Gate, Verdict
 from training.pipeline import Report, say_nothing
 from training.registry import CHALLENGER, Champion, Version, champion_of, load_model, require_version
@@ -83,7 +84,10 @@ def _judged(
     product: Product, home: Home, asked: Asked, *, champion: Champion | None, run_id: str, report: Report
 ) -> tuple[SideBySide | None, tuple[bool, str]]:
     if champion is None or champion.is_broken:
-        load_model(product, asked.model)  # what cannot be served must not become champion
+        bundle = load_model(product, asked.model).bundle  # what cannot be served must not become champion
+        slow = over_budget(one_row_ms(bundle.model, len(bundle.causes)), (asked.gate or Gate()).explanation_budget_ms)
+        if slow:
+            return None, (False, slow)
         because = "there was no champion" if champion is None else f"the champion cannot be served any more: {champion.unusable}"
         return None, (True, because)
     found = assess(product, home, asked, run_id=run_id, report=report)

@@ -100,7 +100,9 @@ def _stability_metrics(review: Review) -> dict[str, float]:
     for scorer, found in review.stability.items():
         prefix = "cause_stability" if scorer == MODEL else f"cause_stability.{spelled(scorer)}"
         logged |= {f"{prefix}.{name}": float(getattr(found, name)) for name in _STABILITY_FIGURES}
-        logged |= {f"{prefix}.{cause}_agreement": share for cause, share in found.agreement_by_cause.items()}
+        for name in ("agreement", "agreement_of_stable", "stable_share", "min_lead"):
+            by_cause = getattr(found, "min_lead_by_cause" if name == "min_lead" else f"{name}_by_cause")
+            logged |= {f"{prefix}.{cause}_{name}": value for cause, value in by_cause.items()}
     return logged
 
 

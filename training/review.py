@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +15,7 @@ from models.risk import RiskModel
 from training.baselines import logistic_scores, recency_probabilities, recency_scores
 from training.compare import Scored, SegmentGain, evaluated, gains, segment_gains
 from training.evaluate import Evaluation, Interval, UserDraws
+from training.explanation_budget import explained
 from training.frame import AS_OF, USER, TrainingFrame
 from training.segment_report import SegmentFigures, SegmentRows, figures_of
 from training.split import Slices
@@ -126,13 +126,9 @@ def bundle_scored(bundle: Bundle, frame: TrainingFrame) -> Scored:
 def explain_sample(model: RiskModel, encoded: FloatArray, causes: tuple[str, ...]) -> Causes:
     """TreeSHAP by cause of up to 500 evenly spaced rows, one call each as in serving, timed."""
     picked = encoded[np.linspace(0, len(encoded) - 1, min(_EXPLAINED_ROWS, len(encoded))).astype(int)]
-    values, times_s = [], []
-    for row in picked:
-        started = time.perf_counter()
-        values.append(model.contributions(row))
-        times_s.append(time.perf_counter() - started)
-    names, sums = matrix_by_cause(np.array(values), causes)
-    return Causes(names=names[:-1], sums=sums[:, :-1], one_row_ms=float(np.median(times_s)) * 1000)
+    values, one_row_ms = explained(model, picked)
+    names, sums = matrix_by_cause(values, causes)
+    return Causes(names=names[:-1], sums=sums[:, :-1], one_row_ms=one_row_ms)
 
 
 def slice_summary(frame: TrainingFrame) -> dict[str, str | int | float]:

@@ -10,8 +10,10 @@ from features.core.product import Product
 from features.home import Home
 from training.cause_stability import with_cause_stability
 from training.dataset import build_frame, label_source
+from training.explanation_budget import over_budget
 from training.fit import FitParameters
 from training.frame import TrainingFrame
+from training.freshness import Look, require_fresh_log
 from training.gate import Gate, Verdict, judge
 from training.horizons import HorizonFigures, horizon_figures
 from training.note import training_note
@@ -19,7 +21,7 @@ from training.pipeline import Report, TrainedModel, say_nothing, train_model, wi
 from training.record import record
 from training.record_review import describe_run
 from training.register import Registration, registered
-from training.registry import champion_of
+from training.registry import Champion, champion_of
 from training.review import CHAMPION, MODEL
 from training.stages import mlflow_stage
 from training.standing import Promotion, Standing, standing_of, take_place
@@ -43,6 +45,7 @@ class Options:
     timing: bool = True  # learn also when people come back, see docs/timing.md
     promote: Promotion = "auto"
     gate: Gate = field(default_factory=Gate)
+    look: Look | None = None  # None: a log of any age, as from a notebook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,16 +81,13 @@ def train_product(
     Raises
     ------
     TrainingError
-        If the log is empty, too short, has no mature labels or only one outcome; or MLflow does not answer.
+        If the log is empty, stale, too short, has no mature labels or only one outcome; or MLflow does not answer.
     """
     options, policy = options or Options(), _policy(product, product_dir)
     tracking_uri = prepare_tracking()
     report("preparing MLflow", 1.0)
     with run_of(product.name, "train") as run_id:
-        with mlflow_stage("dataset") as note:
-            champion = champion_of(product)
-            frame = build_frame(product, home, labels=options.labels, report=report)
-            note({"rows": len(frame.rows), "dropout_rate": float(frame.outcomes.mean())})
+        champion, frame = _rows(product, home, options, report=report)
         parameters = _parameters(frame, options, seed=seed, report=report)
         trained = train_model(frame, parameters=parameters, seed=seed, report=report, champion=champion, stage=mlflow_stage)
         with mlflow_stage("cause stability"):
@@ -96,7 +96,8 @@ def train_product(
         horizons = _horizons(product, home, trained, options.labels)
         facts = _facts(product, trained, policy, seed=seed)
         report("recording the run", 0.0)
-        standing = standing_of(trained.champion, judge_trained(trained, options.gate), options.promote)
+        slow = over_budget(trained.review.causes.one_row_ms, options.gate.explanation_budget_ms)
+        standing = standing_of(trained.champion, judge_trained(trained, options.gate), options.promote, slow=slow)
         model_uri = record(trained, facts, source=home.raw_dir(product.name), horizons=horizons, standing=standing)
         report("recording the run", 1.0)
         report("registering", 0.0)
@@ -105,6 +106,16 @@ def train_product(
         report("registering", 1.0)
         name_run(f"train v{registration.version} {standing.alias}")
     return Outcome(registration=registration, standing=standing, run_id=run_id, tracking_uri=tracking_uri, trained=trained)
+
+
+def _rows(product: Product, home: Home, options: Options, *, report: Report) -> tuple[Champion | None, TrainingFrame]:
+    """The champion as it is now, and the rows to learn from."""
+    with mlflow_stage("dataset") as note:
+        require_fresh_log(product, home, options.look)
+        champion = champion_of(product)
+        frame = build_frame(product, home, labels=options.labels, report=report)
+        note({"rows": len(frame.rows), "dropout_rate": float(frame.outcomes.mean())})
+    return champion, frame
 
 
 def _parameters(frame: TrainingFrame, options: Options, *, seed: int, report: Report) -> FitParameters:
@@ -119,7 +130,14 @@ def judge_trained(trained: TrainedModel, gate: Gate) -> Verdict | None:
     review = trained.review
     if CHAMPION not in review.scored:
         return None
-    return judge(review.model, review.scored[CHAMPION], test=trained.slices.test, segments=review.segments, gate=gate)
+    return judge(
+        review.model,
+        review.scored[CHAMPION],
+        test=trained.slices.test,
+        segments=review.segments,
+        gate=gate,
+        one_row_ms=review.causes.one_row_ms,
+    )
 
 
 def _horizons(product: Product, home: Home, trained: TrainedModel, labels: str | None) -> list[HorizonFigures]:

@@ -14,6 +14,7 @@ from models.bundle import Bundle
 from training.dataset import build_frame, label_source
 from training.errors import NotComparableError
 from training.frame import TrainingFrame
+from training.freshness import Look, require_fresh_log
 from training.gate import Gate, Verdict, judge, unlearned
 from training.horizons import HorizonFigures, horizon_figures
 from training.note import horizon_parts, review_parts, verdict_parts
@@ -74,7 +75,14 @@ def compare(
     found = _reviewed(slices, model.bundle, None if champion is None else champion.bundle, seed=seed)
     verdict = None
     if CHAMPION in found.scored:
-        verdict = judge(found.model, found.scored[CHAMPION], test=slices.test, segments=found.segments, gate=gate or Gate())
+        verdict = judge(
+            found.model,
+            found.scored[CHAMPION],
+            test=slices.test,
+            segments=found.segments,
+            gate=gate or Gate(),
+            one_row_ms=found.causes.one_row_ms,
+        )
     return SideBySide(model=model, champion=champion, test=slices.test, review=found, verdict=verdict)
 
 
@@ -86,6 +94,7 @@ class Asked:
     labels: str | None = None  # as for `training.dataset.build_frame`
     seed: int = 0
     gate: Gate | None = None
+    look: Look | None = None  # when one looks, and how old the log may be; None: any age
 
 
 def evaluate_model(product: Product, home: Home, asked: Asked | None = None, *, report: Report = say_nothing) -> Assessment:
@@ -110,6 +119,7 @@ def assess(product: Product, home: Home, asked: Asked, *, run_id: str, report: R
     with mlflow_stage("load"):
         model, champion = load_model(product, asked.model), champion_of(product)
     with mlflow_stage("dataset") as note:
+        require_fresh_log(product, home, asked.look)
         frame = build_frame(product, home, labels=asked.labels, report=report)
         note({"rows": len(frame.rows)})
     report("evaluating", 0.0)

@@ -24,13 +24,18 @@ class Standing:
     verdict: Verdict | None  # None where there was nobody to compare it with
 
 
-def standing_of(champion: Champion | None, verdict: Verdict | None, how: Promotion) -> Standing:
+def standing_of(champion: Champion | None, verdict: Verdict | None, how: Promotion, *, slow: str = "") -> Standing:
     """Decide, touching nothing.
 
     A champion that cannot be served any more (damaged, or made for features that the product no longer has) gives way to a new version
     under ``auto``; one that merely could not be compared does not.
+
+    Parameters
+    ----------
+    slow
+        What stands against the new version's explanations, also where there is nobody to compare it with; "": nothing.
     """
-    promoted, because = _decided(champion, verdict, how)
+    promoted, because = _decided(champion, verdict, how, slow)
     replaces = None if champion is None else champion.version.version
     return Standing(alias=CHAMPION if promoted else CHALLENGER, because=because, replaces=replaces, verdict=verdict)
 
@@ -49,8 +54,8 @@ def take_place(registration: Registration, standing: Standing) -> None:
         set_challenger(registration)
 
 
-def _decided(champion: Champion | None, verdict: Verdict | None, how: Promotion) -> tuple[bool, str]:
-    found = _found(champion, verdict)
+def _decided(champion: Champion | None, verdict: Verdict | None, how: Promotion, slow: str) -> tuple[bool, str]:
+    found = _found(champion, verdict, slow)
     if how == "never":
         return False, f"training was told never to promote ({found[1]})"
     if how == "always":
@@ -58,7 +63,9 @@ def _decided(champion: Champion | None, verdict: Verdict | None, how: Promotion)
     return found
 
 
-def _found(champion: Champion | None, verdict: Verdict | None) -> tuple[bool, str]:
+def _found(champion: Champion | None, verdict: Verdict | None, slow: str) -> tuple[bool, str]:
+    if slow and verdict is None:
+        return False, slow
     if champion is None:
         return True, "there was no champion"
     number = champion.version.version

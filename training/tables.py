@@ -11,6 +11,7 @@ import pandas as pd
 from models.cause_stability import NEVER, CauseStability
 from training.cohorts import CohortDrift
 from training.evaluate import Interval
+from training.explanation_budget import over_budget
 from training.gate import Verdict, holds, is_judged
 from training.horizons import HorizonFigures
 from training.review import BASE_RATE, Review
@@ -137,40 +138,74 @@ def stability_table(stability: Mapping[str, CauseStability]) -> pd.DataFrame:
             "refits name the same cause": each.agreement,
             "the same, where a cause is named": each.agreement_of_stable,
             "share with a named cause": each.stable_share,
-            "least lead to be named, log-odds": None if each.min_lead >= NEVER else each.min_lead,
-            **{f"the same, where it is {cause}": share for cause, share in each.agreement_by_cause.items()},
+            "least lead to be named, log-odds": _lead(each.min_lead),
+            **{row: value for cause in each.agreement_by_cause for row, value in _of_cause(each, cause).items()},
         }
         for name, each in stability.items()
     }
     return pd.DataFrame(columns).round(3).rename_axis("causes").reset_index()
 
 
+def _of_cause(found: CauseStability, cause: str) -> dict[str, float | None]:
+    """Rows about one cause; what an older model does not say is left empty."""
+    return {
+        f"{cause}: refits name it too": found.agreement_by_cause[cause],
+        f"{cause}: the same, where it is named": found.agreement_of_stable_by_cause.get(cause),
+        f"{cause}: share that is named": found.stable_share_by_cause.get(cause),
+        f"{cause}: least lead to be named": _lead(found.lead_needed(cause)),
+    }
+
+
+def _lead(lead: float) -> float | None:
+    """A lead for people; none where no cause has it."""
+    return None if lead >= NEVER else lead
+
+
+NOT_JUDGED = "not judged"
+"""Instead of yes or no, where a segment is too small to say."""
+
+
 def verdict_table(verdict: Verdict) -> pd.DataFrame:
-    """What the gate looked at: all rows, then each segment."""
+    """What the gate looked at: all rows, each segment, with those that are too small to be judged, and what one explanation costs."""
     everything = {
         "where": "all rows",
         "rows": verdict.rows,
         "users": verdict.users,
         "gain": _text(verdict.gain, sign=True),
-        "judged": True,
         "holds": verdict.gain.low > 0,
     }
-    return pd.DataFrame(
-        [
-            everything,
-            *(
-                {
-                    "where": f"{each.segmentation}/{each.segment}",
-                    "rows": each.rows,
-                    "users": each.users,
-                    "gain": _text(each.gain, sign=True),
-                    "judged": is_judged(each, verdict.gate),
-                    "holds": holds(each, verdict.gate),
-                }
-                for each in verdict.segments
-            ),
-        ]
-    )
+    segments = [
+        {
+            "where": f"{each.segmentation}/{each.segment}",
+            "rows": each.rows,
+            "users": each.users,
+            "gain": _text(each.gain, sign=True),
+            "holds": holds(each, verdict.gate) if is_judged(each, verdict.gate) else NOT_JUDGED,
+        }
+        for each in verdict.segments
+    ]
+    return pd.DataFrame([everything, *segments, *_explanation_row(verdict)])
+
+
+def _explanation_row(verdict: Verdict) -> list[dict[str, object]]:
+    if verdict.one_row_ms is None:
+        return []
+    budget_ms = verdict.gate.explanation_budget_ms
+    took = f"{verdict.one_row_ms:.2f} ms, budget {f'{budget_ms:g} ms' if budget_ms > 0 else 'none'}"
+    return [{"where": "one explanation", "rows": 1, "users": 1, "gain": took, "holds": not over_budget(verdict.one_row_ms, budget_ms)}]
+
+
+def unjudged(verdict: Verdict) -> str:
+    """Name the segments that the gate could not judge, with their sizes; "" without any."""
+    gate = verdict.gate
+    small = [
+        f"{each.segmentation}/{each.segment} ({each.rows} rows, {each.users} users)"
+        for each in verdict.segments
+        if not is_judged(each, gate)
+    ]
+    if not small:
+        return ""
+    return f"Not judged, with fewer than {gate.min_rows} rows or {gate.min_users} users, or without a figure: {', '.join(small)}."
 
 
 def as_markdown(table: pd.DataFrame) -> str:

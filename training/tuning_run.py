@@ -11,6 +11,7 @@ from features.home import Home
 from training.dataset import build_frame
 from training.folds import walk_forward
 from training.frame import TrainingFrame
+from training.freshness import Look, require_fresh_log
 from training.parameters_file import write_parameters
 from training.split import require_gaps, split_by_time
 from training.tracking import prepare_tracking, run_of
@@ -27,7 +28,9 @@ class TuningOutcome:
     tracking_uri: str
 
 
-def tune_product(product: Product, home: Home, search: Search, *, labels: str | None = None, path: Path | None = None) -> TuningOutcome:
+def tune_product(
+    product: Product, home: Home, search: Search, *, labels: str | None = None, path: Path | None = None, look: Look | None = None
+) -> TuningOutcome:
     """Search on everything imported so far, record every trial in MLflow, and write what was found to a file.
 
     Parameters
@@ -36,15 +39,18 @@ def tune_product(product: Product, home: Home, search: Search, *, labels: str | 
         As for `training.dataset.build_frame`.
     path
         Of the file; default: ``tuned-<product>.json`` in the home.
+    look
+        When one looks, and how old the log may be; None: any age.
 
     Raises
     ------
     TrainingError
-        If the log is empty, too short, has no mature labels or only one outcome, or the time was too short for one trial.
+        If the log is empty, stale, too short, has no mature labels or only one outcome, or the time was too short for one trial.
     """
     path = path or home.root / f"tuned-{product.name}.json"
     uri = prepare_tracking()
     with run_of(product.name, "tune") as run_id:
+        require_fresh_log(product, home, look)
         frame = build_frame(product, home, labels=labels, report=search.report)
         tuned = tune_frame(frame, search)
         about = {"product": product.name, "log_loss": tuned.log_loss, "base_log_loss": tuned.base_log_loss, "trials": len(tuned.trials)}

@@ -39,6 +39,7 @@ class HorizonGuess:
     span: timedelta  # of the log
     n_rows: int  # mature rows that the spine gives, among the users looked at
     base_rate: float | None  # share of them that drop out
+    newest_us: int  # when the log ends; 0 without events
 
 
 def guess_horizon(user: Int64s, occurred_us: Int64s, *, user_share: float = 1.0) -> HorizonGuess:
@@ -63,12 +64,14 @@ def guess_horizon(user: Int64s, occurred_us: Int64s, *, user_share: float = 1.0)
     unit_us = _DAY_US if span >= timedelta(days=_DAYS_MATTER_FROM) else _HOUR_US
     gaps = gaps_in(user, occurred_us // unit_us)
     common = timedelta(microseconds=int(np.percentile(gaps, _COMMON, method="higher")) * unit_us) if len(gaps) else None
-    guess = None
+    guess, newest_us = None, int(occurred_us.max(initial=0))
     for horizon in _candidates(common or span, at_most=span / _SHARE_OF_LOG):
         spine = _spine(horizon, span, n_users=int(user.max(initial=-1) + 1) / user_share)
         as_of_us, dropped_out = _labelled(user, occurred_us, spine, horizon)
         base_rate = float(dropped_out.mean()) if len(dropped_out) else None
-        tried = HorizonGuess(horizon=horizon, spine=spine, common_gap=common, span=span, n_rows=len(as_of_us), base_rate=base_rate)
+        tried = HorizonGuess(
+            horizon=horizon, spine=spine, common_gap=common, span=span, n_rows=len(as_of_us), base_rate=base_rate, newest_us=newest_us
+        )
         guess = guess or tried
         if can_be_split(as_of_us, dropped_out, horizon_us=horizon // _US, least_rows=max(1, int(_LEAST_ROWS * user_share))):
             return tried

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,7 +49,7 @@ def init(  # noqa: PLR0913 - one option for each guess
     said = Overrides(user=user, time=time, kind=kind, value=value, name=name, timezone=timezone)
     draft = draft_product(file, said)
     folder = write(draft, into)
-    sys.stdout.write(summary(draft, folder, file))
+    sys.stdout.write(summary(draft, folder, file, now=datetime.now(UTC)))
 
 
 def write(draft: Draft, into: Path) -> Path:
@@ -74,7 +75,7 @@ def write(draft: Draft, into: Path) -> Path:
     return folder
 
 
-def summary(draft: Draft, folder: Path, file: Path) -> str:
+def summary(draft: Draft, folder: Path, file: Path, *, now: datetime) -> str:
     """Say what was guessed and what to do next."""
     from features.core.catalogue import window_text
 
@@ -92,12 +93,23 @@ def summary(draft: Draft, folder: Path, file: Path) -> str:
         *(f"  note: {note}" for note in content.notes),
         "Look it over, then:",
         f"  stillhere import {file} --product {folder}",
-        f"  stillhere train --product {folder}",
+        f"  stillhere train --product {folder}{_if_old(label.newest_us, now)}",
     ]
     return "\n".join(lines) + "\n"
 
 
 _KIND_HINT = " (if one of them names what happened, say so with --kind COLUMN)"
+
+
+def _if_old(newest_us: int, now: datetime) -> str:
+    """Option without which training refuses a log that ended long ago."""
+    from features.core.event import from_us
+
+    return " --stale-after-days 0" if now - from_us(newest_us) > _FRESH else ""
+
+
+_FRESH = timedelta(days=29)
+"""A day less than `training.freshness.STALE_AFTER_DAYS`, since training comes later."""
 
 
 def _counted(number: int, what: str) -> str:

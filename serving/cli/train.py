@@ -9,7 +9,12 @@ from cyclopts import Parameter
 from serving.cli.options import HERE, Place
 
 
-def train(*, seed: Annotated[int, Parameter(help="The same seed on the same log gives the same model.")] = 0, place: Place = HERE) -> None:
+def train(
+    *,
+    seed: Annotated[int, Parameter(help="The same seed on the same log gives the same model.")] = 0,
+    stale_after_days: Annotated[int, Parameter(help="A log that ends longer ago is refused; 0: any age will do.")] = 30,
+    place: Place = HERE,
+) -> None:
     """Train a risk model on everything imported, record it in MLflow, and make it champion if it is the first or better.
 
     The same as `mlflow run . -e train -P product=products/onboarding --env-manager=local --experiment-name stillhere-onboarding`. A model
@@ -29,4 +34,5 @@ def train(*, seed: Annotated[int, Parameter(help="The same seed on the same log 
     from training.commands.options import Log
     from training.commands.train import train as run_training
 
-    run_training(log=Log(product=settings.product_folder, home=settings.home.root, seed=seed))
+    log = Log(product=settings.product_folder, home=settings.home.root, seed=seed, stale_after_days=stale_after_days)
+    run_training(log=log)

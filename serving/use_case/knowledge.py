@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -104,10 +104,13 @@ class Reader:
             return (), False
         return tuple(_slot(slot) for slot in curve.slots), curve.advice is not Advice.NOT_ENOUGH_DATA
 
-    @property
-    def min_cause_lead(self) -> float:
-        """Log-odds by which the top cause must lead to pick the message, as the model says."""
-        return 0.0 if self.scorer is None else self.scorer.min_cause_lead
+    def min_cause_lead(self, contributions: Mapping[str, float] | None, actionable: Collection[str]) -> float:
+        """Log-odds by which the top one of the actionable causes must lead to pick the message, as the model says of that cause."""
+        if self.scorer is None:
+            return 0.0
+        raising = {cause: value for cause, value in (contributions or {}).items() if cause in actionable and value > 0}
+        top = min(raising, key=lambda cause: (-raising[cause], cause), default="")
+        return self.scorer.min_cause_leads.get(top, self.scorer.min_cause_lead)
 
     def segments(self, known: Known) -> tuple[str | None, dict[str, str]]:
         """The user's segment in the primary segmentation, and by name in every other, the learned one included."""

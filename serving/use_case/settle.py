@@ -130,7 +130,9 @@ class Settlement:
     def _propose(self, case: Case) -> Commit:
         judgement = judged(case.inputs, self.policy)
         if case.inputs.contributions is None and judgement.needs_explanation():
-            case.inputs = replace(case.inputs, contributions=self.reader.explain(case.known), min_cause_lead=self.reader.min_cause_lead)
+            contributions = self.reader.explain(case.known)
+            lead = self.reader.min_cause_lead(contributions, self.policy.actionable_causes)
+            case.inputs = replace(case.inputs, contributions=contributions, min_cause_lead=lead)
             case.inputs = self._with_timing(case)
             judgement = judgement.explained(case.inputs)
         case.decision = judgement.decision()

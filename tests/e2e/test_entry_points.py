@@ -15,8 +15,14 @@ import pandas as pd
 import pytest
 import yaml
 
+from features.declarations.product_file import load_product
+from features.home import Home
+from tests.unit.training_thresholds.receipts import export, receipt
+
 ROOT = Path(__file__).resolve().parents[2]
 USERS = 600
+DECIDED = 120
+"""Users about whom there are receipts."""
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1_800)]
 
@@ -97,8 +103,7 @@ def test_the_whole_way_from_a_simulated_log_to_watching_the_champion(folder: Pat
     assert "gain over champion" in went_well(entry("evaluate", model="challenger"))
     assert "champion version 2" in went_well(entry("thresholds"))
     assert "no receipts in" in refused(entry("monitor"))  # nothing was decided yet
-    watched = entry("drift", source="log", retrain_every_days=0)
-    assert "expected at least" in refused(watched)  # the log ends where the champion's test slice did
+    drift_of_log_and_receipts(folder, entry)
     went_well(entry("backtest", steps=2, max_rounds=60))
     assert "effect of timing on" in went_well(entry("timing", trial=folder / "sim" / "trial.parquet", max_rows=1_000))
     went_well(entry("signals"))
@@ -106,6 +111,31 @@ def test_the_whole_way_from_a_simulated_log_to_watching_the_champion(folder: Pat
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db")
     assert str(client.get_model_version_by_alias("stillhere-onboarding", "champion").version) == "2"
     assert client.get_registered_model("stillhere-onboarding").aliases.keys() >= {"champion", "previous"}
+
+
+def drift_of_log_and_receipts(folder: Path, entry: Callable[..., Done]) -> None:
+    """Over receipts it comes to a result: a table, of which rows, and whether to train again."""
+    watched = entry("drift", source="log", retrain_every_days=0)
+    assert "expected at least" in refused(watched)  # the log ends where the champion's test slice did
+    decide(folder)
+    watched = entry("drift", retrain_every_days=0)
+    said = " ".join((watched.stdout + watched.stderr).split())
+    assert "tests moved" in said, said[-3000:]
+    assert f"now: {DECIDED} rows of {DECIDED} users" in said
+    assert ("TRAIN AGAIN (drift)" in said) == (watched.returncode != 0)
+
+
+def decide(folder: Path) -> None:
+    """Receipts of decisions about the newest rows of the log, one for each of some users."""
+    product, home = load_product(folder / "products" / "onboarding"), Home(folder / "home")
+    rows = pd.read_parquet(home.snapshots_file(product.name)).sort_values("snapshot_as_of").drop_duplicates("user_id", keep="last")
+    names = list(product.catalogue.feature_names)
+    told = rows.tail(DECIDED)[["user_id", "snapshot_as_of", *names]].to_dict("records")
+    usual = {"risk": 0.5, "features": product.catalogue.fingerprint}
+    receipts = [
+        receipt(row["user_id"], row["snapshot_as_of"].to_pydatetime(), numbers={name: row[name] for name in names}, **usual) for row in told
+    ]
+    export(home.receipts_dir(product.name), receipts)
 
 
 def experiment(folder: Path) -> Path:

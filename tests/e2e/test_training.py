@@ -79,6 +79,8 @@ def run_entry_point(folder: Path, cwd: Path, *parameters: str, entry: str = "tra
         "--env-manager=local",
         "-P",
         f"product={folder}",
+        "-P",
+        "stale_after_days=0",  # the made-up log is of a year of its own
         *parameters,
     ]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)

@@ -20,13 +20,19 @@ from training.dataset import build_frame
 from training.drift.compare import Tolerance
 from training.drift.run import RETRAIN, DriftOptions, drift_product
 from training.drift.trigger import Why
+from training.errors import StaleLogError
 from training.fit import FitParameters
 from training.frame import AS_OF, USER, TrainingFrame
+from training.freshness import Look
 from training.run import Options, train_product
+from training.side_by_side import Asked, evaluate_model
 from training.thresholds.champion import load_champion, unseen
-from training.thresholds.errors import ForeignReceiptsError, NoChampionError, StaleLogError
-from training.thresholds.run import ALARM, Look, Scope, monitor_product, solve_product
+from training.thresholds.errors import ForeignReceiptsError, NoChampionError
+from training.thresholds.run import ALARM, Scope, monitor_product, solve_product
 from training.thresholds.solve import Contract
+from training.timing.run import time_product
+from training.tune import Search
+from training.tuning_run import tune_product
 
 NOW = synthetic.BEGIN + timedelta(days=61)
 LOOK = Look(now=NOW)
@@ -90,6 +96,24 @@ def test_a_product_without_champion_and_a_stale_log_are_failed_runs_with_the_rea
     synthetic.fill(place.home, other, n_users=20, n_days=20, seed=1)
     with pytest.raises(NoChampionError, match="train one first"):
         solve_product(other, place.home, Look(now=synthetic.BEGIN + timedelta(days=25)))
+
+
+def test_whatever_learns_from_the_log_refuses_one_that_ended_long_ago(place: Place) -> None:
+    late = Look(now=NOW + timedelta(days=90))
+    said: list[str] = []
+    for begin in (
+        lambda: train_product(PRODUCT, place.home, options=Options(look=late)),
+        lambda: tune_product(PRODUCT, place.home, Search(n_trials=1), look=late),
+        lambda: evaluate_model(PRODUCT, place.home, Asked(look=late)),
+        lambda: backtest_product(PRODUCT, place.home, look=late),
+        lambda: time_product(PRODUCT, place.home, look=late),
+    ):
+        with pytest.raises(StaleLogError) as refused:
+            begin()
+        said.append(str(refused.value))
+    assert len(said) == 5
+    assert all("ends at 2026" in each and "expected at most 30 days" in each for each in said)
+    assert load_champion(PRODUCT).version == "1"  # and nothing was registered
 
 
 def test_a_threshold_far_too_low_raises_the_alarm_which_is_a_reason_to_train_again(place: Place) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,9 +19,12 @@ from serving.adapters.model_registry import resolve_champion
 from tests.model.place import Fresh
 from training.aliases import make_champion, roll_back, set_shadow, tidy
 from training.errors import PromotionRefusedError, RegistryError, UnknownVersionError
+from training.gate import Gate
 from training.promote import promote_version
 from training.register import Registration, registered
 from training.registry import REPLACES, champion_of, load_model, version_of
+from training.side_by_side import Asked
+from training.tables import verdict_table
 
 
 def champion(fresh: Fresh) -> str | None:
@@ -79,6 +83,24 @@ def test_without_a_champion_the_first_is_promoted_unjudged(fresh: Fresh) -> None
     promotion = promote_version(fresh.product, fresh.home)
     assert (promotion.promoted, promotion.because, promotion.verdict) == (True, "there was no champion", None)
     assert fresh.aliases == {"champion": "1"}
+
+
+@pytest.mark.parametrize("champion_before", [True, False])
+def test_a_version_that_takes_too_long_to_explain_is_refused_unless_that_is_allowed(fresh: Fresh, *, champion_before: bool) -> None:
+    if champion_before:
+        fresh.register("worse", champion_after=None)
+    fresh.register("good")
+    asked = Asked(model="challenger", gate=Gate(explanation_budget_ms=1e-4))
+    refused = promote_version(fresh.product, fresh.home, asked)
+    assert not refused.promoted
+    assert re.search(r"one explanation takes [0-9.]+ ms, more than the budget of 0.0001 ms", refused.because)
+    if champion_before:
+        assert refused.verdict is not None
+        last = verdict_table(refused.verdict).iloc[-1]
+        assert (last["where"], last["holds"]) == ("one explanation", False)
+        assert "| one explanation |" in mlflow.get_run(refused.run_id).data.tags["mlflow.note.content"]
+    assert fresh.aliases.get("champion") == ("1" if champion_before else None)
+    assert promote_version(fresh.product, fresh.home, replace(asked, gate=Gate(explanation_budget_ms=0.0))).promoted
 
 
 def test_rollbacks_go_back_one_by_one_to_the_first(fresh: Fresh) -> None:

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from training.thresholds.run import Look
+from training.errors import BadInputError
+from training.freshness import Look
 
 
-def look_now(stale_after_days: int) -> Look:
+def look_now(stale_after_days: int, product_dir: Path | None = None) -> Look:
     """Look at the clock, here and nowhere deeper."""
-    return Look(now=datetime.now(UTC), stale_after=timedelta(days=stale_after_days) if stale_after_days > 0 else None)
+    stale_after = timedelta(days=stale_after_days) if stale_after_days > 0 else None
+    return Look(now=datetime.now(UTC), stale_after=stale_after, product_dir=product_dir)
 
 
-def in_utc(instant: datetime | None) -> datetime | None:
-    """Take an instant without an offset as UTC.
+def instant_of(text: str) -> datetime | None:
+    """Read an ISO date or instant, as UTC where it names no zone; "": none.
+
+    Raises
+    ------
+    BadInputError
+        If it is neither.
 
     Examples
     --------
-    >>> in_utc(datetime(2026, 3, 1)).isoformat()
-    '2026-03-01T00:00:00+00:00'
+    >>> instant_of("2026-03-01").isoformat(), instant_of("2026-03-01T12:00+02:00").isoformat(), instant_of("")
+    ('2026-03-01T00:00:00+00:00', '2026-03-01T12:00:00+02:00', None)
     """
-    return instant.replace(tzinfo=UTC) if instant is not None and instant.tzinfo is None else instant
+    if not text:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise BadInputError(f"{text!r} is no instant ({exc}), expected an ISO date or instant such as 2026-03-01T12:00Z") from exc
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from training.gate import Verdict
 from training.review import BASE_RATE, Review
-from training.tables import alert_promise, alert_table, in_words, scorer_table, verdict_table
+from training.tables import alert_promise, alert_table, in_words, scorer_table, unjudged, verdict_table
 from training.thresholds.report import TITLES
 
 _FIGURES = ("scorer", "auc", "log_loss", "brier", "ece", "causes agree")
@@ -34,6 +34,8 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
     gate = verdict.gate
     title = f"The gate: {gate.metric}, {gate.confidence:.0%} confidence, margin {gate.margin} in a segment"
     console.print(_table(title, verdict_table(verdict)))
+    if small := unjudged(verdict):
+        console.print(f"  {small}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _brief(table: pd.DataFrame) -> pd.DataFrame:

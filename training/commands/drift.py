@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from features.declarations.product_file import load_product
 from features.home import Home
-from training.commands.clock import in_utc, look_now
+from training.commands.clock import instant_of, look_now
 from training.commands.progress import progress_report
 from training.commands.tables import say, show
 from training.commands.thresholds import ALARMED
@@ -15,6 +15,7 @@ from training.drift.compare import Tolerance
 from training.drift.report import drift_table
 from training.drift.run import DriftOptions, Source, drift_product
 from training.drift.two_sample import Adjustment
+from training.freshness import STALE_AFTER_DAYS
 
 
 def drift(  # noqa: PLR0913 - each is a choice of the caller's
@@ -22,12 +23,12 @@ def drift(  # noqa: PLR0913 - each is a choice of the caller's
     product: Path = Path("products/onboarding"),
     home: Path = Path(".stillhere"),
     source: Source = Source.RECEIPTS,
-    since: datetime | None = None,
+    since: str = "",
     retrain_every_days: int = 30,
     false_discoveries: float = 0.05,
     adjustment: Adjustment = Adjustment.BENJAMINI_YEKUTIELI,
     labels: str = "",
-    stale_after_days: int = 30,
+    stale_after_days: int = STALE_AFTER_DAYS,
 ) -> None:
     """Compare today's rows with those that the champion learned from; ends with 3 where it is time to train again.
 
@@ -40,13 +41,14 @@ def drift(  # noqa: PLR0913 - each is a choice of the caller's
     source
         receipts: what decisions were made with; log: later rows of the log.
     since
-        Rows of today before it are left out.
+        ISO date or instant (UTC where it names no zone) before which rows of today are left out; empty: none is.
     retrain_every_days
         A champion that old is a reason by itself; 0: never.
     false_discoveries
         Most of the expected share of false ones among the columns called moved.
     adjustment
-        by: whatever the dependence of the tests; bh: more is found, if they are independent or depend positively.
+        benjamini-yekutieli: whatever the dependence of the tests; benjamini-hochberg: more is found, if they are independent or depend
+        positively.
     labels
         Name of a labels log, or "implied"; as for train.
     stale_after_days
@@ -54,13 +56,13 @@ def drift(  # noqa: PLR0913 - each is a choice of the caller's
     """
     options = DriftOptions(
         source=source,
-        since=in_utc(since),
+        since=instant_of(since),
         retrain_every=timedelta(days=retrain_every_days) if retrain_every_days > 0 else None,
         tolerance=Tolerance(false_discoveries=false_discoveries, adjustment=adjustment),
         labels=labels or None,
     )
     with progress_report() as report:
-        ran = drift_product(load_product(product), Home(home), look_now(stale_after_days), options, report=report)
+        ran = drift_product(load_product(product), Home(home), look_now(stale_after_days, product), options, report=report)
     show(f"{len(ran.drift.moved)} of {len(ran.drift.columns)} tests moved; the largest", drift_table(ran.drift, most=20))
     say(*ran.notes, f"MLflow run {ran.run_id}")
     if ran.reasons:

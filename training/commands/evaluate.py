@@ -6,6 +6,7 @@ from rich.console import Console
 
 from features.declarations.product_file import load_product
 from features.home import Home
+from training.commands.clock import look_now
 from training.commands.comparison import print_review, print_verdict
 from training.commands.options import DEFAULT_LOG, Log
 from training.commands.progress import progress_report
@@ -20,9 +21,9 @@ def evaluate(*, model: str = "champion", log: Log = DEFAULT_LOG) -> None:
     Parameters
     ----------
     model
-        A version number or alias, models:/stillhere-<product>/<version or alias>, or runs:/<run id>.
+        A version number or alias, `models:/stillhere-<product>/<number>`, `models:/stillhere-<product>@<alias>`, or `runs:/<run id>`.
     """
-    asked = Asked(model=model, labels=log.labels or None, seed=log.seed)
+    asked = Asked(model=model, labels=log.labels or None, seed=log.seed, look=look_now(log.stale_after_days, log.product))
     with progress_report() as report:
         assessment = evaluate_model(load_product(log.product), Home(log.home), asked, report=report)
     _print(Console(), assessment)

@@ -8,7 +8,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from training.explanation_budget import MOST_MS
+from training.freshness import STALE_AFTER_DAYS
+
 _LABELS = 'A labels log of the product, or "implied": outcomes that the log itself implies. Empty: the first labels log, else implied.'
+
+_BUDGET = "Most milliseconds that one explanation of a champion takes; a slower version stays challenger. 0: however long it takes."
 
 
 @Parameter(name="*")
@@ -20,6 +25,7 @@ class Log:
     home: Annotated[Path, Parameter(help="State directory that the log was imported into.")] = Path(".stillhere")
     labels: Annotated[str, Parameter(help=_LABELS)] = ""
     seed: Annotated[int, Parameter(help="The same seed on the same log gives the same result.")] = 0
+    stale_after_days: Annotated[int, Parameter(help="A log that ends longer ago is refused; 0: any age will do.")] = STALE_AFTER_DAYS
 
 
 DEFAULT_LOG = Log()
@@ -35,6 +41,7 @@ class Trees:
     parameters: Annotated[
         str, Parameter(help="A file of LightGBM's parameters, as tune writes it; max_rounds and max_depth then come from there.")
     ] = ""
+    explanation_budget_ms: Annotated[float, Parameter(help=_BUDGET)] = MOST_MS
 
 
 DEFAULT_TREES = Trees()
@@ -62,6 +69,7 @@ class Demand:
     margin: Annotated[float, Parameter(help="Most that a segment of at least 100 rows and 30 users may be worse, where it surely is.")] = (
         0.01
     )
+    explanation_budget_ms: Annotated[float, Parameter(help=_BUDGET)] = MOST_MS
 
 
 DEFAULT_DEMAND = Demand()

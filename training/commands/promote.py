@@ -8,6 +8,7 @@ from features.core.product import Product
 from features.declarations.product_file import load_product
 from features.home import Home
 from training.aliases import roll_back, set_shadow
+from training.commands.clock import look_now
 from training.commands.comparison import print_review, print_verdict
 from training.commands.options import DEFAULT_DEMAND, DEFAULT_LOG, Demand, Log
 from training.commands.progress import progress_report
@@ -50,8 +51,11 @@ def promote(
     if rollback or shadow:
         _move_without_judging(console, declared, rollback=rollback, shadow=shadow, because=force or _NO_REASON)
         return
-    gate = Gate(metric=demand.metric, confidence=demand.confidence, margin=demand.margin)
-    asked = Asked(model=version, labels=log.labels or None, seed=log.seed, gate=gate)
+    gate = Gate(
+        metric=demand.metric, confidence=demand.confidence, margin=demand.margin, explanation_budget_ms=demand.explanation_budget_ms
+    )
+    look = look_now(log.stale_after_days, log.product)
+    asked = Asked(model=version, labels=log.labels or None, seed=log.seed, gate=gate, look=look)
     with progress_report() as report:
         promotion = promote_version(declared, Home(log.home), asked, force=force, report=report)
     _print(console, promotion)

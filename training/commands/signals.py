@@ -13,8 +13,8 @@ from training.commands.progress import progress_report
 from training.commands.tables import say, show
 from training.dataset import build_frame
 from training.frame import AS_OF, TrainingFrame
+from training.freshness import STALE_AFTER_DAYS, require_fresh_log
 from training.thresholds.alert_error import alert_figures
-from training.thresholds.decisions import require_fresh
 from training.thresholds.report import TITLES
 from training.thresholds.rows import rows_of_frame
 from training.thresholds.signals import QUANTILES, Baseline, SignalSet, alerts, baselines
@@ -26,7 +26,7 @@ def signals(
     product: Path = Path("products/onboarding"),
     home: Path = Path(".stillhere"),
     labels: str = "",
-    stale_after_days: int = 30,
+    stale_after_days: int = STALE_AFTER_DAYS,
 ) -> None:
     """Print the baselines of signals.yaml as of the newest rows with a known outcome, and their alert error.
 
@@ -41,10 +41,10 @@ def signals(
     stale_after_days
         A log that ends longer ago is refused; 0: any age will do.
     """
-    declared, look = load_product(product), look_now(stale_after_days)
+    declared, look = load_product(product), look_now(stale_after_days, product)
     asked = load_signals(product / SIGNALS_FILE, declared)
     place = Home(home)
-    require_fresh(place.raw_dir(declared.name), declared, now=look.now, stale_after=look.stale_after)
+    require_fresh_log(declared, place, look)
     with progress_report() as report:
         frame = build_frame(declared, place, labels=labels or None, now=look.now, report=report)
     at: datetime = frame.rows[AS_OF].max().to_pydatetime()

@@ -48,7 +48,8 @@ def simulate(  # noqa: PLR0913 - one for each parameter of the command line
     trial
         Name of a Parquet file in the folder for the decisions of a trial, with their propensities and outcomes; empty: no trial.
     timing
-        What the delay of a message changes, for the trial: nothing, how much help is left, or that and the hour, against people's habit.
+        What the delay of a message changes, for the trial: nothing, how much help is left, or that and the hour, with or against people's
+        habit.
     decisions
         Most decisions about one person of the trial, one horizon apart.
     truth

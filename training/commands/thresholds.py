@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 from features.declarations.product_file import load_product
 from features.home import Home
-from training.commands.clock import in_utc, look_now
+from training.commands.clock import instant_of, look_now
 from training.commands.progress import progress_report
 from training.commands.tables import say, show
+from training.freshness import STALE_AFTER_DAYS
 from training.thresholds.alert_error import AlertError
 from training.thresholds.monitor import Monitored
 from training.thresholds.policy_text import snippet
@@ -30,7 +30,7 @@ def thresholds(  # noqa: PLR0913 - each is a choice of the caller's
     confidence: float = 0.95,
     least_users: int = 20,
     labels: str = "",
-    stale_after_days: int = 30,
+    stale_after_days: int = STALE_AFTER_DAYS,
     write: bool = False,
 ) -> None:
     """Solve the champion's risk thresholds, so that the alert error keeps within its bound for each segment.
@@ -59,7 +59,7 @@ def thresholds(  # noqa: PLR0913 - each is a choice of the caller's
     contract = Contract(error=error, bound=bound, confidence=confidence, least_users=least_users)
     scope = Scope(contract=contract, labels=labels or None, write_to=product / "policy.yaml" if write else None)
     with progress_report() as report:
-        ran = solve_product(load_product(product), Home(home), look_now(stale_after_days), scope, report=report)
+        ran = solve_product(load_product(product), Home(home), look_now(stale_after_days, product), scope, report=report)
     title = f"{TITLES[contract.error.value]} at most {bound:.0%} with {confidence:.0%} confidence, champion version {ran.champion.version}"
     show(title, threshold_table(ran.thresholds))
     if ran.thresholds.undecided:
@@ -75,8 +75,8 @@ def monitor(
     home: Path = Path(".stillhere"),
     error: AlertError = AlertError.OF_STAYERS,
     bound: float = 0.15,
-    since: datetime | None = None,
-    stale_after_days: int = 30,
+    since: str = "",
+    stale_after_days: int = STALE_AFTER_DAYS,
 ) -> None:
     """Watch the alert error of decisions whose outcomes are known; ends with 3 where the bound is broken.
 
@@ -91,12 +91,13 @@ def monitor(
     bound
         As the thresholds were solved.
     since
-        Decisions before it are left out: when the present thresholds came into force.
+        When the present thresholds came into force, an ISO date or instant (UTC where it names no zone): decisions before it are left
+        out. Empty: none is.
     stale_after_days
         A log that ends longer ago is refused; 0: any age will do.
     """
     contract = Contract(error=error, bound=bound)
-    ran = monitor_product(load_product(product), Home(home), look_now(stale_after_days), contract, since=in_utc(since))
+    ran = monitor_product(load_product(product), Home(home), look_now(stale_after_days, product), contract, since=instant_of(since))
     show(f"{TITLES[contract.error.value]} of {len(ran.decided.rows)} decisions", monitor_table(ran.monitored))
     say(*(f"{title}: {getattr(ran.monitored.figures, name)}" for name, title in TITLES.items()))
     say(f"left out: {', '.join(f'{count} {reason}' for reason, count in ran.decided.left_out.items())}; MLflow run {ran.run_id}")

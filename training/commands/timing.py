@@ -9,13 +9,21 @@ from rich.console import Console
 from features.declarations.product_file import load_product
 from features.home import Home
 from serving.policy_file import load_policy
+from training.commands.clock import look_now
 from training.commands.progress import progress_report
+from training.freshness import STALE_AFTER_DAYS
 from training.timing.fitted import TimingOptions
 from training.timing.run import FIGURES, TimingRun, time_product
 
 
 def timing(
-    *, product: Path = Path("products/onboarding"), home: Path = Path(".stillhere"), trial: str = "", seed: int = 0, max_rows: int = 6_000
+    *,
+    product: Path = Path("products/onboarding"),
+    home: Path = Path(".stillhere"),
+    trial: str = "",
+    seed: int = 0,
+    max_rows: int = 6_000,
+    stale_after_days: int = STALE_AFTER_DAYS,
 ) -> None:
     """Fit the timing part on an imported log and record it in MLflow, with curves, calibration and baselines.
 
@@ -31,6 +39,8 @@ def timing(
         The same seed on the same log gives the same model.
     max_rows
         Most (user, as_of) rows of a slice that the hazard is learned from.
+    stale_after_days
+        A log that ends longer ago is refused; 0: any age will do.
     """
     declared = load_product(product)
     policy = load_policy(product / "policy.yaml", declared)
@@ -41,6 +51,7 @@ def timing(
             trial=Path(trial) if trial else None,
             options=TimingOptions(seed=seed, max_rows=max_rows),
             zones=(policy.timezone_attribute, policy.default_timezone),
+            look=look_now(stale_after_days, product),
             report=report,
         )
     _print_outcome(outcome)

@@ -9,10 +9,12 @@ from rich.console import Console
 from features.core.product import Product
 from features.declarations.product_file import load_product
 from features.home import Home
+from training.commands.clock import look_now
 from training.commands.comparison import print_review, print_verdict
 from training.commands.options import DEFAULT_LOG, DEFAULT_TREES, DEFAULT_TUNING, Log, Trees, Tuning
 from training.commands.progress import progress_report
 from training.fit import FitParameters
+from training.gate import Gate
 from training.parameters_file import read_parameters
 from training.run import Options, Outcome, train_product
 from training.standing import Promotion
@@ -48,6 +50,8 @@ def train(
         tune_timeout_s=tuning.tune_timeout_s,
         timing=timing,
         promote=promote,
+        gate=Gate(explanation_budget_ms=trees.explanation_budget_ms),
+        look=look_now(log.stale_after_days, log.product),
     )
     with progress_report() as report:
         outcome = train_product(declared, Home(log.home), product_dir=log.product, seed=log.seed, options=options, report=report)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 
 from features.declarations.product_file import load_product
 from features.home import Home
+from training.commands.clock import look_now
 from training.commands.options import DEFAULT_LOG, Log
 from training.commands.progress import progress_report
 from training.fit import FitParameters
+from training.parameters_file import read_parameters
 from training.tune import Search, Tuned
 from training.tuning_run import TuningOutcome, tune_product
 
@@ -21,6 +25,7 @@ def tune(
     *,
     trials: int = 30,
     timeout_s: float = 600.0,
+    parameters: str = "",
     log: Log = DEFAULT_LOG,
 ) -> None:
     """Search LightGBM's parameters on an imported log, inside the rows that trees are grown on; write what was found to a file.
@@ -34,11 +39,16 @@ def tune(
         Most sets of parameters to try; those that look worse than the median are given up early.
     timeout_s
         Most seconds for all of them; where it runs out, the same seed may find something else.
+    parameters
+        A file of parameters, as this command writes it, that the search begins with and must beat; empty: the defaults.
     """
     declared = load_product(log.product)
     with progress_report() as report:
-        search = Search(base=FitParameters(), n_trials=trials, timeout_s=timeout_s, seed=log.seed, report=report)
-        outcome = tune_product(declared, Home(log.home), search, labels=log.labels or None)
+        base = read_parameters(Path(parameters)) if parameters else FitParameters()
+        search = Search(base=base, n_trials=trials, timeout_s=timeout_s, seed=log.seed, report=report)
+        outcome = tune_product(
+            declared, Home(log.home), search, labels=log.labels or None, look=look_now(log.stale_after_days, log.product)
+        )
     _print(outcome)
 
 

@@ -20,10 +20,11 @@ from training.drift.live import live_rows, span
 from training.drift.report import drift_metrics, drift_page, drift_plot, drift_table
 from training.drift.trigger import Reason, reasons
 from training.frame import AS_OF, OUTCOME, USER, TrainingFrame
+from training.freshness import Look, require_fresh_log
 from training.pipeline import Report, say_nothing
 from training.thresholds.champion import ServingChampion, load_champion
-from training.thresholds.decisions import require_fresh, with_outcomes
-from training.thresholds.run import ALARM, Look
+from training.thresholds.decisions import with_outcomes
+from training.thresholds.run import ALARM
 from training.tracked import latest_run, tracked_run
 
 RETRAIN = "stillhere.retrain"
@@ -74,7 +75,7 @@ def drift_product(
     """
     options = options or DriftOptions()
     with tracked_run(product.name, "drift") as run_id:
-        require_fresh(home.raw_dir(product.name), product, now=look.now, stale_after=look.stale_after)
+        require_fresh_log(product, home, look)
         champion = load_champion(product)
         frame = build_frame(product, home, labels=options.labels, now=look.now, report=report)
         pairs, notes = _pairs(product, home, frame, champion, options)

@@ -13,14 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.backfill.columns import RawColumns
-from features.backfill.raw_scan import open_raw_log
 from features.backfill.spine import activity_of, end_of_data_us
-from features.core.event import from_us, to_us
 from features.core.labels import label_rows
 from features.core.product import Product
-from training.errors import EmptyLogError
 from training.frame import AS_OF, OUTCOME, USER, to_us_array
-from training.thresholds.errors import ForeignReceiptsError, NoReceiptsError, StaleLogError
+from training.thresholds.errors import ForeignReceiptsError, NoReceiptsError
 
 RISK, THRESHOLD, SEGMENT, ACTION = "risk", "threshold", "segment", "action"
 _COLUMNS = ["decision_id", USER, AS_OF, RISK, THRESHOLD, SEGMENT, ACTION, "features", "model"]
@@ -99,29 +96,6 @@ def with_outcomes(decided: Decided, raw: RawColumns, product: Product) -> Decide
     joined = rows[known].assign(**{OUTCOME: labels.dropped_out})[labels.mature]
     left_out = decided.left_out | {"user not in the log": int((~known).sum()), "outcome not known yet": int((~labels.mature).sum())}
     return replace(decided, rows=joined.reset_index(drop=True), left_out=left_out)
-
-
-def require_fresh(raw_dir: Path, product: Product, *, now: datetime, stale_after: timedelta | None) -> None:
-    """Refuse a log that ends long before now; ``stale_after`` None: no log is too old.
-
-    Raises
-    ------
-    EmptyLogError
-        If it has no events.
-    StaleLogError
-        If its newest event became known more than ``stale_after`` before ``now``.
-    """
-    with open_raw_log(raw_dir) as connection:
-        newest = connection.sql("SELECT epoch_us(max(known_at)) FROM known_events").fetchall()
-    if newest[0][0] is None:
-        raise EmptyLogError(f"the raw log of product {product.name} in {raw_dir} has no events, expected some; import a log first")
-    end_us = int(newest[0][0])
-    if stale_after is not None and to_us(now) - end_us > stale_after // _US:
-        raise StaleLogError(
-            f"the log of product {product.name} ends at {from_us(end_us).isoformat(timespec='minutes')},"
-            f" {(to_us(now) - end_us) * _US} before {now.isoformat(timespec='minutes')}, expected at most {stale_after};"
-            " import what came since, or allow an older log (stale_after_days)"
-        )
 
 
 def _read(parts: list[Path], columns: list[str]) -> pd.DataFrame:

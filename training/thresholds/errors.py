@@ -13,10 +13,6 @@ class UnattainableBoundError(TrainingError):
     """No threshold keeps the alert error within its bound with the confidence asked for."""
 
 
-class StaleLogError(TrainingError):
-    """The log ends long before now; what it says is not about the present."""
-
-
 class ForeignReceiptsError(TrainingError):
     """Receipts of another product, or of features that mean something else now."""
 

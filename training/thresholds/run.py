@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from features.backfill.columns import read_columns
 from features.core.product import Product
 from features.home import Home
 from training.dataset import build_frame
+from training.freshness import Look, require_fresh_log
 from training.pipeline import Report, say_nothing
 from training.thresholds.alerts import solve_frame
 from training.thresholds.champion import ServingChampion, load_champion, unseen
-from training.thresholds.decisions import Decided, read_decisions, require_fresh, with_outcomes
+from training.thresholds.decisions import Decided, read_decisions, with_outcomes
 from training.thresholds.monitor import Monitored, monitor
 from training.thresholds.policy_text import write_thresholds
 from training.thresholds.report import figure_metrics, monitor_page, monitor_table, threshold_metrics, threshold_page, threshold_table
@@ -25,14 +26,6 @@ from training.tracked import tracked_run
 
 ALARM = "stillhere.alarm"
 """Tag of a monitor's run: the sentence of its alarms; "" without one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """When one looks, and how old a log may be."""
-
-    now: datetime
-    stale_after: timedelta | None = timedelta(days=30)  # None: no log is too old
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +66,7 @@ def solve_product(product: Product, home: Home, look: Look, scope: Scope | None 
     """
     scope = scope or Scope()
     with tracked_run(product.name, "thresholds") as run_id:
-        require_fresh(home.raw_dir(product.name), product, now=look.now, stale_after=look.stale_after)
+        require_fresh_log(product, home, look)
         champion = load_champion(product)
         frame = unseen(build_frame(product, home, labels=scope.labels, now=look.now, report=report), champion)
         solved = solve_frame(frame, champion.bundle.risk(frame.vectors, frame.profiles()), scope.contract)
@@ -95,7 +88,7 @@ def monitor_product(product: Product, home: Home, look: Look, contract: Contract
     """
     with tracked_run(product.name, "monitor") as run_id:
         raw_dir = home.raw_dir(product.name)
-        require_fresh(raw_dir, product, now=look.now, stale_after=look.stale_after)
+        require_fresh_log(product, home, look)
         decided = read_decisions(home.receipts_dir(product.name), product, since=since)
         decided = with_outcomes(decided, read_columns(raw_dir, product), product)
         names = [segment.name for segment in product.segments]

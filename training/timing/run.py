@@ -15,6 +15,7 @@ from features.home import Home
 from models.timing.response import ResponseModel
 from training.dataset import IMPLIED, Join, build_frame
 from training.frame import learn_signature
+from training.freshness import Look, require_fresh_log
 from training.pipeline import Report, say_nothing
 from training.timing.fitted import FittedTiming, TimingOptions, fit_timing, slices_of
 from training.timing.response_fit import fit_response
@@ -52,6 +53,7 @@ def time_product(  # noqa: PLR0913 - each is a choice of the caller's
     zones: tuple[str, str] = ("timezone", "UTC"),
     report: Report = say_nothing,
     join: Join | None = None,
+    look: Look | None = None,
 ) -> TimingRun:
     """Fit timing on everything imported so far and record it in MLflow.
 
@@ -61,15 +63,18 @@ def time_product(  # noqa: PLR0913 - each is a choice of the caller's
         Parquet file of decisions with randomised delays, see `training.timing.trial_log.read_trial`; None: no response is learned.
     zones
         Attribute that names a user's zone, and the zone of those without.
+    look
+        When one looks, and how old the log may be; None: any age.
 
     Raises
     ------
     TrainingError
-        If the log is empty or too short, or the trial cannot be learned from.
+        If the log is empty, stale or too short, or the trial cannot be learned from.
     """
     options = options or TimingOptions()
     tracking_uri = prepare_tracking()
     table = None if trial is None else read_trial(trial)
+    require_fresh_log(product, home, look)
     frame = build_frame(product, home, labels=IMPLIED, report=report, join=join)
     raw = read_columns(home.raw_dir(product.name), product)
     watched = watch(raw, product, zones=zones_at(home.profiles_file(product.name), zones[0]), default_zone=zones[1])

@@ -371,6 +371,22 @@ def test_nobody_asked_about_nobody_answered(world):
     assert world.service.decide_many([], now_us=to_us(NOON)) == []
 
 
+@pytest.mark.parametrize(
+    ("leads", "needed", "cause"),
+    [
+        ({"silence": 0.1, "skipped_setup": 9.0}, 0.1, "silence"),
+        ({"silence": 0.2, "skipped_setup": 0.1}, 0.2, None),
+        ({"skipped_setup": 0.1}, 5.0, None),
+    ],
+)
+def test_the_top_cause_must_lead_by_what_the_model_says_of_that_cause(world, leads, needed, cause):
+    world.scorer.said_contributions = {"silence": 0.5, "skipped_setup": 0.375, "something no message remedies": 3.0}
+    world.scorer.min_cause_lead, world.scorer.min_cause_leads = 5.0, leads
+    answer = world.answer(quiet_for_ten_days(world))
+    found = orjson.loads(answer.output)["cause"]
+    assert ((found and found["group"]), receipt_of(answer)["inputs"]["min_cause_lead"]) == (cause, needed)
+
+
 @pytest.mark.parametrize(("min_cause_lead", "cause"), [(0.0, "silence"), (0.1, "silence"), (0.2, None)])
 def test_a_cause_that_leads_too_little_brings_the_default_message(world, min_cause_lead, cause):
     world.scorer.said_contributions = {"silence": 0.5, "skipped_setup": 0.375}

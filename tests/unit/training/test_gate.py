@@ -10,10 +10,13 @@ import pytest
 
 from training.compare import Scored
 from training.errors import NotComparableError
+from training.explanation_budget import over_budget
+from training.frame import USER
 from training.gate import Gate, GateError, holds, judge, unlearned
 from training.pipeline import TrainedModel
 from training.segment_report import SegmentRows
-from training.tables import verdict_table
+from training.standing import standing_of
+from training.tables import unjudged, verdict_table
 
 
 def segment(name: str, rows: np.ndarray) -> SegmentRows:
@@ -63,6 +66,32 @@ def test_better_on_the_whole_does_not_excuse_a_segment_that_is_surely_worse(trai
     assert judge(mixed, plain, test=test, segments=segments, gate=Gate(min_rows=len(test.rows))).passed  # too few to be judged
 
 
+def test_segments_that_are_too_small_are_named_with_their_sizes_and_not_judged(trained: TrainedModel) -> None:
+    test = trained.slices.test
+    everyone = np.ones(len(test.rows), dtype=bool)
+    handful = np.arange(len(test.rows)) < 12
+    model = nudged(trained, everyone, 0.0)
+    verdict = judge(model, model, test=test, segments=[segment("all", everyone), segment("handful", handful)], gate=Gate())
+    assert verdict_table(verdict)["holds"].tolist() == [False, True, "not judged"]
+    users = test.rows[USER][handful].nunique()
+    assert f"fewer than 100 rows or 30 users, or without a figure: primary/handful (12 rows, {users} users)." in unjudged(verdict)
+    assert unjudged(judge(model, model, test=test, segments=[segment("all", everyone)], gate=Gate())) == ""
+
+
+@pytest.mark.parametrize(("budget_ms", "passes"), [(2.0, False), (20.0, True), (0.0, True)])
+def test_a_better_model_that_takes_too_long_to_explain_is_refused(trained: TrainedModel, budget_ms: float, *, passes: bool) -> None:
+    test = trained.slices.test
+    everyone = np.ones(len(test.rows), dtype=bool)
+    plain, better = nudged(trained, everyone, 0.0), nudged(trained, everyone, 0.5)
+    verdict = judge(better, plain, test=test, segments=[], gate=Gate(explanation_budget_ms=budget_ms), one_row_ms=10.55)
+    assert verdict.passed == passes
+    assert ("one explanation takes 10.55 ms" in verdict.because) != passes
+    assert verdict_table(verdict)["holds"].tolist() == [True, passes]
+    first = standing_of(None, None, "auto", slow=over_budget(10.55, budget_ms))
+    assert first.alias == ("champion" if passes else "challenger")  # nor may the first one that there is
+    assert standing_of(None, None, "always", slow=over_budget(10.55, budget_ms)).alias == "champion"
+
+
 def test_a_segment_that_only_looks_worse_by_chance_holds(trained: TrainedModel) -> None:
     test = trained.slices.test
     everyone = np.ones(len(test.rows), dtype=bool)
@@ -74,7 +103,13 @@ def test_a_segment_that_only_looks_worse_by_chance_holds(trained: TrainedModel) 
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"), [({"metric": "f1"}, "metric is 'f1'"), ({"confidence": 1.5}, "confidence"), ({"margin": -1.0}, "margin")]
+    ("wrong", "said"),
+    [
+        ({"metric": "f1"}, "metric is 'f1'"),
+        ({"confidence": 1.5}, "confidence"),
+        ({"margin": -1.0}, "margin"),
+        ({"explanation_budget_ms": -1.0}, "explanation_budget_ms"),
+    ],
 )
 def test_a_gate_that_cannot_hold_is_refused(wrong: dict[str, object], said: str) -> None:
     with pytest.raises(GateError, match=said):

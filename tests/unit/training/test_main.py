@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import shlex
 import subprocess
 import sys
@@ -48,17 +50,11 @@ OTHER = {
     "promote": {"promote": "never", "metric": "auc", "force": "a reason", "rollback": "true", "shadow": "none", "version": "3"},
     "train": {"promote": "never", "timing": "false", "parameters": "tuned file.json"},
     "simulate": {"timing": "against-habit", "truth": "true", "end": "2025-01-01"},
-    "thresholds": {"error": "of-alerts"},
-    "monitor": {"error": "of-alerts"},
-    "drift": {"source": "log"},
+    "thresholds": {"error": "of-alerts", "write": "true"},
+    "monitor": {"error": "of-alerts", "since": "2025-01-01T12:00Z"},
+    "drift": {"source": "log", "adjustment": "benjamini-hochberg", "since": "2025-01-01T12:00Z"},
 }
 """Values other than the defaults where not every text is one; of the others, texts get another text and numbers another number."""
-ONLY_ON_THE_COMMAND_LINE = {
-    "thresholds": {"least_users", "write"},
-    "monitor": {"since"},
-    "drift": {"since", "adjustment"},
-}
-"""Options that an entry point does not offer."""
 NUMBERS = {"bound": 0.2, "confidence": 0.9, "margin": 0.02, "false_discoveries": 0.1}
 
 
@@ -107,7 +103,29 @@ def test_an_entry_points_defaults_are_those_of_its_command(name: str) -> None:
     assert {key for key, spec in declared.items() if "default" not in spec} == set(REQUIRED.get(name, {}))
     defaults = {key: spec["default"] for key, spec in declared.items() if "default" in spec}
     assert given_to(name, defaults | REQUIRED.get(name, {})) == of_command(name)
-    assert set(of_command(name)) - set(declared) == ONLY_ON_THE_COMMAND_LINE.get(name, set())
+    assert set(of_command(name)) == set(declared)  # no option is left to the command line alone
+    assert set(re.findall(r"\{(\w+)\}", PROJECT[name]["command"])) == set(declared)  # and every one is handed on
+
+
+@pytest.mark.parametrize("name", PROJECT)
+def test_every_parameter_of_an_entry_point_is_typed_and_says_what_it_is(name: str) -> None:
+    text = (ROOT / "MLproject").read_text()
+    lines = text.split(f"\n  {name}:\n")[1].split("command:")[0].splitlines()
+    parameters = [line.strip() for line in lines if re.match(r"      \w+:", line)]
+    assert [line.split(":")[0] for line in parameters] == list(PROJECT[name]["parameters"])
+    for line in parameters:
+        assert re.match(r"\w+: \{type: (float|string|path)(, default: .+)?\}  # \S.{3}", line), line
+
+
+@pytest.mark.parametrize("name", PROJECT)
+def test_help_shows_every_placeholder(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from training.commands.app import app
+
+    app([name, "--help"], result_action="return_value")
+    shown = re.sub(r"[^\w<>]+", " ", capsys.readouterr().out)
+    written = inspect.getdoc(app[name].default_command) or ""
+    for placeholder in re.findall(r"<[\w ]+>", written):
+        assert placeholder in shown
 
 
 @pytest.mark.parametrize("name", PROJECT)

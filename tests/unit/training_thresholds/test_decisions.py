@@ -13,10 +13,9 @@ from features.core.event import Event
 from tests.unit.training import synthetic
 from tests.unit.training_thresholds.receipts import export, receipt
 from training.drift.live import live_rows
-from training.errors import EmptyLogError
 from training.frame import AS_OF, OUTCOME, USER
-from training.thresholds.decisions import RISK, read_decisions, require_fresh, with_outcomes
-from training.thresholds.errors import ForeignReceiptsError, NoReceiptsError, StaleLogError
+from training.thresholds.decisions import RISK, read_decisions, with_outcomes
+from training.thresholds.errors import ForeignReceiptsError, NoReceiptsError
 
 PRODUCT = synthetic.product(horizon_days=5)
 OURS = PRODUCT.catalogue.fingerprint
@@ -91,16 +90,6 @@ def test_outcomes_are_whether_any_activity_followed_within_the_horizon_once_it_h
     assert dict(zip(joined.rows[USER], joined.rows[OUTCOME], strict=True)) == {"stays": False, "leaves": True}
     assert joined.left_out["user not in the log"] == 1
     assert joined.left_out["outcome not known yet"] == 1
-
-
-def test_a_stale_and_an_empty_log_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(EmptyLogError, match="no events"):
-        require_fresh(tmp_path, PRODUCT, now=NOON, stale_after=None)
-    ParquetRawLog(tmp_path).append([login("a", NOON)])
-    require_fresh(tmp_path, PRODUCT, now=NOON + timedelta(days=30), stale_after=timedelta(days=30))
-    require_fresh(tmp_path, PRODUCT, now=NOON + timedelta(days=3000), stale_after=None)
-    with pytest.raises(StaleLogError, match=r"ends at 2026-03-01T12:00.*30 days, 0:00:01 before.*expected at most 30 days"):
-        require_fresh(tmp_path, PRODUCT, now=NOON + timedelta(days=30, seconds=1), stale_after=timedelta(days=30))
 
 
 def test_live_rows_have_the_vector_and_profile_of_the_decision(tmp_path: Path) -> None:
