@@ -39,7 +39,21 @@ def test_another_policy_shows_what_it_would_have_done(world, receipts, shipped_p
     summary = replay_all(receipts, replayers(world), policy=strict)
     assert not summary.is_same
     assert summary.moves == {("send we_kept_your_place by email", "none (risk_below_threshold)"): 1}
-    assert {"action", "message", "versions.policy"} <= summary.paths.keys()
+    assert {"action", "message"} <= summary.paths.keys()
+    assert "versions.policy" not in summary.paths
+
+
+def test_a_policy_that_differs_in_one_title_differs_where_it_is_sent(world, receipts, shipped_policy):
+    messages = tuple(replace(one, title="Other words") if one.id == "we_kept_your_place" else one for one in shipped_policy.messages)
+    summary = replay_all(receipts, replayers(world), policy=with_hash(replace(shipped_policy, messages=messages)))
+    assert summary.outcomes["decision"] == {"same": 2, "different": 1}
+    assert summary.paths == {"message.title": 1}
+
+
+def test_a_policy_in_another_order_decides_the_same(world, receipts, shipped_policy):
+    turned = with_hash(replace(shipped_policy, channels=shipped_policy.channels[::-1], caps=shipped_policy.caps[::-1]))
+    summary = replay_all(receipts, replayers(world), policy=turned)
+    assert (turned.hash != shipped_policy.hash, summary.is_same) == (True, True)
 
 
 def test_what_is_no_receipt_is_counted_and_costs_no_other_its_answer(world, receipts):
