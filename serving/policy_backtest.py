@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
-from serving.decision.decide import decide
+from serving.carried_contacts import CarriedContacts
 from serving.decision.output import output_object
 from serving.decision.policy import Policy
 from serving.decision.record import inputs_from_json
 from serving.replay_many import what_was_done
+
+V = TypeVar("V")
 
 ACTING = ("send", "stage")
 """A decision of staging counts as what it would have done: that is what staging is for."""
@@ -24,40 +26,55 @@ _MOST_NAMED = 100
 class Redecided:
     """One decision: the arm that was taken, and the chances that either policy gives each arm."""
 
-    decision_id: str
     user_id: str
     as_of: str  # ISO 8601
     arm: str  # that was taken
-    logged: dict[str, float]  # chance of each arm under the policy that decided
-    chances: dict[str, float]  # under the other policy
+    logged: Mapping[str, float]  # chance of each arm under the policy that decided
+    chances: Mapping[str, float]  # under the other policy
 
 
 @dataclass(slots=True, kw_only=True)
 class Backtest:
-    """Counts of what was sent and what would have been."""
+    """Counts of what was sent and what would have been; users once each, decisions singly only where their value is asked for."""
 
     decisions: int = 0
     unreadable: int = 0
     sent_before: int = 0
     sent_after: int = 0
+    sent_only_after: int = 0  # decisions
+    sent_only_before: int = 0
+    by_fallback: int = 0  # of those sent only after: no cause was recorded, since every arm was closed
     moves: Counter[tuple[str, str]] = field(default_factory=Counter)
     counts: dict[str, dict[str, list[int]]] = field(
         default_factory=lambda: {name: {} for name in ("channel", "message", "segment", "trigger")}
     )
-    newly_contacted: list[str] = field(default_factory=list)  # users, the first hundred
-    redecided: list[Redecided] = field(default_factory=list)
-    _users: set[str] = field(default_factory=set)
+    redecided: list[Redecided] | None = field(default_factory=list)  # None: they are not kept
+    _contacted: dict[str, list[bool]] = field(default_factory=dict)  # each user: before, after
     _policies: set[str] = field(default_factory=set)
+    _alike: dict[Any, Any] = field(default_factory=dict)  # ids and chances are few and stand in many decisions
 
     @property
     def users(self) -> int:
         """How many different users."""
-        return len(self._users)
+        return len(self._contacted)
 
     @property
     def policies(self) -> int:
         """How many different policies decided."""
         return len(self._policies)
+
+    @property
+    def newly_contacted(self) -> list[str]:
+        """Users to whom something would have been sent and nothing was."""
+        return self._users_who(before=False, after=True)
+
+    @property
+    def no_longer_contacted(self) -> list[str]:
+        """Users to whom something was sent and nothing would have been."""
+        return self._users_who(before=True, after=False)
+
+    def _users_who(self, *, before: bool, after: bool) -> list[str]:
+        return [user_id for user_id, contacted in self._contacted.items() if contacted == [before, after]]
 
     def tables(self) -> dict[str, dict[str, tuple[int, int]]]:
         """Sent before and after, by channel, message, segment and trigger; most changed first."""
@@ -69,31 +86,34 @@ class Backtest:
             for title, rows in self.counts.items()
         }
 
-    def add(self, before: dict[str, Any], after: dict[str, Any]) -> None:
-        """Count one decision: its recorded output, and that of the other policy."""
+    def add(self, before: dict[str, Any], after: dict[str, Any], *, lacks_cause: bool = False) -> None:
+        """Count one decision: its recorded output, and that of the other policy.
+
+        Parameters
+        ----------
+        lacks_cause
+            Nobody asked then why the risk is what it is.
+        """
         self.decisions += 1
-        self._users.add(before["user_id"])
         self._policies.add(before["versions"]["policy"])
+        self._count_sends(before, after, lacks_cause=lacks_cause)
+        if what_was_done(before) != what_was_done(after):
+            self.moves[what_was_done(before), what_was_done(after)] += 1
+        if self.redecided is not None:
+            self.redecided.append(self._redecided(before, after))
+
+    def _count_sends(self, before: dict[str, Any], after: dict[str, Any], *, lacks_cause: bool) -> None:
         was, would = before["action"] in ACTING, after["action"] in ACTING
         self.sent_before += was
         self.sent_after += would
-        if what_was_done(before) != what_was_done(after):
-            self.moves[what_was_done(before), what_was_done(after)] += 1
-        if would and not was and len(self.newly_contacted) < _MOST_NAMED:
-            self.newly_contacted.append(before["user_id"])
-        for side, output in enumerate((before, after)):
-            if output["action"] in ACTING:
+        self.sent_only_before += was and not would
+        self.sent_only_after += would and not was
+        self.by_fallback += would and not was and lacks_cause
+        contacted = self._contacted.setdefault(before["user_id"], [False, False])
+        for side, (output, is_sent) in enumerate(((before, was), (after, would))):
+            if is_sent:
+                contacted[side] = True
                 self._count(side, output)
-        self.redecided.append(
-            Redecided(
-                decision_id=before["decision_id"],
-                user_id=before["user_id"],
-                as_of=before["as_of"],
-                arm=_arm_of(before),
-                logged={arm["name"]: arm["propensity"] for arm in before["arms"]},
-                chances={arm["name"]: arm["propensity"] for arm in after["arms"]},
-            )
-        )
 
     def _count(self, side: int, output: dict[str, Any]) -> None:
         named = {
@@ -105,32 +125,60 @@ class Backtest:
         for title, name in named.items():
             self.counts[title].setdefault(name, [0, 0])[side] += 1
 
+    def _redecided(self, before: dict[str, Any], after: dict[str, Any]) -> Redecided:
+        logged, chances = ({arm["name"]: arm["propensity"] for arm in output["arms"]} for output in (before, after))
+        return Redecided(
+            user_id=self._once(before["user_id"], before["user_id"]),
+            as_of=before["as_of"],
+            arm=self._once(arm := _arm_of(before), arm),
+            logged=self._once(tuple(logged.items()), logged),
+            chances=self._once(tuple(chances.items()), chances),
+        )
+
+    def _once(self, key: Any, value: V) -> V:
+        """The value that stood under the key first."""
+        first: V = self._alike.setdefault(key, value)
+        return first
+
     def to_json(self) -> dict[str, Any]:
         """Everything but the single decisions as plain values."""
+        newly, no_longer = self.newly_contacted, self.no_longer_contacted
         return {
             "decisions": self.decisions,
             "users": self.users,
             "unreadable": self.unreadable,
             "sent": {"before": self.sent_before, "after": self.sent_after},
+            "sent_only": {"before": self.sent_only_before, "after": self.sent_only_after, "after_by_fallback": self.by_fallback},
             **{f"by_{title}": {name: list(pair) for name, pair in rows.items()} for title, rows in self.tables().items()},
             "moves": [{"from": before, "to": after, "decisions": n} for (before, after), n in self.moves.most_common()],
-            "newly_contacted": self.newly_contacted,
+            "newly_contacted": {"users": len(newly), "first": newly[:_MOST_NAMED]},
+            "no_longer_contacted": {"users": len(no_longer), "first": no_longer[:_MOST_NAMED]},
         }
 
 
-def backtest_policy(receipts: Iterable[bytes], policy: Policy) -> Backtest:
-    """Decide every receipt again by the policy; one that cannot be read is counted and costs no other.
+def backtest_policy(receipts: Iterable[bytes], policy: Policy, *, for_value: bool = True) -> Backtest:
+    """Decide every receipt again by the policy, on the contacts that it would have made itself so far.
 
-    A message whose cause was never asked for then falls back to the trigger's own cause: contributions are recorded only where an arm was
-    open.
+    One that cannot be read is counted and costs no other. What is assumed of contacts is said in
+    `serving.carried_contacts.CarriedContacts`. A message whose cause was never asked for falls back to the trigger's own cause, and goes at
+    once: contributions and timing are recorded only where an arm was open. What was missing then, and behaviour that was stale by the
+    limit of the policy that decided, is so again.
+
+    Parameters
+    ----------
+    receipts
+        In the order of their ``as_of``, those of one user at least (`serving.adapters.receipt_files.receipts_in_order`).
+    for_value
+        Keep what the estimate of a value needs, some 150 bytes a decision; without it memory grows with users alone.
     """
-    found = Backtest()
+    found, carried = Backtest(redecided=[] if for_value else None), CarriedContacts(policy=policy)
     for receipt in receipts:
         try:
             recorded = orjson.loads(receipt)
             inputs, before = inputs_from_json(recorded["inputs"]), recorded["output"]
             versions = {**recorded["versions"], "policy": policy.hash}
-            found.add(before, output_object(decide(inputs, policy), versions))
+            lacks_cause = inputs.contributions is None and inputs.risk is not None
+            found.add(before, output_object(carried.decide(inputs, before), versions), lacks_cause=lacks_cause)
         except (ValueError, KeyError, TypeError):
             found.unreadable += 1
     return found

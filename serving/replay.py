@@ -1,6 +1,7 @@
 """Replay: make a recorded decision again, and say apart whether decision, score and features come out the same.
 
-Three questions with three answers. The *decision* from the recorded inputs must be the same bytes. The *score* from the recorded features
+Three questions with three answers. The *decision* from the recorded inputs must be the same bytes (under another policy:
+the same but for its name and the order of arms and verdicts). The *score* from the recorded features
 must agree within 1e-9 under the same model. The *features* from the stored timeline must be equal, NaN with NaN.
 """
 
@@ -56,7 +57,7 @@ class ReplayReport:
     """Three answers and the bytes that came out."""
 
     decision_id: str
-    output: bytes  # of the replay; equal to the recorded output when the decision is the same
+    output: bytes  # of the replay; under the policy that decided: equal to the recorded output when the decision is the same
     decision: Part
     score: Part
     features: Part
@@ -80,8 +81,9 @@ class Replayer:
     def replay(self, receipt: bytes, *, policy: Policy | None = None) -> ReplayReport:
         """Replay one receipt, under the policy that decided or under another.
 
-        Under another policy the decision may differ, and the differences say what it would have done. A message whose cause was never
-        asked for then falls back to the trigger's own cause: contributions are recorded only where an arm was open.
+        Under another policy the decision may differ, and the differences say what it would have done. The policy's hash is then no part of
+        the comparison, nor is the order of arms and verdicts. A message whose cause was never asked for falls back to the trigger's own
+        cause: contributions are recorded only where an arm was open.
 
         Raises
         ------
@@ -95,7 +97,7 @@ class Replayer:
         return ReplayReport(
             decision_id=inputs.decision_id,
             output=output,
-            decision=_decision_part(canonical(recorded["output"]), output, rules_version=recorded.get("rules_version", _FIRST_RULES)),
+            decision=_decision_part(recorded, output, is_other=used.hash != recorded["versions"]["policy"]),
             score=self._score_part(recorded, inputs),
             features=self._feature_part(recorded, inputs),
         )
@@ -143,23 +145,50 @@ class Replayer:
         return Part(outcome=Outcome.DIFFERENT if differences else Outcome.SAME, differences=differences)
 
 
-def differences(recorded: Any, replayed: Any, path: str = "") -> Iterator[str]:
-    """Where two JSON values differ, one line a place.
+def differences(recorded: Any, replayed: Any, path: str = "", *, in_order: bool = True) -> Iterator[str]:
+    """Where two JSON values differ, one line a place; in lists of arms and of verdicts each is compared with the one of its name.
+
+    Parameters
+    ----------
+    in_order
+        Also say where such a list comes in another order.
 
     Examples
     --------
-    >>> list(differences({"action": "none", "arms": [1]}, {"action": "send", "arms": [1, 2]}))
-    ['action: "none" -> "send"', 'arms[1]: nothing -> 2']
+    >>> list(differences({"action": "none", "codes": [1]}, {"action": "send", "codes": [1, 2]}))
+    ['action: "none" -> "send"', 'codes[1]: nothing -> 2']
+    >>> email, push = {"name": "email", "open": True}, {"name": "push", "open": False}
+    >>> list(differences([email, push], [push, {**email, "open": False}], "arms", in_order=False))
+    ['arms[email].open: true -> false']
     """
     if isinstance(recorded, dict) and isinstance(replayed, dict):
         for key in sorted(recorded.keys() | replayed.keys()):
-            yield from differences(recorded.get(key, _NOTHING), replayed.get(key, _NOTHING), f"{path}.{key}".lstrip("."))
+            pair = recorded.get(key, _NOTHING), replayed.get(key, _NOTHING)
+            yield from differences(*pair, f"{path}.{key}".lstrip("."), in_order=in_order)
     elif isinstance(recorded, list) and isinstance(replayed, list):
-        for index in range(max(len(recorded), len(replayed))):
-            pair = [items[index] if index < len(items) else _NOTHING for items in (recorded, replayed)]
-            yield from differences(pair[0], pair[1], f"{path}[{index}]")
+        before, after = _by_place(recorded, replayed)
+        for place in dict.fromkeys((*before, *after)):
+            yield from differences(before.get(place, _NOTHING), after.get(place, _NOTHING), f"{path}[{place}]", in_order=in_order)
+        common = [[place for place in one if place in other] for one, other in ((before, after), (after, before))]
+        if in_order and common[0] != common[1]:
+            yield f"{path}: in another order"
     elif recorded is _NOTHING or replayed is _NOTHING or canonical(recorded) != canonical(replayed):
         yield f"{path}: {_text(recorded)} -> {_text(replayed)}"
+
+
+def _by_place(*lists: list[Any]) -> list[dict[str, Any]]:
+    """The items of each list by name if all have one and no two the same, else by index."""
+    named = [{_name(item): item for item in items} for items in lists]
+    if any("" in by_name or len(by_name) < len(items) for by_name, items in zip(named, lists, strict=True)):
+        return [{str(index): item for index, item in enumerate(items)} for items in lists]
+    return named
+
+
+def _name(item: Any) -> str:
+    """Of an arm, or of a verdict: rule and arm; "" of anything else."""
+    if not isinstance(item, dict):
+        return ""
+    return str(item["name"]) if "name" in item else " ".join(str(item[key]) for key in ("arm", "rule") if key in item)
 
 
 _POLICIES = 16
@@ -182,12 +211,24 @@ def _read(receipt: bytes) -> tuple[dict[str, Any], Inputs]:
         ) from exc
 
 
-def _decision_part(recorded: bytes, replayed: bytes, *, rules_version: int) -> Part:
-    if recorded == replayed:
+def _decision_part(recorded: Mapping[str, Any], replayed: bytes, *, is_other: bool) -> Part:
+    """``is_other``: it was replayed under another policy than decided."""
+    output, again = recorded["output"], orjson.loads(replayed)
+    if canonical(output) == replayed:
         return Part(outcome=Outcome.SAME)
-    detail = "" if rules_version == RULES_VERSION else f"decided by version {rules_version} of the rules, replayed by {RULES_VERSION}"
-    found = differences(orjson.loads(recorded), orjson.loads(replayed))
-    return Part(outcome=Outcome.DIFFERENT, detail=detail, differences=tuple(found))
+    if is_other:
+        output, again = _without_policy(output), _without_policy(again)
+    found = tuple(differences(output, again, in_order=not is_other))
+    if is_other and not found:
+        return Part(outcome=Outcome.SAME)
+    rules = recorded.get("rules_version", _FIRST_RULES)
+    detail = "" if rules == RULES_VERSION else f"decided by version {rules} of the rules, replayed by {RULES_VERSION}"
+    return Part(outcome=Outcome.DIFFERENT, detail=detail, differences=found)
+
+
+def _without_policy(output: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, whatever policy decided."""
+    return {**output, "versions": {name: version for name, version in output["versions"].items() if name != "policy"}}
 
 
 def _unchecked(why: str) -> Part:

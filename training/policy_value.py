@@ -22,6 +22,12 @@ MIN_ROWS = 100
 """Fewest decisions with a known outcome that a value is estimated from."""
 
 
+_NO_CHANCE = (
+    "the policies that decided left nothing to chance (exploration.arm_share), so that nobody can say what would have become of a user who"
+    " had been treated otherwise; let them explore"
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyValue:
     """Shares of users who stay, with 95 % intervals over users; None where nothing can be estimated, and why."""
@@ -51,6 +57,8 @@ def policy_value(decisions: pd.DataFrame, raw: RawColumns, product: Product, *, 
     ----------
     Swaminathan, Joachims (2015), The self-normalized estimator for counterfactual learning, NeurIPS 28.
     """
+    if not any(0.0 < chance < 1.0 for chances in decisions["logged"] for chance in chances.values()):
+        return PolicyValue(rows=0, unsupported=_impossible(decisions), left_out={}, why_not=_NO_CHANCE)
     decided = with_outcomes(Decided(rows=decisions.reset_index(drop=True), left_out={}), raw, product)
     rows = decided.rows
     arms = sorted({arm for chances in (*rows["logged"], *rows["other"]) for arm in chances})
@@ -74,6 +82,12 @@ def policy_value(decisions: pd.DataFrame, raw: RawColumns, product: Product, *, 
         gain=evaluator.difference(other[kept], logged[kept], estimator="snips"),
         effective_rows=estimate.weights.effective_rows,
     )
+
+
+def _impossible(decisions: pd.DataFrame) -> int:
+    """In how many the other policy may do what the one that decided never would."""
+    pairs = zip(decisions["logged"], decisions["other"], strict=True)
+    return sum(any(chance > 0.0 and not logged.get(arm) for arm, chance in other.items()) for logged, other in pairs)
 
 
 def _log(rows: pd.DataFrame, action: npt.NDArray[np.int64], logged: FloatArray) -> DecisionLog:

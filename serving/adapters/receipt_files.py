@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ import pyarrow.parquet as pq
 from features.ports import StoreError
 
 _ROWS = 2_000
+AT_ONCE = 50_000
+"""So many receipts are held at a time to be put in order: about half a gigabyte."""
 _SCORES = ("decision_id", "model", "shadow_model", "risk", "shadow_risk", "threshold")
 
 
@@ -41,7 +44,58 @@ def exported_receipts(receipts_dir: Path) -> Iterator[list[bytes]]:
                     seen.update(new)
                     yield list(new.values())
         except (OSError, pa.ArrowException) as exc:
-            raise StoreError(f"{part}: could not be read ({type(exc).__name__}: {exc}); move it away, it is exported again") from exc
+            raise _unreadable(part, exc) from exc
+
+
+def receipts_in_order(receipts_dir: Path, *, at_once: int = AT_ONCE) -> Iterator[list[bytes]]:
+    """The same, those of each user in the order of their as_of.
+
+    Parts lie in folders by the day of as_of, and in no order within one. A day of more than ``at_once`` receipts is read in shares of its
+    users, once for each share: 20 times for a day of a million, at a second for each 100,000 receipts. That makes running a policy over
+    them half as long again. Memory holds one share.
+
+    Raises
+    ------
+    StoreError
+        If a file cannot be read.
+
+    Examples
+    --------
+    >>> list(receipts_in_order(Path("/nowhere")))
+    []
+    """
+    for day in sorted(receipts_dir.glob("day=*")):
+        parts = sorted(day.glob("part-*.parquet"))
+        shares = -(-sum(_rows_of(part) for part in parts) // at_once)
+        for share in range(shares):
+            row_of_id: dict[str, tuple[Any, str, bytes]] = {}
+            for part in parts:
+                row_of_id |= {row[1]: row for row in _share_of(part, share, shares)}
+            yield [receipt for _, _, receipt in sorted(row_of_id.values())]
+
+
+def _rows_of(part: Path) -> int:
+    try:
+        return int(pq.read_metadata(part).num_rows)
+    except (OSError, pa.ArrowException) as exc:
+        raise _unreadable(part, exc) from exc
+
+
+def _share_of(part: Path, share: int, shares: int) -> Iterator[tuple[Any, str, bytes]]:
+    """as_of, decision id and receipt of those users whose turn it is."""
+    try:
+        with pq.ParquetFile(part) as file:
+            for batch in file.iter_batches(batch_size=_ROWS, columns=["as_of", "decision_id", "user_id", "receipt"]):
+                is_mine = [crc32(user_id.encode()) % shares == share for user_id in batch["user_id"].to_pylist()]
+                mine = batch.filter(pa.array(is_mine, pa.bool_()))
+                receipts = (receipt.encode() for receipt in mine["receipt"].to_pylist())
+                yield from zip(mine["as_of"].to_pylist(), mine["decision_id"].to_pylist(), receipts, strict=True)
+    except (OSError, KeyError, pa.ArrowException) as exc:
+        raise _unreadable(part, exc) from exc
+
+
+def _unreadable(part: Path, exc: Exception) -> StoreError:
+    return StoreError(f"{part}: could not be read ({type(exc).__name__}: {exc}); move it away, it is exported again")
 
 
 def receipts_of_file(file: Path) -> Iterator[list[bytes]]:
@@ -87,7 +141,7 @@ def exported_scores(receipts_dir: Path) -> dict[str, npt.NDArray[Any]]:
                     table = file.read(columns=list(_SCORES))
                     rows |= {row[0]: row for row in zip(*(table[name].to_pylist() for name in _SCORES), strict=True) if row[4] is not None}
         except (OSError, pa.ArrowException) as exc:
-            raise StoreError(f"{part}: could not be read ({type(exc).__name__}: {exc}); move it away, it is exported again") from exc
+            raise _unreadable(part, exc) from exc
     columns = list(zip(*rows.values(), strict=True)) or [()] * len(_SCORES)
     kinds = {name: np.float64 if name in {"risk", "shadow_risk", "threshold"} else np.object_ for name in _SCORES}
     return {name: np.array(column, dtype=kinds[name]) for name, column in zip(_SCORES, columns, strict=True)}

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from training.policy_value import PolicyValue
 
 
+_MOST_SHOWN = 8
+
+
 def build() -> cyclopts.App:
     """Put the commands about policies together."""
     app = cyclopts.App(name="policy", help="Look at a policy before it goes live.")
@@ -67,8 +70,9 @@ def backtest(
 ) -> int:
     """Run another policy over past decisions: how many more would be sent, to whom, and what it is worth.
 
-    Every exported receipt is decided again from what was known then; contacts that the other policy would have made are not among what was
-    known.
+    Every exported receipt is decided again from what was known then, and from the contacts that the other policy would have made so far in
+    place of those that were made: its own caps hold. Assumed is that each of its sends is delivered at its moment, and that nobody behaves
+    otherwise because of one. What else is assumed, and what it costs, is in docs/policy-file.md.
 
     Example: `stillhere policy backtest new-policy.yaml`
 
@@ -77,7 +81,7 @@ def backtest(
     file
         The other policy.
     """
-    from serving.adapters.receipt_files import exported_receipts
+    from serving.adapters.receipt_files import receipts_in_order
     from serving.cli.decide import opened
     from serving.cli.other_policy import other_policy
     from serving.policy_backtest import backtest_policy
@@ -86,23 +90,24 @@ def backtest(
         other = other_policy(file, installation.product, product_folder=installation.settings.product_folder)
         installation.exporter.export()  # so that the newest are there
         folder = installation.settings.home.receipts_dir(installation.product.name)
-        found = backtest_policy((receipt for batch in exported_receipts(folder) for receipt in batch), other)
+        receipts = (receipt for batch in receipts_in_order(folder) for receipt in batch)
+        found = backtest_policy(receipts, other, for_value=value)
         worth = _worth(found, installation) if value and found.decisions else None
     sys.stdout.write(_as_json(found, worth) if json else _as_text(found, worth))
     return 0
 
 
 def _worth(found: Backtest, installation: Installation) -> PolicyValue:
-    from dataclasses import asdict
-
     import pandas as pd
 
     from features.backfill.columns import read_columns
     from training.policy_value import policy_value
 
-    rows = [{**asdict(one), "as_of": pd.Timestamp(one.as_of), "other": one.chances} for one in found.redecided]
+    rows = found.redecided or ()
+    columns = {name: [getattr(one, name) for one in rows] for name in ("user_id", "arm", "logged")}
+    decisions = pd.DataFrame({**columns, "as_of": pd.to_datetime([one.as_of for one in rows]), "other": [one.chances for one in rows]})
     product = installation.product
-    return policy_value(pd.DataFrame(rows), read_columns(installation.settings.home.raw_dir(product.name), product), product)
+    return policy_value(decisions, read_columns(installation.settings.home.raw_dir(product.name), product), product)
 
 
 def _worth_as_text(worth: PolicyValue) -> list[str]:
@@ -142,6 +147,8 @@ def _as_text(found: Backtest, worth: PolicyValue | None) -> str:
         f"{found.decisions:,} decisions about {found.users:,} users, from {found.policies} policies"
         + (f"; {found.unreadable:,} receipts could not be read" if found.unreadable else ""),
         f"sent: {found.sent_before:,} then, {found.sent_after:,} now ({found.sent_after - found.sent_before:+,})",
+        f"sent only then: {found.sent_only_before:,}; only now: {found.sent_only_after:,}"
+        + (f", {found.by_fallback:,} of them by fallback, since no cause was recorded" if found.by_fallback else ""),
     ]
     for title, counts in found.tables().items():
         if counts:
@@ -150,7 +157,12 @@ def _as_text(found: Backtest, worth: PolicyValue | None) -> str:
     if found.moves:
         lines.append("What would be done instead:")
         lines += [f"  {count:>6,}  {before} -> {after}" for (before, after), count in found.moves.most_common(15)]
-    if found.newly_contacted:
-        lines.append("Newly contacted, for example: " + ", ".join(found.newly_contacted[:8]))
+    lines += _users_as_text("Newly contacted", found.newly_contacted)
+    lines += _users_as_text("No longer contacted", found.no_longer_contacted)
     lines += [] if worth is None else _worth_as_text(worth)
     return "\n".join(lines) + "\n"
+
+
+def _users_as_text(title: str, users: list[str]) -> list[str]:
+    some = ", ".join(users[:_MOST_SHOWN]) + (", ..." if len(users) > _MOST_SHOWN else "")
+    return [f"{title}: {len(users):,} {'user' if len(users) == 1 else 'users'}, {some}"] if users else []

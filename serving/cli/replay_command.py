@@ -52,7 +52,8 @@ def replay(
 
     One decision id prints the decision: the same bytes as before, and on stderr whether decision, score and features came out the
     same. Many receipts (`--file`, `--since`, `--until`, `--all`) print counts and what differs. With `--policy` they say what that
-    policy would have done. The exit code is 1 where something differs.
+    policy would have done on the contacts that were recorded (`stillhere policy backtest`: on its own); its hash and the order of arms and
+    verdicts are then no difference. The exit code is 1 where something differs.
 
     Example: `stillhere replay --all`
 

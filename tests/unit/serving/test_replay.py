@@ -69,6 +69,22 @@ def test_another_policy_gives_a_readable_difference(world, receipt):
     assert report.features.outcome is Outcome.SAME
 
 
+def test_under_another_policy_arms_and_verdicts_are_compared_by_name(world, receipt):
+    policy = world.service.policy
+    turned = with_hash(replace(policy, channels=policy.channels[::-1], switched_off=replace(policy.switched_off, channels=("email",))))
+    found = replayer(world).replay(receipt, policy=turned).decision.differences
+    assert "arms[outreach/email].open: true -> false" in found
+    assert any(line.startswith("verdicts[outreach/email switched_off]: nothing -> ") for line in found)
+    assert not any(line.startswith(("versions", "arms[outreach/push]")) or "another order" in line for line in found)
+
+
+def test_under_the_policy_that_decided_the_order_is_compared_too(world, receipt):
+    turned = edited(receipt, lambda content: content["output"]["verdicts"].reverse())
+    report = replayer(world).replay(turned)
+    assert (report.decision.outcome, report.decision.differences) == (Outcome.DIFFERENT, ("verdicts: in another order",))
+    assert replayer(world).replay(turned, policy=world.service.policy).decision.outcome is Outcome.DIFFERENT
+
+
 def test_a_model_that_scores_otherwise_is_told_apart_from_the_decision(world, receipt):
     report = replayer(world, scorer=FixedScorer(said_risk=0.9 + 2e-9)).replay(receipt)
     assert (report.decision.outcome, report.score.outcome) == (Outcome.SAME, Outcome.DIFFERENT)

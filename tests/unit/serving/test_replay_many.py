@@ -8,8 +8,6 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from serving.decision.policy import Exploration
-from serving.policy_backtest import backtest_policy
 from serving.policy_file.document import with_hash
 from serving.replay import Replayer
 from serving.replay_many import replay_all
@@ -41,7 +39,21 @@ def test_another_policy_shows_what_it_would_have_done(world, receipts, shipped_p
     summary = replay_all(receipts, replayers(world), policy=strict)
     assert not summary.is_same
     assert summary.moves == {("send we_kept_your_place by email", "none (risk_below_threshold)"): 1}
-    assert {"action", "message", "versions.policy"} <= summary.paths.keys()
+    assert {"action", "message"} <= summary.paths.keys()
+    assert "versions.policy" not in summary.paths
+
+
+def test_a_policy_that_differs_in_one_title_differs_where_it_is_sent(world, receipts, shipped_policy):
+    messages = tuple(replace(one, title="Other words") if one.id == "we_kept_your_place" else one for one in shipped_policy.messages)
+    summary = replay_all(receipts, replayers(world), policy=with_hash(replace(shipped_policy, messages=messages)))
+    assert summary.outcomes["decision"] == {"same": 2, "different": 1}
+    assert summary.paths == {"message.title": 1}
+
+
+def test_a_policy_in_another_order_decides_the_same(world, receipts, shipped_policy):
+    turned = with_hash(replace(shipped_policy, channels=shipped_policy.channels[::-1], caps=shipped_policy.caps[::-1]))
+    summary = replay_all(receipts, replayers(world), policy=turned)
+    assert (turned.hash != shipped_policy.hash, summary.is_same) == (True, True)
 
 
 def test_what_is_no_receipt_is_counted_and_costs_no_other_its_answer(world, receipts):
@@ -49,19 +61,3 @@ def test_what_is_no_receipt_is_counted_and_costs_no_other_its_answer(world, rece
     summary = replay_all([b"?", *receipts, b"{}", other], replayers(world))
     assert (summary.receipts, summary.unreadable, summary.is_same) == (3, 3, False)
     assert any("the archive has no policy" in fault for fault in summary.faults)
-
-
-def test_a_backtest_counts_sends_by_everything_a_team_asks_for(world, receipts, shipped_policy):
-    lax = with_hash(replace(shipped_policy, consent_attribute="email_opt_in"))
-    found = backtest_policy([*receipts, b"?"], lax)
-    assert (found.decisions, found.users, found.unreadable, found.sent_before, found.sent_after) == (3, 3, 1, 1, 2)
-    assert found.newly_contacted == ["bob"]
-    assert found.tables()["channel"] == {"email": (1, 2)}
-    assert found.moves.total() == 1
-
-
-def test_a_backtest_keeps_the_chances_of_both_policies(world, receipts, shipped_policy):
-    exploring = with_hash(replace(shipped_policy, exploration=Exploration(arm_share=0.5)))
-    (ada, *_) = backtest_policy(receipts, exploring).redecided
-    assert (ada.arm, ada.logged["outreach/email"]) == ("outreach/email", 1.0)
-    assert ada.chances == {"assist/in_app": 0.0, "outreach/push": 0.0, "outreach/email": 0.75, "none": 0.25}

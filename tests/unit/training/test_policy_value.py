@@ -56,6 +56,15 @@ def test_without_exploration_nothing_is_estimated_and_it_says_what_to_do(tmp_pat
     assert "exploration.arm_share" in value.why_not
 
 
+def test_a_policy_that_differs_little_from_one_without_exploration_is_not_said_to_gain_nothing(tmp_path: Path) -> None:
+    """Where both do the same there is nothing to compare, and elsewhere nothing is known: that is no gain of 0."""
+    decisions, raw = world(tmp_path / "raw", logged={"outreach/email": 0.0, "none": 1.0})
+    other = [SENDS if number < 30 else {"outreach/email": 0.0, "none": 1.0} for number in range(600)]
+    value = policy_value(decisions.assign(other=other), raw, PRODUCT)
+    assert (value.other, value.gain, value.unsupported) == (None, None, 30)
+    assert "left nothing to chance" in value.why_not
+
+
 @pytest.mark.parametrize("days", [0, 60])
 def test_decisions_whose_outcome_is_not_known_are_counted_apart(tmp_path: Path, days: int) -> None:
     decisions, raw = world(tmp_path / "raw", n=50)
