@@ -41,6 +41,12 @@ def check(
     What is wrong is refused with file, place and remedy (exit code 2). What is dead or in conflict is listed (exit code 1); notes alone
     leave the exit code 0.
 
+    Looked for are: conditions that cannot hold together, or at all; triggers that another one always precedes, or a guardrail always
+    holds back; messages that are never chosen; caps and rate limits beside which others always leave less room, and those of 0; thresholds
+    at which everybody or nobody is at risk; prices of slots above what any message is worth; a max_feature_age shorter than a silence that
+    a trigger waits for; classes of which every channel is switched off; a missing holdout and missing exploration. The whole list is in
+    docs/policy-file.md.
+
     Example: `stillhere policy check products/onboarding/policy.yaml`
 
     Parameters
@@ -54,8 +60,9 @@ def check(
 
     settings = place.settings()
     path = file or settings.product_folder / "policy.yaml"
-    policy = load_policy(path, load_product(settings.product_folder))
-    remarks = review_policy(policy)
+    product = load_product(settings.product_folder)
+    policy = load_policy(path, product)
+    remarks = review_policy(policy, product)
     sys.stdout.write(_remarks_as_json(remarks) if json else _remarks_as_text(remarks, path, policy.hash))
     return 1 if any(remark.kind is not Finding.NOTE for remark in remarks) else 0
 
