@@ -12,8 +12,12 @@ from cyclopts import Parameter
 from serving.cli.options import HERE, Place
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
     from serving.bootstrap import Installation
-    from serving.policy_backtest import Backtest
+    from serving.policy_backtest import Backtest, Redecided
     from serving.policy_review import Remark
     from training.policy_value import PolicyValue
 
@@ -105,16 +109,21 @@ def backtest(
 
 
 def _worth(found: Backtest, installation: Installation) -> PolicyValue:
-    import pandas as pd
-
     from features.backfill.columns import read_columns
     from training.policy_value import policy_value
 
-    rows = found.redecided or ()
-    columns = {name: [getattr(one, name) for one in rows] for name in ("user_id", "arm", "logged")}
-    decisions = pd.DataFrame({**columns, "as_of": pd.to_datetime([one.as_of for one in rows]), "other": [one.chances for one in rows]})
     product = installation.product
-    return policy_value(decisions, read_columns(installation.settings.home.raw_dir(product.name), product), product)
+    raw = read_columns(installation.settings.home.raw_dir(product.name), product)
+    return policy_value(decisions_frame(found.redecided or ()), raw, product)
+
+
+def decisions_frame(decisions: Sequence[Redecided]) -> pd.DataFrame:
+    """One row a decision, as `training.policy_value.policy_value` takes them."""
+    import pandas as pd
+
+    columns = {name: [getattr(one, name) for one in decisions] for name in ("user_id", "arm", "logged")}
+    as_of = pd.to_datetime([one.as_of for one in decisions], format="ISO8601", utc=True)  # microseconds only where there are any
+    return pd.DataFrame({**columns, "as_of": as_of, "other": [one.chances for one in decisions]})
 
 
 def _worth_as_text(worth: PolicyValue) -> list[str]:
