@@ -21,6 +21,7 @@ from serving.decision.caps import permits
 from serving.decision.decide import decide
 from serving.decision.policy import Policy
 from serving.decision.values import Action, Contact, Decision, Inputs, Permit
+from serving.use_case.settle import MAX_REFUSALS
 
 _DAY_US = timedelta(days=1) // timedelta(microseconds=1)
 LEAST_LOOKBACK_US = 2 * _DAY_US
@@ -49,7 +50,7 @@ class CarriedContacts:
     - A contact that was recorded for one of the receipts, and that the policy does not make there, never was.
     - A contact that the policy makes where none was recorded, or by another channel or at another moment, is delivered at its moment.
     - One that both make alike fares as later receipts show: delivered at another moment, or given back.
-    - A rate limit is taken up in the order of the receipts; those that were exhausted then are forgotten.
+    - Rate limits are taken up in the order of the receipts; those that were exhausted then, and races that were lost, are forgotten.
     - Behaviour, profile and risk are those of the receipt: nobody answers a message that was never sent.
 
     Memory is that of each user's contacts within the policy's lookback, and of the ids of what was not sent within 90 days.
@@ -74,7 +75,7 @@ class CarriedContacts:
         person = self._people.setdefault(inputs.user_id, _Person())
         is_same = recorded["versions"]["policy"] == self.policy.hash
         contacts = self._contacts(person, inputs, shown_us=self.policy.lookback_us if is_same else LEAST_LOOKBACK_US)
-        decision = self._decide(replace(inputs, contacts=contacts, exhausted={}))
+        decision = self._decide(replace(inputs, contacts=contacts, exhausted={}, refused_by=None))
         _carry(person, decision, recorded)
         return decision
 
@@ -98,11 +99,12 @@ class CarriedContacts:
         return tuple(sorted((one for one in person.known.values() if one.counts_at(as_of_us)), key=lambda one: one.at_us))
 
     def _decide(self, inputs: Inputs) -> Decision:
-        """Within the rate limits: one that is exhausted is told, as a ledger does; one that is again closes every arm."""
-        decision = decide(inputs, self.policy)
+        """Within the rate limits, as `serving.use_case.settle` does: exhausted ones are told, and after too many every arm closes."""
+        decision, refusals = decide(inputs, self.policy), 0
         while full := self._exhausted(decision, inputs.as_of_us):
-            is_again = full.name in inputs.exhausted
-            inputs = replace(inputs, exhausted={**inputs.exhausted, full.name: full.until_us}, refused_by=full.name if is_again else None)
+            refusals += full.name in inputs.exhausted
+            refused_by = full.name if refusals == MAX_REFUSALS else None
+            inputs = replace(inputs, exhausted={**inputs.exhausted, full.name: full.until_us}, refused_by=refused_by)
             decision = decide(inputs, self.policy)
         return decision
 

@@ -48,7 +48,7 @@ def exported_receipts(receipts_dir: Path) -> Iterator[list[bytes]]:
 
 
 def receipts_in_order(receipts_dir: Path, *, at_once: int = AT_ONCE) -> Iterator[list[bytes]]:
-    """The same, those of each user in the order of their as_of.
+    """The same, those of each user in the order of their as_of, and of their ids where it is one instant.
 
     Parts lie in folders by the day of as_of, and in no order within one. A day of more than ``at_once`` receipts is read in shares of its
     users, once for each share: 20 times for a day of a million, at a second for each 100,000 receipts. That makes running a policy over

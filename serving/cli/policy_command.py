@@ -12,8 +12,12 @@ from cyclopts import Parameter
 from serving.cli.options import HERE, Place
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
     from serving.bootstrap import Installation
-    from serving.policy_backtest import Backtest
+    from serving.policy_backtest import Backtest, Redecided
     from serving.policy_review import Remark
     from training.policy_value import PolicyValue
 
@@ -41,6 +45,12 @@ def check(
     What is wrong is refused with file, place and remedy (exit code 2). What is dead or in conflict is listed (exit code 1); notes alone
     leave the exit code 0.
 
+    Looked for are: conditions that cannot hold together, or at all; triggers that another one always precedes, or a guardrail always
+    holds back; messages that are never chosen; caps and rate limits beside which others always leave less room, and those of 0; thresholds
+    at which everybody or nobody is at risk; prices of slots above what any message is worth; a max_feature_age shorter than a silence that
+    a trigger waits for; classes of which every channel is switched off; a missing holdout and missing exploration. The whole list is in
+    docs/policy-file.md.
+
     Example: `stillhere policy check products/onboarding/policy.yaml`
 
     Parameters
@@ -54,8 +64,9 @@ def check(
 
     settings = place.settings()
     path = file or settings.product_folder / "policy.yaml"
-    policy = load_policy(path, load_product(settings.product_folder))
-    remarks = review_policy(policy)
+    product = load_product(settings.product_folder)
+    policy = load_policy(path, product)
+    remarks = review_policy(policy, product)
     sys.stdout.write(_remarks_as_json(remarks) if json else _remarks_as_text(remarks, path, policy.hash))
     return 1 if any(remark.kind is not Finding.NOTE for remark in remarks) else 0
 
@@ -98,16 +109,21 @@ def backtest(
 
 
 def _worth(found: Backtest, installation: Installation) -> PolicyValue:
-    import pandas as pd
-
     from features.backfill.columns import read_columns
     from training.policy_value import policy_value
 
-    rows = found.redecided or ()
-    columns = {name: [getattr(one, name) for one in rows] for name in ("user_id", "arm", "logged")}
-    decisions = pd.DataFrame({**columns, "as_of": pd.to_datetime([one.as_of for one in rows]), "other": [one.chances for one in rows]})
     product = installation.product
-    return policy_value(decisions, read_columns(installation.settings.home.raw_dir(product.name), product), product)
+    raw = read_columns(installation.settings.home.raw_dir(product.name), product)
+    return policy_value(decisions_frame(found.redecided or ()), raw, product)
+
+
+def decisions_frame(decisions: Sequence[Redecided]) -> pd.DataFrame:
+    """One row a decision, as `training.policy_value.policy_value` takes them."""
+    import pandas as pd
+
+    columns = {name: [getattr(one, name) for one in decisions] for name in ("user_id", "arm", "logged")}
+    as_of = pd.to_datetime([one.as_of for one in decisions], format="ISO8601", utc=True)  # microseconds only where there are any
+    return pd.DataFrame({**columns, "as_of": as_of, "other": [one.chances for one in decisions]})
 
 
 def _worth_as_text(worth: PolicyValue) -> list[str]:

@@ -181,6 +181,9 @@ def test_many_decisions_are_replayed_and_run_under_another_policy(run, tmp_path)
     )
     code, found, _ = run("policy", "backtest", other, "--json")
     assert (code, orjson.loads(found)["decisions"] >= 2) == (0, True)
+    code, text, _ = run("policy", "backtest", other)
+    assert (code, b"sent only then: 0; only now: " in text) == (0, True)
+    assert b"worth: not estimated: the policies that decided left nothing to chance" in text
     code, _, err = run("replay", "--all", "dfdee430d40bd57de-01kjmma2g00000000000000000")
     assert (code, "give a decision id, or one of" in err) == (2, True)
 

@@ -10,7 +10,7 @@ import pytest
 
 from serving.adapters.receipt_export import SCHEMA, receipt_row
 from serving.adapters.receipt_files import receipts_in_order
-from serving.cli.policy_command import _as_text
+from serving.cli.policy_command import _as_text, decisions_frame
 from serving.decision.policy import Exploration
 from serving.policy_backtest import backtest_policy
 from serving.policy_file.document import with_hash
@@ -83,6 +83,21 @@ def test_who_is_no_longer_written_to_is_named(world, shipped_policy):
     assert (found.sent_after, found.sent_only_before) == (0, found.sent_before)
     assert found.no_longer_contacted == ["ada", "bob"]
     assert found.by_fallback == 0
+
+
+def test_decisions_in_whole_seconds_and_between_are_valued_alike(world, shipped_policy):
+    world.later(microseconds=1)
+    found = backtest_policy([*hourly(world, 1), *map(other_instant, hourly(world, 1))], shipped_policy)
+    frame = decisions_frame(found.redecided)
+    assert [instant.microsecond for instant in frame["as_of"]] == [1, 1, 0, 0]
+    assert list(frame["user_id"]) == ["ada", "bob"] * 2
+    assert frame["other"][0].keys() == frame["logged"][0].keys()
+
+
+def other_instant(receipt):
+    content = orjson.loads(receipt)
+    content["output"]["as_of"] = "2026-03-02T13:00:00Z"
+    return orjson.dumps(content)
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 1_000])

@@ -8,9 +8,25 @@ from datetime import timedelta
 import pytest
 
 from features.core.condition import Comparison, Condition
-from serving.decision.policy import Cap, Exploration, Guardrail, Holdout, Message, MessageClass, Mode, SwitchedOff, Trigger
+from features.declarations.product_file import load_product
+from serving.decision.policy import (
+    Cap,
+    Channel,
+    Exploration,
+    Guardrail,
+    Holdout,
+    Membership,
+    Message,
+    MessageClass,
+    Mode,
+    RateLimit,
+    SegmentCondition,
+    SwitchedOff,
+    Trigger,
+)
+from serving.policy_file import load_policy
 from serving.policy_review import Finding, contradiction, implies, review_policy
-from tests.serving_world import golden_policy
+from tests.serving_world import ROOT, golden_policy
 
 
 def at_least(value, feature="f"):
@@ -69,6 +85,178 @@ def test_what_never_speaks_or_should_be_known_is_named(changes, kind, path):
     assert (kind, path) in found(**changes)
 
 
+IN, OUT = Membership.IS, Membership.IS_NOT
+
+
+def segment(name, membership=IN, segmentation=None):
+    return SegmentCondition(segmentation=segmentation, membership=membership, segment=name)
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        (segment("a"), segment("b")),
+        (segment("a"), at_least(3), segment("a", OUT)),
+        (segment("a", IN, "plan"), segment("b", IN, "plan")),
+    ],
+)
+def test_nobody_is_in_two_segments_nor_in_and_out_of_one(conditions):
+    guardrail = Guardrail(name="g", conditions=conditions, sentence="s", classes=(MessageClass.OUTREACH,))
+    assert (Finding.DEAD, "triggers.t") in found(triggers=(trigger(*conditions),))
+    assert (Finding.DEAD, "guardrails.g") in found(guardrails=(guardrail,))
+    assert (Finding.DEAD, "messages.m") in found(messages=(*CLEAN.messages, replace(EMAIL, conditions=conditions)))
+
+
+def test_conditions_on_segments_that_fit_together_are_left_alone():
+    assert contradiction([segment("a"), segment("b", OUT), segment("b", IN, "plan")]) == ""
+    assert contradiction([segment("a", OUT), segment("b", OUT)]) == ""
+    assert implies(segment("a"), segment("b", OUT))
+    assert not implies(segment("a"), segment("b", OUT, "plan"))
+
+
+def test_who_is_in_no_segment_satisfies_nothing(onboarding):
+    names = [one.name for one in onboarding.segments]
+    assert "are all excluded" in contradiction([segment(name, OUT) for name in names], onboarding)
+    assert contradiction([segment(name, OUT) for name in names[1:]], onboarding) == ""
+
+
+@pytest.mark.parametrize(
+    ("feature", "comparison", "value", "is_possible"),
+    [
+        ("count_login_failed_2m", Comparison.BELOW, 0.0, False),
+        ("count_login_failed_2m", Comparison.AT_MOST, -1.0, False),
+        ("count_login_failed_2m", Comparison.AT_MOST, 0.0, True),
+        ("count_login_failed_2m", Comparison.AT_LEAST, 20_000.0, False),
+        ("seconds_waiting_login_failed_to_login_1d", Comparison.AT_LEAST, 86_400.0, False),
+        ("seconds_waiting_login_failed_to_login_1d", Comparison.AT_LEAST, 86_399.0, True),
+        ("seconds_since_last_use", Comparison.AT_LEAST, 1e9, True),
+        ("unknown_feature", Comparison.BELOW, -1.0, True),
+    ],
+)
+def test_a_condition_outside_the_range_of_its_feature_can_never_hold(onboarding, feature, comparison, value, is_possible):
+    words = contradiction([Condition(feature=feature, comparison=comparison, value=value)], onboarding)
+    assert (words == "") is is_possible
+    assert is_possible or " cannot hold: " in words
+
+
+def caps_of(*caps):
+    return (*CLEAN.caps, *caps)
+
+
+@pytest.mark.parametrize(
+    ("cap", "is_dead"),
+    [
+        (Cap(name="c", limit=100, channel="email", window=timedelta(days=7)), True),
+        (Cap(name="c", limit=9, channel="email", window=timedelta(days=7)), True),  # one a day, nine days of a changing clock
+        (Cap(name="c", limit=8, channel="email", window=timedelta(days=7)), False),
+        (Cap(name="c", limit=2, channel="email", window=timedelta(hours=12)), True),  # one in six hours
+    ],
+)
+def test_a_wide_cap_that_narrow_ones_never_let_fill_is_dead(cap, is_dead):
+    caps = caps_of(Cap(name="quarter", limit=1, channel="email", window=timedelta(hours=6)), cap)
+    (daily,) = [one for one in CLEAN.caps if one.channel == "email"]
+    assert daily.limit == 1
+    assert ((Finding.DEAD, "caps.c") in found(caps=caps)) is is_dead
+
+
+def test_caps_of_single_channels_together_are_held_against_one_of_all():
+    per_day = sum(one.limit for one in CLEAN.caps if one.channel is not None and one.window is None)
+    for limit, is_dead in ((per_day * 9, True), (3, False)):
+        assert (
+            (Finding.DEAD, "caps.all_week") in found(caps=caps_of(Cap(name="all_week", limit=limit, window=timedelta(days=7))))
+        ) is is_dead
+
+
+def rate(name, limit, **per):
+    return RateLimit(name=name, limit=limit, per=timedelta(**per))
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ((rate("r", 0, minutes=1),), [(Finding.CONFLICT, "rate_limits.r")]),
+        ((rate("minute", 200, minutes=1), rate("hour", 100, hours=1)), [(Finding.DEAD, "rate_limits.minute")]),
+        ((rate("minute", 10, minutes=1), rate("hour", 600, hours=1)), [(Finding.DEAD, "rate_limits.hour")]),
+        ((rate("minute", 10, minutes=1), rate("hour", 599, hours=1)), []),
+        ((rate("one", 5, minutes=1), rate("two", 5, minutes=1)), [(Finding.DEAD, "rate_limits.two")]),
+        ((rate("odd", 150, minutes=7), rate("hour", 100, hours=1)), []),  # seven minutes may lie in two hours
+        ((rate("odd", 200, minutes=7), rate("hour", 100, hours=1)), [(Finding.DEAD, "rate_limits.odd")]),
+        ((replace(rate("r", 5, hours=1), campaign="nobody's"),), [(Finding.DEAD, "rate_limits.r")]),
+    ],
+)
+def test_rate_limits_that_never_decide_anything_are_named(rates, expected):
+    assert found(rate_limits=rates) == expected
+
+
+def test_a_rate_limit_of_one_campaign_is_held_against_those_that_count_it_too():
+    messages = tuple(replace(one, campaign="spring") for one in CLEAN.messages)
+    spring, all_ = replace(rate("spring", 200, minutes=1), campaign="spring"), rate("all", 100, hours=1)
+    assert (Finding.DEAD, "rate_limits.spring") in found(messages=messages, rate_limits=(spring, all_))
+    tight = replace(rate("spring", 10, hours=1), campaign="spring")
+    assert found(messages=messages, rate_limits=(tight, rate("all", 100, minutes=1))) == []
+
+
+def test_a_class_without_a_channel_that_is_on_sends_nothing():
+    outreach = tuple(one.name for one in CLEAN.channels if one.message_class is MessageClass.OUTREACH)
+    assert (Finding.DEAD, "switched_off") in found(switched_off=SwitchedOff(channels=outreach))
+    texts = tuple(one.id for one in CLEAN.messages if one.message_class is MessageClass.OUTREACH)
+    assert (Finding.DEAD, "switched_off") in found(switched_off=SwitchedOff(messages=texts))
+    two = (*CLEAN.channels, Channel(name="letter", message_class=MessageClass.OUTREACH))
+    letter = replace(EMAIL, channel="letter")
+    lit = found(channels=two, messages=(*CLEAN.messages, letter), switched_off=SwitchedOff(channels=outreach))
+    assert (Finding.DEAD, "switched_off") not in lit
+    assert (Finding.NOTE, f"channels.{outreach[0]}") in lit
+
+
+def test_at_a_threshold_of_one_nobody_is_at_risk():
+    for segment_thresholds, excepted in (({}, False), ({"free": 0.7}, True)):
+        remarks = review_policy(replace(CLEAN, risk_threshold=1.0, segment_thresholds=segment_thresholds))
+        (remark,) = [one for one in remarks if one.path == "risk_threshold"]
+        assert (remark.kind, "nobody is at risk" in remark.sentence) == (Finding.CONFLICT, True)
+        assert ("except in segments" in remark.sentence) is excepted
+    assert (Finding.NOTE, "segment_thresholds.free") in found(segment_thresholds={"free": 1.0})
+
+
+def priced(price, effect, limit=2):
+    """A channel with one message, two a week."""
+    channels = tuple(replace(one, slot_price=price) if one.name == "email" else one for one in CLEAN.channels)
+    messages = tuple(replace(one, effect=effect) if one.channel == "email" else one for one in CLEAN.messages)
+    caps = tuple(one for one in CLEAN.caps if one.channel == "email" or one.channel is None)
+    week = Cap(name="week", limit=limit, channel="email", window=timedelta(days=7))
+    return {"channels": channels, "messages": messages, "caps": (*(replace(one, limit=1) for one in caps), week)}
+
+
+@pytest.mark.parametrize(
+    ("price", "effect", "limit", "kinds"),
+    [
+        (0.6, 0.6, 2, set()),
+        (0.6, 0.5, 2, {Finding.CONFLICT, Finding.NOTE}),  # the last place is never given
+        (0.6, 0.2, 2, {Finding.CONFLICT, Finding.DEAD}),  # nor the first
+        (0.6, 1.0, 1, {Finding.DEAD}),  # no cap of more than one: no price
+    ],
+)
+def test_a_price_above_what_any_message_is_worth_is_a_conflict(price, effect, limit, kinds):
+    before = found(**priced(0.0, effect, limit))
+    assert {kind for kind, path in found(**priced(price, effect, limit)) if (kind, path) not in before} == kinds
+
+
+def test_who_is_silent_for_long_is_not_too_old_to_be_written_to(onboarding, shipped_policy):
+    silence = Condition(feature="seconds_since_last_use", comparison=Comparison.AT_LEAST, value=7 * 86_400.0)
+    policy = replace(shipped_policy, triggers=(trigger(silence),))
+    for days, kinds in ((5, [Finding.CONFLICT]), (7, [Finding.CONFLICT]), (8, []), (None, [])):
+        age = None if days is None else timedelta(days=days)
+        remarks = review_policy(replace(policy, max_feature_age=age), onboarding)
+        assert [remark.kind for remark in remarks if remark.path == "max_feature_age"] == kinds
+
+
+@pytest.mark.parametrize("name", ["onboarding", "shop", "cdnow", "mooc"])
+def test_the_shipped_policies_have_nothing_dead_and_no_conflict(name):
+    product = load_product(ROOT / "products" / name)
+    remarks = review_policy(load_policy(ROOT / "products" / name / "policy.yaml", product), product)
+    assert [remark for remark in remarks if remark.kind is not Finding.NOTE] == []
+    assert {remark.path for remark in remarks} <= {"holdout", "exploration.arm_share"}
+
+
 def test_a_trigger_that_a_guardrail_always_holds_back_is_a_conflict_and_says_who_wins():
     guardrail = Guardrail(name="g", conditions=(at_least(1),), sentence="s", classes=(MessageClass.OUTREACH,))
     remarks = review_policy(replace(CLEAN, triggers=(trigger(at_least(3)),), guardrails=(guardrail,)))
@@ -101,4 +289,6 @@ def test_a_condition_implies_what_is_wider_and_nothing_of_another_feature_or_sid
 
 def test_bounds_that_touch_contradict_only_where_one_is_strict():
     assert contradiction([at_least(2), at_most(2)]) == ""
-    assert contradiction([at_least(2), Condition(feature="f", comparison=Comparison.BELOW, value=2.0)]) == "f < 2 and f >= 2"
+    assert (
+        contradiction([at_least(2), Condition(feature="f", comparison=Comparison.BELOW, value=2.0)]) == "f < 2 and f >= 2 cannot both hold"
+    )

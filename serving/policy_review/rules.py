@@ -1,0 +1,119 @@
+"""Rules of a policy one by one: what never fires, is never chosen, or is never heard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from features.core.product import Product
+from serving.decision.policy import Message, MessageClass, Mode, Policy, Trigger
+from serving.policy_review.conditions import contradiction, implies
+from serving.policy_review.findings import Finding, Remark
+
+
+def modes(policy: Policy) -> Iterator[Remark]:
+    """Whether anything is sent at all, and whether anybody is held out."""
+    if policy.mode is Mode.STAGING:
+        yield Remark(kind=Finding.NOTE, path="mode", sentence="The policy is in staging: it decides and logs, and sends nothing.")
+    if policy.switched_off.everything:
+        yield Remark(kind=Finding.NOTE, path="switched_off.everything", sentence="Everything is switched off: nothing is sent.")
+    if policy.holdout is None:
+        sentence = "There is no holdout, so that nobody can say later what contacting people was worth."
+        yield Remark(kind=Finding.NOTE, path="holdout", sentence=sentence)
+
+
+def thresholds(policy: Policy) -> Iterator[Remark]:
+    """Thresholds that change nothing, or at which everybody or nobody is at risk."""
+    for segment, threshold in policy.segment_thresholds.items():
+        if threshold in (0.0, 1.0) and threshold != policy.risk_threshold:
+            sentence = f"At a threshold of {threshold:g} {'nobody' if threshold else 'everybody'} of {segment} is at risk."
+            yield Remark(kind=Finding.NOTE, path=f"segment_thresholds.{segment}", sentence=sentence)
+        if threshold == policy.risk_threshold:
+            sentence = f"The threshold of {segment} is that of everybody, {threshold:g}: it changes nothing."
+            yield Remark(kind=Finding.DEAD, path=f"segment_thresholds.{segment}", sentence=sentence)
+    others = any(threshold != policy.risk_threshold for threshold in policy.segment_thresholds.values())
+    but = ", except in segments with a threshold of their own" if others else ""
+    if policy.risk_threshold == 0.0:
+        sentence = f"At a threshold of 0 everybody is at risk{but}: the model decides nothing."
+        yield Remark(kind=Finding.CONFLICT, path="risk_threshold", sentence=sentence)
+    if policy.risk_threshold == 1.0:
+        sentence = f"At a threshold of 1 nobody is at risk{but}: what asks for the risk never fires."
+        yield Remark(kind=Finding.CONFLICT, path="risk_threshold", sentence=sentence)
+
+
+def triggers(policy: Policy, product: Product | None) -> Iterator[Remark]:
+    """Triggers that never fire, never get to speak, or are switched off."""
+    for trigger in policy.triggers:
+        path = f"triggers.{trigger.name}"
+        if clash := contradiction(trigger.conditions, product):
+            yield Remark(kind=Finding.DEAD, path=path, sentence=f"It never fires: {clash}.")
+        if trigger.name in policy.switched_off.triggers:
+            yield Remark(kind=Finding.NOTE, path=path, sentence="It is switched off.")
+    for message_class in MessageClass:
+        live = [t for t in policy.triggers_by_class[message_class] if t.name not in policy.switched_off.triggers]
+        for place, trigger in enumerate(live):
+            earlier = next((one for one in live[:place] if _fires_whenever(one, trigger)), None)
+            if earlier is not None:
+                sentence = f"It never gets to speak: whenever it fires, {earlier.name}, which stands before it, fires too."
+                yield Remark(kind=Finding.DEAD, path=f"triggers.{trigger.name}", sentence=sentence)
+
+
+def _fires_whenever(one: Trigger, other: Trigger) -> bool:
+    """Whether ``one`` fires whenever ``other`` does: all that it asks for is asked for by the other."""
+    if one.risk_above_threshold and not other.risk_above_threshold:
+        return False
+    return all(any(implies(theirs, mine) for theirs in other.conditions) for mine in one.conditions)
+
+
+def guardrails(policy: Policy, product: Product | None) -> Iterator[Remark]:
+    """Guardrails that never hold, and triggers that they always hold back."""
+    for guardrail in policy.guardrails:
+        path = f"guardrails.{guardrail.name}"
+        if clash := contradiction(guardrail.conditions, product):
+            yield Remark(kind=Finding.DEAD, path=path, sentence=f"It never holds anything back: {clash}.")
+        for trigger in policy.triggers:
+            caught = trigger.message_class in guardrail.classes and trigger.conditions
+            if caught and all(any(implies(theirs, mine) for theirs in trigger.conditions) for mine in guardrail.conditions):
+                sentence = f"Whenever {trigger.name} fires, {guardrail.name} holds it back: the guardrail wins, the trigger sends nothing."
+                yield Remark(kind=Finding.CONFLICT, path=f"triggers.{trigger.name}", sentence=sentence)
+
+
+def messages(policy: Policy, product: Product | None) -> Iterator[Remark]:
+    """Messages that are never chosen."""
+    for message in policy.messages:
+        path = f"messages.{message.id}"
+        if message.causes and not set(message.causes) & set(policy.actionable_causes) and not _is_named(message, policy):
+            yield Remark(kind=Finding.DEAD, path=path, sentence="It is never chosen: none of its causes is actionable or a trigger's.")
+        if clash := contradiction(message.conditions, product):
+            yield Remark(kind=Finding.DEAD, path=path, sentence=f"It is never chosen: {clash}.")
+        if message.id in policy.switched_off.messages:
+            yield Remark(kind=Finding.NOTE, path=path, sentence="It is switched off.")
+    for channel in policy.channels:
+        yield from _shadowed(policy.messages_by_channel[channel.name])
+
+
+def _shadowed(messages: tuple[Message, ...]) -> Iterator[Remark]:
+    """Messages before which another stands that is chosen whenever they would be."""
+    for place, message in enumerate(messages):
+        if not message.causes:
+            continue
+        before = [one for one in messages[:place] if set(one.conditions) <= set(message.conditions)]
+        if set(message.causes) <= {cause for one in before for cause in one.causes}:
+            names = ", ".join(one.id for one in before if set(one.causes) & set(message.causes))
+            sentence = f"It is never chosen: {names} comes first for each of its causes."
+            yield Remark(kind=Finding.DEAD, path=f"messages.{message.id}", sentence=sentence)
+
+
+def _is_named(message: Message, policy: Policy) -> bool:
+    return any(trigger.cause in message.causes for trigger in policy.triggers_by_class[message.message_class])
+
+
+def exploration(policy: Policy) -> Iterator[Remark]:
+    """What chance has to choose, and what is lost where it chooses nothing."""
+    if policy.exploration.message_share:
+        for channel in policy.channels:
+            if len(policy.messages_by_channel[channel.name]) == 1:
+                sentence = f"{channel.name} has one message: there is nothing for chance to choose."
+                yield Remark(kind=Finding.NOTE, path="exploration.message_share", sentence=sentence)
+    if not policy.exploration.arm_share:
+        sentence = "Chance chooses no arm: a later policy cannot be valued from this one's decisions (see `stillhere policy backtest`)."
+        yield Remark(kind=Finding.NOTE, path="exploration.arm_share", sentence=sentence)
