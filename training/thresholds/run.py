@@ -9,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from features.backfill.columns import read_columns
+from features.backfill.columns import read_fingerprinted
 from features.core.product import Product
 from features.home import Home
 from training.dataset import build_frame
 from training.freshness import Look, require_fresh_log
 from training.pipeline import Report, say_nothing
+from training.provenance import DATA, log_table, note_rows
 from training.thresholds.alerts import solve_frame
 from training.thresholds.champion import ServingChampion, load_champion, unseen
 from training.thresholds.decisions import Decided, read_decisions, with_outcomes
@@ -65,10 +66,11 @@ def solve_product(product: Product, home: Home, look: Look, scope: Scope | None 
         If the log is empty or stale, there is no champion, or rows are too few: nothing is written then.
     """
     scope = scope or Scope()
-    with tracked_run(product.name, "thresholds") as run_id:
+    with tracked_run(product, "thresholds", product_dir=look.product_dir) as run_id:
         require_fresh_log(product, home, look)
         champion = load_champion(product)
         frame = unseen(build_frame(product, home, labels=scope.labels, now=look.now, report=report), champion)
+        note_rows(frame, "thresholds", home.raw_dir(product.name))
         solved = solve_frame(frame, champion.bundle.risk(frame.vectors, frame.profiles()), scope.contract)
         _record_thresholds(solved, champion)
         policy_hash = None
@@ -86,11 +88,14 @@ def monitor_product(product: Product, home: Home, look: Look, contract: Contract
     TrainingError
         If there are no receipts of this product, none with a known outcome, or the log is stale.
     """
-    with tracked_run(product.name, "monitor") as run_id:
+    with tracked_run(product, "monitor", product_dir=look.product_dir) as run_id:
         raw_dir = home.raw_dir(product.name)
         require_fresh_log(product, home, look)
         decided = read_decisions(home.receipts_dir(product.name), product, since=since)
-        decided = with_outcomes(decided, read_columns(raw_dir, product), product)
+        raw, fingerprint = read_fingerprinted(raw_dir, product)
+        decided = with_outcomes(decided, raw, product)
+        _tag(DATA, fingerprint)
+        log_table(decided.rows, f"{product.name}-receipts", home.receipts_dir(product.name))
         names = [segment.name for segment in product.segments]
         seen = monitor(decided.rows, names, contract, horizon=pd.Timedelta(product.label.horizon))
         _record_monitor(seen, decided)
