@@ -29,6 +29,8 @@ from training.side_by_side import Asked, evaluate_model
 from training.thresholds.champion import load_champion, unseen
 from training.thresholds.errors import ForeignReceiptsError, NoChampionError
 from training.thresholds.run import ALARM, Scope, monitor_product, solve_product
+from training.thresholds.signals import AlertWhen, Signal, SignalSet, Worse
+from training.thresholds.signals_run import signals_product
 from training.thresholds.solve import Contract
 from training.timing.run import time_product
 from training.tune import Search
@@ -148,6 +150,31 @@ def test_a_high_threshold_raises_none_and_a_young_model_without_drift_stays(plac
     options = DriftOptions(tolerance=Tolerance(least_users=20, psi_from=5.0), retrain_every=timedelta(days=10))
     ran = drift_product(PRODUCT, place.home, Look(now=datetime.now(UTC), stale_after=None), options)
     assert [each.sentence for each in ran.reasons] == []
+
+
+def test_signals_are_a_run_with_their_limits_and_errors(place: Place) -> None:
+    signal = Signal(
+        name="many logins",
+        feature="count_login_7d",
+        unit="count",
+        worse=Worse.ABOVE,
+        severity="low",
+        quantile=0.5,
+        absolute=1.0,
+        ratio=1.5,
+        alert_when=AlertWhen.BOTH,
+    )
+    asked = SignalSet(by="segment", window=timedelta(days=60), least_users=10, signals=(signal,))
+    ran = signals_product(PRODUCT, place.home, LOOK, asked)
+    assert_says_what_it_was_made_from(ran.run_id, "tiny-signals")
+    recorded = mlflow.MlflowClient().get_run(ran.run_id)
+    assert recorded.data.tags["stillhere.kind"] == "signals"
+    assert recorded.data.metrics["signal.many logins.others.limit"] == ran.baselines[-1].limit
+    assert recorded.data.metrics["signal.many logins.alerted"] == ran.errors["many logins"].alerted.value
+    assert {"signals.json", "signal_errors.json", "signals.md"} == {each.path for each in mlflow.MlflowClient().list_artifacts(ran.run_id)}
+    assert ran.conditions == ['low: "count_login_7d > 5.25"  # others: ']  # nobody is invited
+    with pytest.raises(StaleLogError):
+        signals_product(PRODUCT, place.home, Look(now=NOW + timedelta(days=90)), asked)
 
 
 def test_receipts_of_other_features_are_refused(place: Place) -> None:
