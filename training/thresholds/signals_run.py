@@ -23,7 +23,6 @@ from training.thresholds.rows import rows_of_frame
 from training.thresholds.signals import QUANTILES, Baseline, SignalSet, alerts, baselines
 from training.tracked import tracked_run
 
-
 _REFUSED = re.compile(r"[^\w./ -]")
 """Characters that MLflow takes in no metric's name, as cohorts may have them."""
 
