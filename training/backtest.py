@@ -22,6 +22,7 @@ from training.fit import FitParameters
 from training.frame import AS_OF, USER, TrainingFrame
 from training.freshness import Look, require_fresh_log
 from training.pipeline import Report, TrainedModel, say_nothing, train_slices
+from training.provenance import note_rows
 from training.review import MODEL, RECENCY
 from training.split import MIN_ROWS, Slices, require_gaps
 from training.tracked import tracked_run
@@ -143,9 +144,10 @@ def backtest_product(
     """
     import mlflow
 
-    with tracked_run(product.name, "backtest") as run_id:
+    with tracked_run(product, "backtest", product_dir=None if look is None else look.product_dir) as run_id:
         require_fresh_log(product, home, look)
         frame = build_frame(product, home, labels=labels, report=report)
+        note_rows(frame, "backtest", home.raw_dir(product.name))
         steps = backtest(frame, options, report=report, on_step=_record_step)
         table = pd.DataFrame(step_table(steps))
         mlflow.log_table(table, "backtest.json")

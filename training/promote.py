@@ -13,7 +13,8 @@ from training.gate import Gate, Verdict
 from training.pipeline import Report, say_nothing
 from training.registry import CHALLENGER, Champion, Version, champion_of, load_model, require_version
 from training.side_by_side import Asked, SideBySide, assess
-from training.tracking import name_run, prepare_tracking, run_of
+from training.tracked import tracked_run
+from training.tracking import name_run, prepare_tracking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ def promote_version(
     if champion is not None and champion.version.version == version.version:
         tidy(version.name)  # an earlier promotion may have been interrupted right after it took effect
         raise PromotionRefusedError(f"version {version.version} of {version.name} is champion already")
-    with run_of(product.name, f"promote v{version.version}") as run_id:
+    with tracked_run(product, "promote", product_dir=asked.product_dir, title=f"promote v{version.version}") as run_id:
         found, (promoted, because) = _judged(
             product, home, replace(asked, model=version.version), champion=champion, run_id=run_id, report=report
         )

@@ -20,7 +20,8 @@ from training.horizons import HorizonFigures
 from training.model_card import model_card
 from training.pipeline import TrainedModel, calibration_metrics
 from training.plots import cohort_plot, segment_plot
-from training.record_review import finite, log_data, record_review, record_verdict
+from training.provenance import log_data
+from training.record_review import finite, record_review, record_verdict
 from training.standing import Standing
 from training.tables import cohort_table
 from training.timing.run import timing_metrics

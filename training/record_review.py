@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from training.evaluate import Interval
-from training.frame import OUTCOME, TrainingFrame
+from training.frame import TrainingFrame
 from training.gate import Verdict
 from training.horizons import HorizonFigures
 from training.plots import cause_plot, gain_plot, lift_and_gain, reliability_plot, roc_and_pr
@@ -126,18 +125,6 @@ def describe_run(run_id: str, note: str, *, version: Registration | None = None)
         client.set_tag(run_id, NOTE_TAG, note)
         if version is not None:
             client.update_model_version(version.name, version.version, description=note)
-
-
-def log_data(frame: TrainingFrame, context: str, source: Path) -> None:
-    """Log rows as one of the run's data sets, with their fingerprint as its digest."""
-    import mlflow
-    from mlflow.data.pandas_dataset import from_pandas
-    from mlflow.data.sources import LocalArtifactDatasetSource
-
-    where = LocalArtifactDatasetSource(str(source.absolute()))
-    name = f"{frame.product.name}-{context}"
-    dataset = from_pandas(frame.rows, source=where, targets=OUTCOME, name=name, digest=frame.fingerprint())
-    mlflow.log_input(dataset, context=context)
 
 
 def spelled(scorer: str) -> str:

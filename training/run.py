@@ -18,6 +18,7 @@ from training.gate import Gate, Verdict, judge
 from training.horizons import HorizonFigures, horizon_figures
 from training.note import training_note
 from training.pipeline import Report, TrainedModel, say_nothing, train_model, with_about
+from training.provenance import policy_of
 from training.record import record
 from training.record_review import describe_run
 from training.register import Registration, registered
@@ -26,7 +27,8 @@ from training.review import CHAMPION, MODEL
 from training.stages import mlflow_stage
 from training.standing import Promotion, Standing, standing_of, take_place
 from training.timing.beside_risk import Zones, with_timing
-from training.tracking import name_run, prepare_tracking, run_of
+from training.tracked import tracked_run
+from training.tracking import name_run, prepare_tracking
 from training.tune import Search
 from training.tuning_run import tune_frame
 
@@ -83,10 +85,10 @@ def train_product(
     TrainingError
         If the log is empty, stale, too short, has no mature labels or only one outcome; or MLflow does not answer.
     """
-    options, policy = options or Options(), _policy(product, product_dir)
+    options, policy = options or Options(), policy_of(product, product_dir)
     tracking_uri = prepare_tracking()
     report("preparing MLflow", 1.0)
-    with run_of(product.name, "train") as run_id:
+    with tracked_run(product, "train", product_dir=product_dir) as run_id:
         champion, frame = _rows(product, home, options, report=report)
         parameters = _parameters(frame, options, seed=seed, report=report)
         trained = train_model(frame, parameters=parameters, seed=seed, report=report, champion=champion, stage=mlflow_stage)
@@ -198,12 +200,3 @@ def _with_timing(trained: TrainedModel, home: Home, policy: Policy | None, optio
         trained = with_timing(trained, home, zones=zones, seed=seed, labels=options.labels)
     report("learning when people come back", 1.0)
     return trained
-
-
-def _policy(product: Product, product_dir: Path | None) -> Policy | None:
-    """The policy that stands beside the product now; None without one."""
-    if product_dir is None or not (product_dir / "policy.yaml").is_file():
-        return None
-    from serving.policy_file import load_policy
-
-    return load_policy(product_dir / "policy.yaml", product)

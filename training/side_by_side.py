@@ -19,14 +19,16 @@ from training.gate import Gate, Verdict, judge, unlearned
 from training.horizons import HorizonFigures, horizon_figures
 from training.note import horizon_parts, review_parts, verdict_parts
 from training.pipeline import Report, say_nothing
-from training.record_review import describe_run, log_data, record_review, record_verdict
+from training.provenance import note_rows
+from training.record_review import describe_run, record_review, record_verdict
 from training.registry import CHAMPION as CHAMPION_ALIAS
 from training.registry import Champion, Loaded, champion_of, load_model
 from training.review import CHAMPION, Review, baselines, bundle_scored, explain_sample, known_stability, review, with_alerts
 from training.segment_report import segment_rows
 from training.split import Slices, require_gaps, split_by_time
 from training.stages import mlflow_stage
-from training.tracking import prepare_tracking, run_of
+from training.tracked import tracked_run
+from training.tracking import prepare_tracking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,11 @@ class Asked:
     gate: Gate | None = None
     look: Look | None = None  # when one looks, and how old the log may be; None: any age
 
+    @property
+    def product_dir(self) -> Path | None:
+        """Folder with the policy that stands beside the product, where it is known."""
+        return None if self.look is None else self.look.product_dir
+
 
 def evaluate_model(product: Product, home: Home, asked: Asked | None = None, *, report: Report = say_nothing) -> Assessment:
     """Evaluate a registered version, or a run's model, on everything imported so far, beside the champion, as an MLflow run of its own.
@@ -109,7 +116,7 @@ def evaluate_model(product: Product, home: Home, asked: Asked | None = None, *, 
     """
     asked = asked or Asked()
     uri = prepare_tracking()
-    with run_of(product.name, f"evaluate {asked.model}") as run_id:
+    with tracked_run(product, "evaluate", product_dir=asked.product_dir, title=f"evaluate {asked.model}") as run_id:
         found = assess(product, home, asked, run_id=run_id, report=report)
     return Assessment(found=found, run_id=run_id, tracking_uri=uri)
 
@@ -170,7 +177,7 @@ def _record(found: SideBySide, horizons: list[HorizonFigures], *, run_id: str, s
     import mlflow
 
     mlflow.set_tags(_facts(found))
-    log_data(found.test, "evaluation", source)
+    note_rows(found.test, "evaluation", source)
     record_review(found.review, found.test, horizons)
     if found.verdict is not None:
         record_verdict(found.verdict)
@@ -178,13 +185,8 @@ def _record(found: SideBySide, horizons: list[HorizonFigures], *, run_id: str, s
 
 
 def _facts(found: SideBySide) -> dict[str, str]:
-    product = found.test.product
     return {
-        "stillhere.product": product.name,
         "stillhere.model": found.model.label,
-        "stillhere.feature_fingerprint": product.catalogue.fingerprint,
-        "stillhere.data_fingerprint": found.test.data_fingerprint,
-        "stillhere.rows_fingerprint": found.test.fingerprint(),
         "stillhere.compared_with": "nobody" if found.champion is None else found.champion.version.version,
     }
 

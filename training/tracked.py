@@ -1,11 +1,14 @@
-"""One MLflow run for whatever looks at a product without registering anything: thresholds, monitor, drift, backtest."""
+"""One MLflow run for whatever is done with a product, which says what it was, with which features and under which policy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from features.core.product import Product
+from training.provenance import note_product
 from training.tracking import prepare_tracking, run_of
 
 _LOOKED_AT = 50
@@ -15,16 +18,26 @@ KIND = "stillhere.kind"
 
 
 @contextmanager
-def tracked_run(product: str, kind: str) -> Iterator[str]:
+def tracked_run(product: Product, kind: str, *, product_dir: Path | None = None, title: str = "") -> Iterator[str]:
     """Join the run that ``mlflow run`` started, or start one in the product's experiment; yields the run id.
 
     Whatever stops it becomes the tag ``stillhere.stopped_because`` of a failed run.
+
+    Parameters
+    ----------
+    kind
+        What is done, as the command is called.
+    product_dir
+        Folder with the policy whose hash the run keeps; None: no policy is recorded.
+    title
+        Name of the run; default: the kind.
     """
     prepare_tracking()
     import mlflow
 
-    with run_of(product, kind) as run_id:
-        mlflow.set_tags({KIND: kind, "stillhere.product": product})
+    with run_of(product.name, title or kind) as run_id:
+        mlflow.set_tag(KIND, kind)
+        note_product(product, product_dir)
         yield run_id
 
 

@@ -13,8 +13,10 @@ from training.folds import walk_forward
 from training.frame import TrainingFrame
 from training.freshness import Look, require_fresh_log
 from training.parameters_file import write_parameters
+from training.provenance import note_rows
 from training.split import require_gaps, split_by_time
-from training.tracking import prepare_tracking, run_of
+from training.tracked import tracked_run
+from training.tracking import prepare_tracking
 from training.tune import Search, Trial, Tuned, tune_on
 
 
@@ -49,9 +51,10 @@ def tune_product(
     """
     path = path or home.root / f"tuned-{product.name}.json"
     uri = prepare_tracking()
-    with run_of(product.name, "tune") as run_id:
+    with tracked_run(product, "tune", product_dir=None if look is None else look.product_dir) as run_id:
         require_fresh_log(product, home, look)
         frame = build_frame(product, home, labels=labels, report=search.report)
+        note_rows(frame, "tuning", home.raw_dir(product.name))
         tuned = tune_frame(frame, search)
         about = {"product": product.name, "log_loss": tuned.log_loss, "base_log_loss": tuned.base_log_loss, "trials": len(tuned.trials)}
         write_parameters(path, tuned.parameters, about=about | {"seed": search.seed, "run_id": run_id})

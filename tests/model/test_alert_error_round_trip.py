@@ -29,6 +29,8 @@ from training.side_by_side import Asked, evaluate_model
 from training.thresholds.champion import load_champion, unseen
 from training.thresholds.errors import ForeignReceiptsError, NoChampionError
 from training.thresholds.run import ALARM, Scope, monitor_product, solve_product
+from training.thresholds.signals import AlertWhen, Signal, SignalSet, Worse
+from training.thresholds.signals_run import signals_product
 from training.thresholds.solve import Contract
 from training.timing.run import time_product
 from training.tune import Search
@@ -61,6 +63,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         mlflow.set_tracking_uri(None)
 
 
+def assert_says_what_it_was_made_from(run_id: str, *data_sets: str) -> None:
+    """Fingerprints of features and log, and the rows as data sets."""
+    recorded = mlflow.MlflowClient().get_run(run_id)
+    assert recorded.data.tags["stillhere.feature_fingerprint"] == PRODUCT.catalogue.fingerprint
+    assert len(recorded.data.tags["stillhere.data_fingerprint"]) == 64
+    assert {each.dataset.name for each in recorded.inputs.dataset_inputs} == set(data_sets)
+    assert all(each.dataset.digest for each in recorded.inputs.dataset_inputs)
+
+
 def decide(place: Place, *, threshold: float, features: str = PRODUCT.catalogue.fingerprint) -> None:
     """Leave receipts of the champion's decisions about the rows that it has not seen."""
     frame, champion = place.frame, load_champion(PRODUCT)
@@ -79,6 +90,7 @@ def test_thresholds_are_solved_on_rows_that_the_champion_has_not_seen_and_record
     assert recorded.data.metrics["whole.threshold"] == ran.thresholds.risk_threshold
     assert {"whole.of_stayers_low", "whole.of_alerts_high", "applied.recall", "applied.alerted"} <= set(recorded.data.metrics)
     assert {each.path for each in mlflow.MlflowClient().list_artifacts(ran.run_id)} == {"thresholds.md", "thresholds.json"}
+    assert_says_what_it_was_made_from(ran.run_id, "tiny-thresholds")
     assert set(ran.thresholds.segment_thresholds) == {"invited", "others"}
     assert ran.policy_hash is None
     assert ran.champion.unseen_from <= place.frame.rows[AS_OF].min()
@@ -121,10 +133,12 @@ def test_a_threshold_far_too_low_raises_the_alarm_which_is_a_reason_to_train_aga
     ran = monitor_product(PRODUCT, place.home, LOOK, Contract())
     assert ran.monitored.alarms[0].startswith("everybody: ")
     assert mlflow.MlflowClient().get_run(ran.run_id).data.tags[ALARM] == "; ".join(ran.monitored.alarms)
+    assert_says_what_it_was_made_from(ran.run_id, "tiny-receipts")
     mlflow.MlflowClient().set_terminated(ran.run_id, "FAILED")  # as `mlflow run` does where a command ends with 3
     options = DriftOptions(tolerance=Tolerance(least_users=20), retrain_every=None)
     drifted = drift_product(PRODUCT, place.home, LOOK, options)
     assert Why.ALARM in {each.why for each in drifted.reasons}
+    assert_says_what_it_was_made_from(drifted.run_id, "tiny-drift", "tiny-receipts")
     assert "alarm" in mlflow.MlflowClient().get_run(drifted.run_id).data.tags[RETRAIN]
     assert {"drift.md", "drift.json", "plots"} == {each.path for each in mlflow.MlflowClient().list_artifacts(drifted.run_id)}
     assert any(each.column == "(dropped out)" for each in drifted.drift.columns)
@@ -138,6 +152,31 @@ def test_a_high_threshold_raises_none_and_a_young_model_without_drift_stays(plac
     assert [each.sentence for each in ran.reasons] == []
 
 
+def test_signals_are_a_run_with_their_limits_and_errors(place: Place) -> None:
+    signal = Signal(
+        name="many logins",
+        feature="count_login_7d",
+        unit="count",
+        worse=Worse.ABOVE,
+        severity="low",
+        quantile=0.5,
+        absolute=1.0,
+        ratio=1.5,
+        alert_when=AlertWhen.BOTH,
+    )
+    asked = SignalSet(by="segment", window=timedelta(days=60), least_users=10, signals=(signal,))
+    ran = signals_product(PRODUCT, place.home, LOOK, asked)
+    assert_says_what_it_was_made_from(ran.run_id, "tiny-signals")
+    recorded = mlflow.MlflowClient().get_run(ran.run_id)
+    assert recorded.data.tags["stillhere.kind"] == "signals"
+    assert recorded.data.metrics["signal.many logins.others.limit"] == ran.baselines[-1].limit
+    assert recorded.data.metrics["signal.many logins.alerted"] == ran.errors["many logins"].alerted.value
+    assert {"signals.json", "signal_errors.json", "signals.md"} == {each.path for each in mlflow.MlflowClient().list_artifacts(ran.run_id)}
+    assert ran.conditions == ['low: "count_login_7d > 5.25"  # others: ']  # nobody is invited
+    with pytest.raises(StaleLogError):
+        signals_product(PRODUCT, place.home, Look(now=NOW + timedelta(days=90)), asked)
+
+
 def test_receipts_of_other_features_are_refused(place: Place) -> None:
     decide(place, threshold=0.5, features="fedcba9876543210")
     with pytest.raises(ForeignReceiptsError, match="fedcba9876543210"):
@@ -149,6 +188,7 @@ def test_receipts_of_other_features_are_refused(place: Place) -> None:
 def test_a_backtest_is_one_run_with_a_nested_one_a_step(place: Place) -> None:
     steps, run_id = backtest_product(PRODUCT, place.home, BacktestOptions(steps=2, parameters=FitParameters(max_rounds=10)))
     client = mlflow.MlflowClient()
+    assert_says_what_it_was_made_from(run_id, "tiny-backtest")
     experiment_id = client.get_run(run_id).info.experiment_id
     nested = client.search_runs([experiment_id], filter_string=f"tags.`mlflow.parentRunId` = '{run_id}'")
     assert len(nested) == len(steps) == 2

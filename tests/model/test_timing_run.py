@@ -66,6 +66,8 @@ def outcome(home: Home, trial: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 def test_the_run_is_a_stage_of_the_active_one(outcome: TimingRun) -> None:
     run = mlflow.MlflowClient().get_run(outcome.run_id)
+    assert {"stillhere.data_fingerprint", "stillhere.rows_fingerprint", "stillhere.feature_fingerprint"} <= set(run.data.tags)
+    assert [each.dataset.name for each in run.inputs.dataset_inputs] == [f"{PRODUCT.name}-timing"]
     assert run.data.tags["mlflow.parentRunId"] == mlflow.active_run().info.run_id
     assert run.info.status == "FINISHED"
 

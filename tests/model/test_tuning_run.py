@@ -63,6 +63,8 @@ def test_every_trial_is_a_run_inside_the_search(outcome: TuningOutcome) -> None:
 def test_the_search_keeps_its_table_and_its_answer(outcome: TuningOutcome) -> None:
     client = mlflow.MlflowClient()
     run = client.get_run(outcome.run_id)
+    assert {"stillhere.data_fingerprint", "stillhere.rows_fingerprint", "stillhere.feature_fingerprint"} <= set(run.data.tags)
+    assert len(run.inputs.dataset_inputs) == 1
     assert run.info.status == "FINISHED"
     assert run.data.metrics["tune.trials"] == N_TRIALS
     kept = {each.path for each in client.list_artifacts(outcome.run_id, "tuning")}

@@ -14,6 +14,7 @@ from training.thresholds.alert_error import AlertError
 from training.thresholds.monitor import Monitored
 from training.thresholds.policy_text import snippet
 from training.thresholds.report import TITLES, monitor_table, threshold_table
+from training.thresholds.rule_errors import rule_table
 from training.thresholds.run import Scope, monitor_product, solve_product
 from training.thresholds.solve import Contract
 
@@ -83,7 +84,7 @@ def monitor(
     Parameters
     ----------
     product
-        Folder with product.yaml.
+        Folder with product.yaml and policy.yaml, whose rules are measured too.
     home
         State directory with the raw log and the exported receipts.
     error
@@ -101,6 +102,8 @@ def monitor(
     show(f"{TITLES[contract.error.value]} of {len(ran.decided.rows)} decisions", monitor_table(ran.monitored))
     say(*(f"{title}: {getattr(ran.monitored.figures, name)}" for name, title in TITLES.items()))
     say(f"left out: {', '.join(f'{count} {reason}' for reason, count in ran.decided.left_out.items())}; MLflow run {ran.run_id}")
+    if ran.rules:
+        show("the risk alert, and each rule of policy.yaml, on the same decisions", rule_table(ran.monitored.figures, ran.rules))
     _show_alarm(ran.monitored)
 
 

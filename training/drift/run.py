@@ -22,6 +22,7 @@ from training.drift.trigger import Reason, reasons
 from training.frame import AS_OF, OUTCOME, USER, TrainingFrame
 from training.freshness import Look, require_fresh_log
 from training.pipeline import Report, say_nothing
+from training.provenance import log_table, note_rows
 from training.thresholds.champion import ServingChampion, load_champion
 from training.thresholds.decisions import with_outcomes
 from training.thresholds.run import ALARM
@@ -74,10 +75,11 @@ def drift_product(
         If there is no champion, the log is empty or stale, there are no receipts of this product, or too few users.
     """
     options = options or DriftOptions()
-    with tracked_run(product.name, "drift") as run_id:
+    with tracked_run(product, "drift", product_dir=look.product_dir) as run_id:
         require_fresh_log(product, home, look)
         champion = load_champion(product)
         frame = build_frame(product, home, labels=options.labels, now=look.now, report=report)
+        note_rows(frame, "drift", home.raw_dir(product.name))
         pairs, notes = _pairs(product, home, frame, champion, options)
         drift = compare(product, pairs, options.tolerance)
         alarm = _alarm(product, since=champion.created_at)
@@ -99,6 +101,7 @@ def _pairs(
         decided = live_rows(home.receipts_dir(product.name), product, since=options.since)
         matured = with_outcomes(decided, read_columns(home.raw_dir(product.name), product), product)
         now, known, left_out = decided.rows, matured.rows, matured.left_out
+        log_table(now, f"{product.name}-receipts", home.receipts_dir(product.name))
     unseen = measured.rows.assign(**{RISK: _risk(measured, champion)})
     seen = tuple(name for name in fitted.rows.columns if name not in {USER, AS_OF, OUTCOME})
     pairs = [Pair(reference=fitted.rows, current=now, columns=seen), Pair(reference=unseen, current=now, columns=(RISK,))]

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from features.backfill.columns import read_columns
+from features.backfill.columns import read_fingerprinted
 from features.core.product import Product
 from features.home import Home
 from training.dataset import build_frame
 from training.freshness import Look, require_fresh_log
 from training.pipeline import Report, say_nothing
+from training.provenance import DATA, log_table, note_rows, policy_of
 from training.thresholds.alerts import solve_frame
 from training.thresholds.champion import ServingChampion, load_champion, unseen
 from training.thresholds.decisions import Decided, read_decisions, with_outcomes
 from training.thresholds.monitor import Monitored, monitor
 from training.thresholds.policy_text import write_thresholds
-from training.thresholds.report import figure_metrics, monitor_page, monitor_table, threshold_metrics, threshold_page, threshold_table
+from training.thresholds.report import (
+    figure_metrics,
+    markdown,
+    monitor_page,
+    monitor_table,
+    threshold_metrics,
+    threshold_page,
+    threshold_table,
+)
+from training.thresholds.rule_errors import RuleError, rule_errors, rule_table
 from training.thresholds.solve import Contract, Thresholds
 from training.tracked import tracked_run
 
@@ -44,6 +55,7 @@ class MonitorRun:
 
     monitored: Monitored
     decided: Decided
+    rules: tuple[RuleError, ...]  # of the policy's rules on the same decisions; empty where no policy stands beside the product
     run_id: str
 
 
@@ -65,10 +77,11 @@ def solve_product(product: Product, home: Home, look: Look, scope: Scope | None 
         If the log is empty or stale, there is no champion, or rows are too few: nothing is written then.
     """
     scope = scope or Scope()
-    with tracked_run(product.name, "thresholds") as run_id:
+    with tracked_run(product, "thresholds", product_dir=look.product_dir) as run_id:
         require_fresh_log(product, home, look)
         champion = load_champion(product)
         frame = unseen(build_frame(product, home, labels=scope.labels, now=look.now, report=report), champion)
+        note_rows(frame, "thresholds", home.raw_dir(product.name))
         solved = solve_frame(frame, champion.bundle.risk(frame.vectors, frame.profiles()), scope.contract)
         _record_thresholds(solved, champion)
         policy_hash = None
@@ -86,15 +99,21 @@ def monitor_product(product: Product, home: Home, look: Look, contract: Contract
     TrainingError
         If there are no receipts of this product, none with a known outcome, or the log is stale.
     """
-    with tracked_run(product.name, "monitor") as run_id:
+    with tracked_run(product, "monitor", product_dir=look.product_dir) as run_id:
         raw_dir = home.raw_dir(product.name)
         require_fresh_log(product, home, look)
-        decided = read_decisions(home.receipts_dir(product.name), product, since=since)
-        decided = with_outcomes(decided, read_columns(raw_dir, product), product)
+        policy = policy_of(product, look.product_dir)
+        decided = read_decisions(home.receipts_dir(product.name), product, since=since, with_receipt=policy is not None)
+        raw, fingerprint = read_fingerprinted(raw_dir, product)
+        decided = with_outcomes(decided, raw, product)
+        _tag(DATA, fingerprint)
+        rules = () if policy is None else tuple(rule_errors(decided.rows, policy))
+        decided = replace(decided, rows=decided.rows.drop(columns="receipt", errors="ignore"))
+        log_table(decided.rows, f"{product.name}-receipts", home.receipts_dir(product.name))
         names = [segment.name for segment in product.segments]
         seen = monitor(decided.rows, names, contract, horizon=pd.Timedelta(product.label.horizon))
-        _record_monitor(seen, decided)
-    return MonitorRun(monitored=seen, decided=decided, run_id=run_id)
+        _record_monitor(seen, decided, rules)
+    return MonitorRun(monitored=seen, decided=decided, rules=rules, run_id=run_id)
 
 
 def _record_thresholds(solved: Thresholds, champion: ServingChampion) -> None:
@@ -107,7 +126,7 @@ def _record_thresholds(solved: Thresholds, champion: ServingChampion) -> None:
     mlflow.set_tags({"stillhere.model_version": champion.version, "stillhere.model_run": champion.run_id})
 
 
-def _record_monitor(seen: Monitored, decided: Decided) -> None:
+def _record_monitor(seen: Monitored, decided: Decided, rules: Sequence[RuleError]) -> None:
     import mlflow
 
     _log_contract(seen.contract)
@@ -115,7 +134,11 @@ def _record_monitor(seen: Monitored, decided: Decided) -> None:
     mlflow.log_metrics({f"left_out.{reason.replace(chr(39), '')}": float(count) for reason, count in decided.left_out.items()})
     mlflow.log_metrics({f"watch.{each.name}.users": float(each.users) for each in seen.watched})
     mlflow.log_metrics({f"watch.{each.name}.low": float(each.watch.low[-1]) for each in seen.watched if each.users})
-    mlflow.log_text(monitor_page(seen), "monitor.md")
+    for rule in rules:
+        mlflow.log_metrics(figure_metrics(f"rule.{rule.trigger}", rule.figures))
+    table = rule_table(seen.figures, rules)
+    mlflow.log_text(f"{monitor_page(seen)}\n## Risk and rules on the same decisions\n\n{markdown(table)}", "monitor.md")
+    mlflow.log_table(pd.DataFrame(table), "rules.json")
     mlflow.log_table(pd.DataFrame(monitor_table(seen)), "monitor.json")
     _tag(ALARM, "; ".join(seen.alarms))
 

@@ -14,9 +14,10 @@ from features.core.product import Product
 from features.home import Home
 from models.timing.response import ResponseModel
 from training.dataset import IMPLIED, Join, build_frame
-from training.frame import learn_signature
+from training.frame import TrainingFrame, learn_signature
 from training.freshness import Look, require_fresh_log
 from training.pipeline import Report, say_nothing
+from training.provenance import note_product, note_rows
 from training.timing.fitted import FittedTiming, TimingOptions, fit_timing, slices_of
 from training.timing.response_fit import fit_response
 from training.timing.timing_plots import timing_plots
@@ -91,7 +92,9 @@ def time_product(  # noqa: PLR0913 - each is a choice of the caller's
         response = fit_response(rows, actions=actions, delays_s=delays_s, attributes=signature.categorical_inputs, seed=options.seed)
         fitted = with_response(fitted, response)
         report("fitting the response", 1.0)
-    return TimingRun(fitted=fitted, run_id=record_timing(fitted, product.name), tracking_uri=tracking_uri)
+    product_dir = None if look is None else look.product_dir
+    run_id = record_timing(fitted, frame, source=home.raw_dir(product.name), product_dir=product_dir)
+    return TimingRun(fitted=fitted, run_id=run_id, tracking_uri=tracking_uri)
 
 
 def with_response(fitted: FittedTiming, response: ResponseModel) -> FittedTiming:
@@ -107,14 +110,16 @@ def with_response(fitted: FittedTiming, response: ResponseModel) -> FittedTiming
     return replace(fitted, model=replace(fitted.model, response=response), figures={**fitted.figures, **figures})
 
 
-def record_timing(fitted: FittedTiming, product: str) -> str:
-    """Log figures, plots, the table and ``timing.json`` to a run "timing", nested where one is active; returns its id."""
+def record_timing(fitted: FittedTiming, frame: TrainingFrame, *, source: Path, product_dir: Path | None = None) -> str:
+    """Log what was fitted on which rows to a run "timing", nested where one is active; returns its id."""
     import mlflow
 
     active = mlflow.active_run() is not None
     if not active and "MLFLOW_RUN_ID" not in os.environ:  # `mlflow run` has chosen both
-        mlflow.set_experiment(experiment_name(product))
+        mlflow.set_experiment(experiment_name(frame.product.name))
     with mlflow.start_run(run_name="timing", nested=active) as run:
+        note_product(frame.product, product_dir)
+        note_rows(frame, "timing", source)
         log_timing(fitted)
         return str(run.info.run_id)
 

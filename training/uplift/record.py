@@ -16,6 +16,7 @@ import pandas as pd
 from training.errors import TrainingError
 from training.evaluate import Interval
 from training.ope.estimators import N_DRAWS
+from training.provenance import DATA, FEATURES, POLICY, ROWS, fingerprint_of, log_table
 from training.uplift.experiment import Experiment, ExperimentError, experiment_of
 from training.uplift.learners import Settings
 from training.uplift.plots import budget_plot, qini_plot
@@ -51,9 +52,8 @@ def study_file(
         experiment = experiment_of(frame, **roles)
         studied = study(experiment, settings=Settings(seed=seed), seed=seed, n_draws=n_draws, report=report)
         _log(studied, experiment, seed)
-        mlflow.set_tags(
-            {"stillhere.data_sha256": _sha256(path), "stillhere.control": roles["control"], "stillhere.outcome": roles["outcome"]}
-        )
+        _note_sources(path, frame, experiment)
+        mlflow.set_tags({"stillhere.control": roles["control"], "stillhere.outcome": roles["outcome"]})
     return studied, run_id
 
 
@@ -171,6 +171,16 @@ def _markdown(frame: pd.DataFrame) -> str:
 
 def _cell(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _note_sources(path: Path, frame: pd.DataFrame, experiment: Experiment) -> None:
+    """Say which file, rows and covariates the effects were learned from; the policy is what is chosen, so there is none before it."""
+    import mlflow
+
+    sha256 = _sha256(path)
+    covariates = hashlib.sha256(",".join(experiment.covariates.columns).encode()).hexdigest()[:16]
+    mlflow.set_tags({"stillhere.data_sha256": sha256, DATA: sha256, ROWS: fingerprint_of(frame), FEATURES: covariates, POLICY: "none"})
+    log_table(frame, "uplift-experiment", path)
 
 
 def _sha256(path: Path) -> str:

@@ -40,11 +40,15 @@ def _simulate(opened: Installation, *, n_users: int, seed: int, share: Share) ->
 
 
 def _train(opened: Installation, *, seed: int, steps: Steps) -> None:
-    from training.run import train_product
+    from training.gate import Gate
+    from training.run import Options, train_product
 
     stages = _Stages(steps)
     settings = opened.settings
-    outcome = train_product(opened.product, settings.home, product_dir=settings.product_folder, seed=seed, report=stages.report)
+    options = Options(gate=Gate(explanation_budget_ms=0.0))  # a slow machine is no reason for a demo without a champion
+    outcome = train_product(
+        opened.product, settings.home, product_dir=settings.product_folder, seed=seed, options=options, report=stages.report
+    )
     figures = outcome.trained.review.evaluations["model"].figures
     registration, standing = outcome.registration, outcome.standing
     said = f"{registration.name} version {registration.version} is {standing.alias}: {standing.because}"
