@@ -41,12 +41,13 @@ def rule_errors(decisions: pd.DataFrame, policy: Policy) -> list[RuleError]:
     decisions
         As of `training.thresholds.decisions.with_outcomes`, with the column ``receipt``.
     """
-    from serving.decision.conditions import that_hold
+    from serving.decision.conditions import asking, that_hold
     from serving.decision.record import inputs_from_json
 
-    triggers = [trigger for of_class in policy.riskless_triggers.values() for trigger in of_class]
+    triggers = [one for of_class in policy.live_triggers.values() for one in of_class if not one.risk_above_threshold]
+    asked = asking(triggers)
     inputs = [inputs_from_json(orjson.loads(receipt)["inputs"]) for receipt in decisions["receipt"]]
-    held = [{trigger.name for trigger in that_hold(triggers, each)} for each in inputs]
+    held = [{trigger.name for trigger in that_hold(asked, each)} for each in inputs]
     risk = decisions[RISK].to_numpy(dtype=np.float64)
     rows = alert_rows(decisions[USER].to_numpy(), decisions[SEGMENT].to_numpy(), risk, decisions[OUTCOME].to_numpy(dtype=bool))
     return [
