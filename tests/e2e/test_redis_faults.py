@@ -117,12 +117,13 @@ CALLERS = 16
 
 @pytest.mark.parametrize("fault", ["delay", "black hole"])
 def test_r8_many_callers_wait_for_the_step_before_theirs_and_for_their_own(fault, http, proxy):
-    assert not decide(http, "somebody")["degraded"]
-    proxy.mode = fault
     with ThreadPoolExecutor(CALLERS) as pool:
+        usual_s = median(seconds for _, seconds in pool.map(lambda _: timed(http, "somebody"), range(4 * CALLERS)))
+        proxy.mode = fault
         told = list(pool.map(lambda _: timed(http), range(4 * CALLERS)))
     assert {decision["action"] for decision, _ in told} == {"none"}
-    assert median(seconds for _, seconds in told) < DEADLINE_S + TIMEOUT_S
+    # Beside what sixteen callers of this test cost each other anyway, on whatever machine.
+    assert median(seconds for _, seconds in told) < 2 * TIMEOUT_S + 3 * usual_s + 0.3
 
 
 RECOVERY_S = 1.0

@@ -22,6 +22,7 @@ def models(tmp_path_factory, onboarding):
     folder = tmp_path_factory.mktemp("moves")
     mlflow.set_tracking_uri(uri := f"sqlite:///{folder}/mlflow.db")
     prepare_tracking()
+    mlflow.set_experiment(experiment_id="0")  # as in a process of its own: MLflow remembers what other tests chose
     models = RegisteredModels(folder, onboarding, uri)
     for n_rounds in (20, 40):
         models.register(n_rounds=n_rounds)
