@@ -80,7 +80,7 @@ bench-cdnow: $(STAMP) ## Who never buys again on CDNOW, beside BG/NBD (data in S
 bench-thresholds: $(STAMP) ## The alert error held in simulated cohorts, its recall, alarms (about 4 minutes)
 	@$(BIN)/python -m benchmarks.bench_thresholds
 
-bench-timing: $(STAMP) ## When to act, beside fixed delays, habits and the oracle (about 10 minutes)
+bench-timing: $(STAMP) ## When to act, beside fixed delays, habits and the oracle (13 to 20 minutes)
 	@$(BIN)/python -m benchmarks.bench_timing
 
 bench-decide: $(STAMP) ## Decisions per second beside an empty route and a naive service

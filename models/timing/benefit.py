@@ -2,6 +2,9 @@
 
 The best allowed slot is chosen only if its gain over the first allowed one is clear of its uncertainty. Otherwise the answer is to abstain,
 with the reason: there is no better time than now, or too little is known.
+
+Intervals are for people, standard errors for the rule: an interval also holds what left-out outcomes show the model to miss
+(`models.timing.response.Miss`), while advice goes by the fit's error alone.
 """
 
 from __future__ import annotations
@@ -55,10 +58,12 @@ class SlotBenefit:
     still_away: float  # P(not back by then)
     receptive: float  # how usual the hour is for this user; 1 is average
     expected: float | None  # reduction of P(dropout) by acting then; None where no delay was ever randomised
-    low: float | None  # 90 % interval
+    low: float | None  # 90 % interval of its mean over people alike: the fit's error and the model's miss
     high: float | None
     gain: float | None  # beyond that of the first allowed slot
-    gain_se: float | None
+    gain_se: float | None  # the fit's standard error alone: what advice goes by
+    gain_low: float | None = None  # 90 % interval of the gain's mean over people alike: the fit's error and the model's miss
+    gain_high: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +110,12 @@ def benefit_curve(model: TimingModel, asked: Asked, slots: Sequence[Slot], *, ac
     delays_s = np.array([slot.delay_s for slot in slots])
     base = first_allowed(np.array([[slot.allowed for slot in slots]]))
     away, receptive = model.hazard.still_away(asked, delays_s.tolist())[0], _receptive(asked, delays_s)[0]
-    expected = se = gain = gain_se = [None] * len(slots)
+    expected = spread = gain = gain_se = gain_spread = [None] * len(slots)
     if model.response is not None:
         effects = model.response.effects(asked, np.array([action]), delays_s)
-        expected, se = effects.mean[0].tolist(), effects.se[0].tolist()
-        gain, gain_se = (part[0].tolist() for part in effects.gain_over(np.maximum(base, 0)))
+        over = np.maximum(base, 0)
+        expected, spread, gain_spread = (part[0].tolist() for part in (effects.mean, effects.spread, effects.gain_spread(over)))
+        gain, gain_se = (part[0].tolist() for part in effects.gain_over(over))
     found = tuple(
         SlotBenefit(
             delay_s=slot.delay_s,
@@ -118,10 +124,12 @@ def benefit_curve(model: TimingModel, asked: Asked, slots: Sequence[Slot], *, ac
             still_away=float(away[i]),
             receptive=float(receptive[i]),
             expected=expected[i],
-            low=_off(expected[i], se[i], -INTERVAL),
-            high=_off(expected[i], se[i], INTERVAL),
+            low=_off(expected[i], spread[i], -INTERVAL),
+            high=_off(expected[i], spread[i], INTERVAL),
             gain=gain[i],
             gain_se=gain_se[i],
+            gain_low=_off(gain[i], gain_spread[i], -INTERVAL),
+            gain_high=_off(gain[i], gain_spread[i], INTERVAL),
         )
         for i, slot in enumerate(slots)
     )

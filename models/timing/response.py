@@ -7,8 +7,14 @@ scale an effect is smallest where dropout is sure or unlikely: the middle is sav
 users, so that their spread says how sure it is (a delete-a-group jackknife). Whoever is away, savable and receptive at s is in r, since
 whoever was drawn for s stayed drawn.
 
+Two errors are told apart. The *fit's*, that spread, decides whether a slot is clearly better. The *interval* shown to people adds by how
+much predictions were found to miss the outcomes of left-out users beyond chance (`Miss`): what shrinkage takes away, and what r does not
+see. It is an interval of the mean over people who look alike to the trial. By how much one person differs from their likes no trial can
+tell: each has one outcome under one delay.
+
 References
 ----------
+Zhang and Richardson (2025), https://doi.org/10.48550/arXiv.2506.07469, on what trials cannot tell of one person;
 Robinson (1988), https://doi.org/10.2307/1912705; Nie and Wager (2021), https://doi.org/10.1093/biomet/asaa076;
 Kott (2001), https://www.scb.se/contentassets/ca21efb41fee47d293bbee5bf7be7fb3/the-delete-a-group-jackknife.pdf
 """
@@ -128,10 +134,34 @@ def dropout_after(prognosis: FloatArray, change: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Miss:
+    """By how much predictions miss the mean outcome of left-out users beyond chance: root mean squares, in chances of dropout.
+
+    Learned by `training.timing.response_miss`.
+    """
+
+    expected: float = 0.0  # of the reduction by acting in a slot, over doing nothing
+    gain: tuple[float, ...] = ()  # of the gain over acting now, one for each drawn delay; none: 0 everywhere
+
+    def gain_at(self, delays_s: FloatArray, drawn_s: Sequence[float]) -> FloatArray:
+        """Of slots after these delays, shape (n_slots,): linear between the drawn delays, which ascend, and as the last beyond them.
+
+        Examples
+        --------
+        >>> Miss(gain=(0.0, 0.02)).gain_at(np.array([0.0, 1800.0, 7200.0]), (0.0, 3600.0)).tolist()
+        [0.0, 0.01, 0.02]
+        """
+        gain = np.interp(delays_s, drawn_s, self.gain) if self.gain else np.zeros(len(delays_s))
+        return np.asarray(gain, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Effects:
     """Expected reductions of P(dropout), one per row and slot, for every member."""
 
     members: FloatArray  # (n_members, n_rows, n_slots) as each member sees it
+    miss: float  # of the reduction, see `Miss`
+    gain_miss: FloatArray  # (n_slots,) of the gain over acting now
 
     @property
     def mean(self) -> FloatArray:
@@ -140,14 +170,28 @@ class Effects:
 
     @property
     def se(self) -> FloatArray:
-        """Its standard error, shape (n_rows, n_slots)."""
+        """The fit's standard error of the reduction, shape (n_rows, n_slots)."""
         return jackknife_se(self.members)
 
+    @property
+    def spread(self) -> FloatArray:
+        """Standard error of the reduction for intervals: the fit's and the miss, shape (n_rows, n_slots)."""
+        return np.asarray(np.hypot(self.se, self.miss), dtype=np.float64)
+
     def gain_over(self, base: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Reduction beyond that of each row's base slot, and its standard error, shapes (n_rows, n_slots)."""
+        """Reduction beyond that of each row's base slot, and the fit's standard error, which advice goes by; shapes (n_rows, n_slots)."""
         rows = np.arange(self.members.shape[1])
         gains = self.members - self.members[:, rows, base][:, :, None]
         return gains.mean(axis=0), jackknife_se(gains)
+
+    def gain_spread(self, base: IntArray) -> FloatArray:
+        """Standard error of `gain_over` for intervals: the fit's, and the misses of the slot and of its base; shape (n_rows, n_slots).
+
+        The base slot itself has none: its gain is 0 by definition.
+        """
+        is_other = np.arange(len(self.gain_miss)) != base[:, None]
+        miss = np.hypot(self.gain_miss, self.gain_miss[base][:, None]) * is_other
+        return np.asarray(np.hypot(self.gain_over(base)[1], miss), dtype=np.float64)
 
 
 def jackknife_se(members: FloatArray) -> FloatArray:
@@ -183,6 +227,7 @@ class ResponseModel:
     slope_se: float
     gain: float  # reduction of dropout by the chosen slots over "now" among held-out users
     gain_se: float
+    miss: Miss = Miss()
     _prognosis: RiskModel = field(init=False, repr=False, compare=False)
     _members: tuple[RiskModel, ...] = field(init=False, repr=False, compare=False)
 
@@ -217,7 +262,11 @@ class ResponseModel:
         acts = [Act(action=action, delay_s=np.full(len(action), delay_s), prognosis=prognosis) for delay_s in delays_s]
         slots = [averaged(self._members, asked, act, self.sight) for act in acts]
         without = dropout_after(prognosis, np.array(self.nothing_changes)[:, None])[:, :, None]
-        return Effects(members=without - np.stack([dropout_after(prognosis, taken) for taken in slots], axis=2))
+        return Effects(
+            members=without - np.stack([dropout_after(prognosis, taken) for taken in slots], axis=2),
+            miss=self.miss.expected,
+            gain_miss=self.miss.gain_at(delays_s, self.delays_s),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -235,16 +284,18 @@ class ResponseModel:
             "slope_se": self.slope_se,
             "gain": self.gain,
             "gain_se": self.gain_se,
+            "miss": {"expected": self.miss.expected, "gain": list(self.miss.gain)},
         }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> ResponseModel:
-        """Invert `to_json`."""
+        """Invert `to_json`; what was written before misses were measured has none."""
         plain: dict[str, Any] = dict(content)
         sight = Sight(columns=tuple(plain.pop("columns")), optional=tuple(plain.pop("optional")))
+        miss = plain.pop("miss", {"expected": 0.0, "gain": ()})
         lists = ("member_texts", "nothing_changes", "actions", "delays_s")
         fields: dict[str, Any] = {name: tuple(value) if name in lists else value for name, value in plain.items()}
-        return cls(sight=sight, **fields)
+        return cls(sight=sight, miss=Miss(expected=miss["expected"], gain=tuple(miss["gain"])), **fields)
 
 
 _CLEAR = 2.33

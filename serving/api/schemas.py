@@ -191,8 +191,8 @@ class SlotOut(_Shape):
     still_away: Annotated[float, Field(ge=0, le=1, description="P(not back by then).")]
     receptive: Annotated[float, Field(ge=0, description="How usual the hour is for this user; 1 is average.")]
     expected: Annotated[float | None, Field(description="Reduction of the risk by acting then; null where no delay was ever randomised.")]
-    low: Annotated[float | None, Field(description="Lower end of its 90 % interval.")]
-    high: Annotated[float | None, Field(description="Upper end of its 90 % interval.")]
+    low: Annotated[float | None, Field(description="Lower end of the 90 % interval of its mean over people alike.")]
+    high: Annotated[float | None, Field(description="Upper end of the 90 % interval of its mean over people alike.")]
 
 
 class MomentOut(_Shape):

@@ -6,7 +6,7 @@ the second model finds is the effect of the assignment beyond the average one. O
 those that say clearly more than shuffled copies of themselves: each of the others would only add noise. Everything is pooled over delays:
 a slot is described by its delay and its local hour, and the behaviour is summed up in m, so that few rows a delay suffice. Members leave
 one fold of the users out each: m is always of users outside the fold, and the fold that a member has not seen says whether it
-predicts anything.
+predicts anything, and by how much it misses (`training.timing.response_miss`).
 
 References
 ----------
@@ -31,6 +31,7 @@ from models.timing.response import (
     MOST_RISK,
     OPTIONAL_INPUTS,
     Act,
+    Miss,
     ResponseModel,
     Sight,
     averaged,
@@ -38,6 +39,7 @@ from models.timing.response import (
     slot_rows,
 )
 from training.errors import OneClassError, TooLittleDataError
+from training.timing.response_miss import LeftOut, expected_miss, gain_misses
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -138,26 +140,28 @@ def fit_response(
     inputs, start = slot_rows(rows.asked, act, sight), _logit(act.prognosis)
     out = [fold != member for member in range(parameters.n_members)]
     members = tuple(_change(inputs, rows.dropped_out, start, acted & kept, parameters, seed=seed)[0] for kept in out)
-    checked = check(rows, members, fold, act=act, sight=sight, delays_s=np.array(delays_s))
+    nothing_changes = tuple(_shift(rows.dropped_out, act.prognosis, ~acted & kept) for kept in out)
+    judged = left_out(rows, members, fold, act=act, sight=sight, delays_s=np.array(delays_s))
+    without = dropout_after(act.prognosis, np.array(nothing_changes)[fold])
     return ResponseModel(
         prognosis_text=_prognosis(rows, np.ones(len(fold), np.bool_), parameters, seed),
         member_texts=members,
-        nothing_changes=tuple(_shift(rows.dropped_out, act.prognosis, ~acted & kept) for kept in out),
+        nothing_changes=nothing_changes,
         n_inputs=rows.asked.encoded.shape[1],
         sight=sight,
         actions=actions,
         delays_s=delays_s,
         n_rows=int(acted.sum()),
-        **checked._asdict(),
+        miss=Miss(
+            expected=expected_miss(judged, without[acted], nothing=(without[~acted], rows.dropped_out[~acted], rows.user[~acted])),
+            gain=gain_misses(judged),
+        ),
+        **check(judged)._asdict(),
     )
 
 
-def check(rows: TrialRows, members: tuple[str, ...], fold: IntArray, *, act: Act, sight: Sight, delays_s: FloatArray) -> Checked:
-    """Let each fold judge the member that has not seen it.
-
-    The slope is that of the outcome, m - Y, on the predicted advantage of the drawn delay over the mean of all delays. The gain is that of
-    the predicted best delay over the first, by inverse propensity with m as the baseline of both.
-    """
+def left_out(rows: TrialRows, members: tuple[str, ...], fold: IntArray, *, act: Act, sight: Sight, delays_s: FloatArray) -> LeftOut:
+    """Rows with an action, each with what the member predicts that has not seen its user."""
     acted = np.flatnonzero(rows.action != NOTHING)
     predicted = np.empty((len(acted), len(delays_s)))
     for member, text in enumerate(members):
@@ -165,20 +169,34 @@ def check(rows: TrialRows, members: tuple[str, ...], fold: IntArray, *, act: Act
         predicted[mine] = _predicted(
             RiskModel(text, sight.width), rows.asked.at(which := acted[mine]), _of_rows(act, which), sight, delays_s
         )
-    kept = (act.prognosis - rows.dropped_out)[acted]
-    drawn = np.abs(rows.delay_s[acted][:, None] - delays_s).argmin(axis=1)
-    advantage = predicted - predicted.mean(axis=1, keepdims=True)
-    weight = 1.0 / rows.delay_propensity[acted]
-    slope = _slope(advantage[np.arange(len(acted)), drawn], kept, weight)
-    chosen = predicted.argmax(axis=1)
-    difference = weight * kept * ((drawn == chosen).astype(np.float64) - (drawn == 0))
-    return Checked(*slope, *_mean_by_user(difference, rows.user[acted]))
+    return LeftOut(
+        predicted=predicted,
+        drawn=np.abs(rows.delay_s[acted][:, None] - delays_s).argmin(axis=1),
+        weight=1.0 / rows.delay_propensity[acted],
+        prognosis=act.prognosis[acted],
+        dropped_out=rows.dropped_out[acted],
+        user=rows.user[acted],
+    )
+
+
+def check(judged: LeftOut) -> Checked:
+    """Let each fold judge the member that has not seen it.
+
+    The slope is that of the outcome, m - Y, on the predicted advantage of the drawn delay over the mean of all delays. The gain is that of
+    the predicted best delay over the first, by inverse propensity with m as the baseline of both.
+    """
+    drawn, reduction, kept = judged.drawn, judged.prognosis[:, None] - judged.predicted, judged.prognosis - judged.dropped_out
+    advantage = reduction - reduction.mean(axis=1, keepdims=True)
+    slope = _slope(advantage[np.arange(len(drawn)), drawn], kept, judged.weight)
+    chosen = reduction.argmax(axis=1)
+    difference = judged.weight * kept * ((drawn == chosen).astype(np.float64) - (drawn == 0))
+    return Checked(*slope, *_mean_by_user(difference, judged.user))
 
 
 def _predicted(model: RiskModel, asked: Asked, act: Act, sight: Sight, delays_s: FloatArray) -> FloatArray:
     acts = [replace(act, delay_s=np.full(len(act.action), delay_s)) for delay_s in delays_s]
     changes = np.stack([averaged([model], asked, one, sight)[0] for one in acts], axis=1)
-    return act.prognosis[:, None] - dropout_after(act.prognosis[:, None], changes)
+    return dropout_after(act.prognosis[:, None], changes)
 
 
 def _of_rows(act: Act, which: IntArray) -> Act:

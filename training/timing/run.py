@@ -105,6 +105,8 @@ def with_response(fitted: FittedTiming, response: ResponseModel) -> FittedTiming
         "response_slope_se": response.slope_se,
         "response_gain": response.gain,
         "response_gain_se": response.gain_se,
+        "response_miss": response.miss.expected,
+        "response_gain_miss": max(response.miss.gain, default=0.0),
         "response_is_shown": float(response.is_shown),
     }
     return replace(fitted, model=replace(fitted.model, response=response), figures={**fitted.figures, **figures})

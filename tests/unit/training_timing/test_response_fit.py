@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.timing.benefit import Advice, Slot, benefit_curve, choose_many
+from models.timing.benefit import INTERVAL, Advice, Slot, benefit_curve, choose_many
 from models.timing.hazard import Asked, HazardModel
 from models.timing.part import TimingModel
 from models.timing.periods import HOURS_OF_DAY, HOURS_OF_WEEK, hour_of_week
 from models.timing.receptivity import Receptivity
-from models.timing.response import ResponseModel
+from models.timing.response import Miss, ResponseModel
 from training.errors import OneClassError, TooLittleDataError
 from training.timing.hazard_fit import Watched, fit_hazard
 from training.timing.response_fit import ResponseParameters, TrialRows, fit_response
@@ -99,6 +99,36 @@ def test_it_survives_json(response: ResponseModel) -> None:
     assert np.array_equal(before, after)
 
 
+def test_a_model_written_before_misses_were_measured_loads_with_none(response: ResponseModel) -> None:
+    before = {name: value for name, value in response.to_json().items() if name != "miss"}
+    assert ResponseModel.from_json(before).miss == Miss()
+    assert ResponseModel.from_json(response.to_json()).miss == response.miss != Miss()
+
+
+def test_intervals_of_gains_and_reductions_hold_the_truth_where_people_alike_are_alike(response: ResponseModel) -> None:
+    people = asked(3_000, 16)
+    alone = 1 / (1 + np.exp(-(0.5 * people.encoded[:, 0] + 0.6)))
+    truth = alone[:, None] - np.stack([dropout_in(people, delay_s, 1.0) for delay_s in DELAYS_S], axis=1)
+    effects, now = response.effects(people, np.ones(3_000, dtype=np.int64), np.array(DELAYS_S)), np.zeros(3_000, dtype=np.int64)
+    gain_off = np.abs(effects.gain_over(now)[0] - (truth - truth[:, :1]))[:, 1:]
+    within = {
+        "gain": (gain_off <= INTERVAL * effects.gain_spread(now)[:, 1:]).mean(),
+        "gain, fit alone": (gain_off <= INTERVAL * effects.gain_over(now)[1][:, 1:]).mean(),
+        "reduction": (np.abs(effects.mean - truth) <= INTERVAL * effects.spread).mean(),
+    }
+    assert within["gain"] > max(0.8, within["gain, fit alone"]), within
+    assert within["reduction"] > 0.8, within
+
+
+def test_a_slot_misses_with_its_base_and_the_base_with_nothing(response: ResponseModel) -> None:
+    people, last = asked(5, 17), np.full(5, 2, dtype=np.int64)
+    effects = replace(response, miss=Miss(gain=(0.0, 0.3, 0.4))).effects(people, np.ones(5, dtype=np.int64), np.array(DELAYS_S))
+    spread = effects.gain_spread(last)
+    assert np.array_equal(spread[:, 2], np.zeros(5))
+    assert (spread[:, 1] >= 0.5).all()
+    assert (spread[:, 0] >= 0.4).all()
+
+
 def test_too_few_rows_are_refused() -> None:
     with pytest.raises(TooLittleDataError, match="at least 500"):
         fit_response(trial(300, 8, 1.0), actions=("none", "help"), delays_s=DELAYS_S)
@@ -147,6 +177,25 @@ def test_without_a_period_watched_whole_there_is_nothing_to_learn_from() -> None
     short = Watched(asked=people, returns=Returns(np.full(100, 5.0), np.ones(100, dtype=bool)), watched_s=np.full(100, 10.0))
     with pytest.raises(TooLittleDataError, match="watched whole"):
         fit_hazard(short, short, edges_s=(0.0, 3600.0))
+
+
+def test_a_miss_widens_intervals_and_changes_neither_advice_nor_expectation(response: ResponseModel) -> None:
+    week = Receptivity(population=tuple(EVEN.tolist()), half_life_s=1e6, kernel_h=0.0, day_strength=1.0, week_strength=1.0)
+    at_night = replace(asked(1, 14), as_of_us=np.array([7 * DAY_US]))
+    slots = [Slot(delay_s=delay_s) for delay_s in DELAYS_S]
+    curves = [
+        benefit_curve(TimingModel(hazard=hazard(), receptivity=week, response=replace(response, miss=miss)), at_night, slots)
+        for miss in (Miss(), Miss(expected=0.5, gain=(0.0, 0.5, 0.5)))
+    ]
+    assert curves[0].advice is Advice.BETTER_SLOT
+    assert (curves[0].advice, curves[0].chosen) == (curves[1].advice, curves[1].chosen)
+    for narrow, wide in zip(curves[0].slots, curves[1].slots, strict=True):
+        assert (narrow.expected, narrow.gain, narrow.gain_se) == (wide.expected, wide.gain, wide.gain_se)
+        assert wide.high - wide.low > 1.6
+        assert narrow.high - narrow.low < 0.5
+    assert curves[1].slots[0].gain_low == curves[1].slots[0].gain_high == 0.0
+    assert curves[1].slots[2].gain_low < -0.5
+    assert curves[1].slots[2].gain_high > 0.8
 
 
 def test_the_curve_tells_of_every_slot_what_is_expected_and_why_it_is_closed(response: ResponseModel) -> None:
