@@ -16,7 +16,7 @@ from training.pipeline import TrainedModel
 from training.registry import Champion
 from training.standing import Standing
 from training.tables import as_markdown, cohort_table
-from training.timing.run import table_of
+from training.timing.run import said_of_response, table_of
 
 _MOST_NAMES = 12
 
@@ -154,7 +154,9 @@ def _levels(choice: LevelChoice, trained: TrainedModel) -> str:
 def _timing(trained: TrainedModel) -> str:
     if trained.timing is None:
         return f"Not learned: {trained.no_timing or 'it was not asked for'}."
-    return table_of(trained.timing.figures) + "\nPlots and the part itself are in the nested run `timing`."
+    response = said_of_response(trained.timing.model.response, trained.no_response)
+    plots = "Plots and the part itself are in the nested run `timing`."
+    return f"{table_of(trained.timing.figures)}\nResponse to delays: {response}.\n\n{plots}"
 
 
 def _causes(trained: TrainedModel) -> str:

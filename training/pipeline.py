@@ -65,6 +65,7 @@ class TrainedModel:
     champion: Champion | None = None  # the one that this model is compared with
     timing: FittedTiming | None = None  # None where it was not asked for, or could not be learned
     no_timing: str = ""  # why it could not
+    no_response: str = ""  # why nothing was learned of delays, where the rest of timing was
 
 
 def say_nothing(stage: str, share: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from features.core.product import Product
 from features.home import Home
 from training.cause_stability import with_cause_stability
 from training.dataset import build_frame, label_source
+from training.errors import BadInputError
 from training.explanation_budget import over_budget
 from training.fit import FitParameters
 from training.frame import TrainingFrame
@@ -27,12 +29,15 @@ from training.review import CHAMPION, MODEL
 from training.stages import mlflow_stage
 from training.standing import Promotion, Standing, standing_of, take_place
 from training.timing.beside_risk import Zones, with_timing
+from training.timing.trial_log import read_trial
 from training.tracked import tracked_run
 from training.tracking import name_run, prepare_tracking
 from training.tune import Search
 from training.tuning_run import tune_frame
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from serving.decision.policy import Policy
 
 
@@ -45,6 +50,7 @@ class Options:
     tune_trials: int = 0  # trials to search parameters with first, beginning from `fit`; 0: none
     tune_timeout_s: float = 600.0
     timing: bool = True  # learn also when people come back, see docs/timing.md
+    trial: Path | None = None  # decisions with randomised delays, as for `training.timing.trial_log.read_trial`; None: none
     promote: Promotion = "auto"
     gate: Gate = field(default_factory=Gate)
     look: Look | None = None  # None: a log of any age, as from a notebook
@@ -83,9 +89,10 @@ def train_product(
     Raises
     ------
     TrainingError
-        If the log is empty, stale, too short, has no mature labels or only one outcome; or MLflow does not answer.
+        If the log is empty, stale, too short, has no mature labels or only one outcome; the trial cannot be read;
+        or MLflow does not answer.
     """
-    options, policy = options or Options(), policy_of(product, product_dir)
+    options, policy, trial = options or Options(), policy_of(product, product_dir), _trial(options)
     tracking_uri = prepare_tracking()
     report("preparing MLflow", 1.0)
     with tracked_run(product, "train", product_dir=product_dir) as run_id:
@@ -94,9 +101,9 @@ def train_product(
         trained = train_model(frame, parameters=parameters, seed=seed, report=report, champion=champion, stage=mlflow_stage)
         with mlflow_stage("cause stability"):
             trained = with_about(_with_stability(trained, policy, seed=seed, report=report), run_id=run_id)
-        trained = _with_timing(trained, home, policy, options, seed=seed, report=report)
+        trained = _with_timing(trained, home, _zones(policy), (options, trial), seed=seed, report=report)
         horizons = _horizons(product, home, trained, options.labels)
-        facts = _facts(product, trained, policy, seed=seed)
+        facts = _facts(product, trained, policy, seed=seed) | _trial_facts(options.trial)
         report("recording the run", 0.0)
         slow = over_budget(trained.review.causes.one_row_ms, options.gate.explanation_budget_ms)
         standing = standing_of(trained.champion, judge_trained(trained, options.gate), options.promote, slow=slow)
@@ -191,12 +198,31 @@ def _with_stability(trained: TrainedModel, policy: Policy | None, *, seed: int, 
     )
 
 
-def _with_timing(trained: TrainedModel, home: Home, policy: Policy | None, options: Options, *, seed: int, report: Report) -> TrainedModel:
+def _with_timing(
+    trained: TrainedModel, home: Home, zones: Zones, chosen: tuple[Options, pd.DataFrame | None], *, seed: int, report: Report
+) -> TrainedModel:
+    options, trial = chosen
     if not options.timing:
         return replace(trained, no_timing="training was told to leave it out")
-    zones = Zones() if policy is None else Zones(attribute=policy.timezone_attribute, default=policy.default_timezone)
     report("learning when people come back", 0.0)
     with mlflow_stage("timing"):
-        trained = with_timing(trained, home, zones=zones, seed=seed, labels=options.labels)
+        trained = with_timing(trained, home, zones=zones, seed=seed, labels=options.labels, trial=trial)
     report("learning when people come back", 1.0)
     return trained
+
+
+def _zones(policy: Policy | None) -> Zones:
+    return Zones() if policy is None else Zones(attribute=policy.timezone_attribute, default=policy.default_timezone)
+
+
+def _trial(options: Options | None) -> pd.DataFrame | None:
+    """The trial, read before anything is learned: a file that is not there ends the run at once."""
+    if options is None or options.trial is None:
+        return None
+    if not options.timing:
+        raise BadInputError(f"trial {options.trial}: given, but timing is false, expected true; leave one of them out")
+    return read_trial(options.trial)
+
+
+def _trial_facts(trial: Path | None) -> dict[str, str]:
+    return {} if trial is None else {"trial_fingerprint": hashlib.sha256(trial.read_bytes()).hexdigest()[:16]}

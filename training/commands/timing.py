@@ -13,7 +13,7 @@ from training.commands.clock import look_now
 from training.commands.progress import progress_report
 from training.freshness import STALE_AFTER_DAYS
 from training.timing.fitted import TimingOptions
-from training.timing.run import FIGURES, TimingRun, time_product
+from training.timing.run import FIGURES, TimingRun, said_of_response, time_product
 
 
 def timing(
@@ -62,12 +62,5 @@ def _print_outcome(outcome: TimingRun) -> None:
     for name, text in FIGURES.items():
         if name in fitted.figures:
             console.print(f"  {text}: {fitted.figures[name]:.4f}", highlight=False)
-    response = fitted.model.response
-    if response is None:
-        console.print("  response to delays: none learned, since no trial was given; every curve abstains", highlight=False)
-    else:
-        said = "shown" if response.is_shown else "not shown, so every curve abstains"
-        console.print(f"  effect of timing on {response.n_rows:,} randomised rows: {said}", highlight=False)
-        console.print(f"    slope {response.slope:.2f} (se {response.slope_se:.2f}),", highlight=False)
-        console.print(f"    gain over now {response.gain:+.4f} (se {response.gain_se:.4f})", highlight=False)
+    console.print(f"  response to delays: {said_of_response(fitted.model.response)}", highlight=False, soft_wrap=True)
     console.print(f"  MLflow run {outcome.run_id} in {outcome.tracking_uri}; look with: mlflow ui", highlight=False, soft_wrap=True)

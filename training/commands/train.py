@@ -18,11 +18,13 @@ from training.gate import Gate
 from training.parameters_file import read_parameters
 from training.run import Options, Outcome, train_product
 from training.standing import Promotion
+from training.timing.run import said_of_response
 
 
 def train(
     *,
     timing: bool = True,
+    trial: str = "",
     promote: Promotion = "auto",
     trees: Trees = DEFAULT_TREES,
     tuning: Tuning = DEFAULT_TUNING,
@@ -36,6 +38,9 @@ def train(
     ----------
     timing
         Learn also when people come back; where too little was watched for it, the run says so and goes on without.
+    trial
+        Parquet file of decisions with randomised delays, as `simulate --trial` writes it: from it the model learns what a delay does, for
+        the benefit curve of answers. Where it is too small, the run says so and goes on without. Empty: nothing is learned of delays.
     promote
         auto: champion if there is none or it is better; never: challenger in any case; always: champion in any case.
     """
@@ -49,6 +54,7 @@ def train(
         tune_trials=tuning.tune_trials,
         tune_timeout_s=tuning.tune_timeout_s,
         timing=timing,
+        trial=Path(trial) if trial else None,
         promote=promote,
         gate=Gate(explanation_budget_ms=trees.explanation_budget_ms),
         look=look_now(log.stale_after_days, log.product),
@@ -67,4 +73,7 @@ def _print_outcome(outcome: Outcome) -> None:
         print_verdict(console, standing.verdict)
     if outcome.trained.timing is None:
         console.print(f"  without timing: {outcome.trained.no_timing}", highlight=False, soft_wrap=True)
+    else:
+        response = said_of_response(outcome.trained.timing.model.response, outcome.trained.no_response)
+        console.print(f"  response to delays: {response}", highlight=False, soft_wrap=True)
     console.print(f"  MLflow run {outcome.run_id} in {outcome.tracking_uri}; look with: mlflow ui", highlight=False, soft_wrap=True)

@@ -21,7 +21,7 @@ from training.provenance import note_product, note_rows
 from training.timing.fitted import FittedTiming, TimingOptions, fit_timing, slices_of
 from training.timing.response_fit import fit_response
 from training.timing.timing_plots import timing_plots
-from training.timing.trial_log import read_trial, rows_of_trial
+from training.timing.trial_log import DrawnDelays, read_trial, rows_of_trial
 from training.timing.watch import watch, zones_at
 from training.tracking import experiment_name, prepare_tracking
 
@@ -86,15 +86,18 @@ def time_product(  # noqa: PLR0913 - each is a choice of the caller's
     if table is not None:
         report("fitting the response", 0.0)
         signature = learn_signature(slices.train)
-        rows, actions, delays_s = rows_of_trial(
-            table, (product, home), (raw, watched), signature=signature, receptivity=fitted.model.receptivity, join=join
-        )
-        response = fit_response(rows, actions=actions, delays_s=delays_s, attributes=signature.categorical_inputs, seed=options.seed)
-        fitted = with_response(fitted, response)
+        drawn = rows_of_trial(table, (product, home), (raw, watched), signature=signature, receptivity=fitted.model.receptivity, join=join)
+        fitted = learned_from(drawn, fitted, attributes=signature.categorical_inputs, seed=options.seed)
         report("fitting the response", 1.0)
     product_dir = None if look is None else look.product_dir
     run_id = record_timing(fitted, frame, source=home.raw_dir(product.name), product_dir=product_dir)
     return TimingRun(fitted=fitted, run_id=run_id, tracking_uri=tracking_uri)
+
+
+def learned_from(drawn: DrawnDelays, fitted: FittedTiming, *, attributes: tuple[int, ...], seed: int) -> FittedTiming:
+    """Add the response that a trial's rows show; ``attributes`` as for `fit_response`."""
+    rows, actions, delays_s = drawn
+    return with_response(fitted, fit_response(rows, actions=actions, delays_s=delays_s, attributes=attributes, seed=seed))
 
 
 def with_response(fitted: FittedTiming, response: ResponseModel) -> FittedTiming:
@@ -144,6 +147,17 @@ def log_timing(fitted: FittedTiming) -> None:
 def timing_metrics(fitted: FittedTiming) -> dict[str, float]:
     """Figures by the names that MLflow shows: ``timing.ibs``, ``timing.ibs_kaplan_meier``, ..."""
     return {f"timing.{name}": value for name, value in fitted.figures.items()}
+
+
+def said_of_response(response: ResponseModel | None, why_none: str = "") -> str:
+    """What was learned of delays, for people; ``why_none`` where nothing was."""
+    if response is None:
+        return f"none learned, since {why_none or 'no trial was given'}; every curve abstains"
+    shown = "shown" if response.is_shown else "not shown, so every curve abstains"
+    return (
+        f"effect of timing on {response.n_rows:,} randomised rows: {shown}; slope {response.slope:.2f} (se {response.slope_se:.2f}),"
+        f" gain over now {response.gain:+.4f} (se {response.gain_se:.4f})"
+    )
 
 
 def table_of(figures: Mapping[str, float]) -> str:

@@ -16,15 +16,19 @@ from models.signature import Signature
 from models.timing.hazard import Asked
 from models.timing.receptivity import Receptivity
 from training.dataset import Join, feast_join, frame_of
-from training.errors import TrainingError
+from training.errors import OneClassError, TooLittleDataError, TrainingError
 from training.frame import AS_OF, OUTCOME, USER
 from training.timing.habits import counts_of
-from training.timing.response_fit import TrialRows
+from training.timing.response_fit import MIN_ROWS, TrialRows
 from training.timing.watch import Watch
+
+DrawnDelays = tuple[TrialRows, tuple[str, ...], tuple[float, ...]]
+"""Rows of a trial, the names of its actions by code, and the delays that were drawn."""
 
 NEEDED = (USER, AS_OF, "action", "delay_s", OUTCOME)
 NONE = "none"
 _INSTANT = pa.timestamp("us", tz="UTC")
+_LEAST_DELAYS = 2
 
 
 def read_trial(file: Path) -> pd.DataFrame:
@@ -36,15 +40,60 @@ def read_trial(file: Path) -> pd.DataFrame:
     Raises
     ------
     TrainingError
-        If there is no such file, or a column is missing.
+        If there is no such file, it is no Parquet file, a column is missing, or holds what it cannot.
     """
     if not file.is_file():
         raise TrainingError(f"trial {file}: there is no such file; name a Parquet file of decisions, or none to learn no response")
-    table = pd.read_parquet(file)
+    try:
+        table = pd.read_parquet(file)
+    except (pa.ArrowException, OSError) as exc:
+        raise TrainingError(f"trial {file}: cannot be read as Parquet ({exc}); write it as `simulate --trial` does") from exc
     missing = sorted(set(NEEDED) - set(table.columns))
     if missing:
         raise TrainingError(f"trial {file}: columns {missing} are missing, expected {list(NEEDED)}; log them with every decision")
+    if not isinstance(table[AS_OF].dtype, pd.DatetimeTZDtype):
+        raise TrainingError(f"trial {file}: column as_of is {table[AS_OF].dtype}, expected instants in UTC; write them with their zone")
+    if (fault := _fault(table)) is not None:
+        row, expected = fault
+        raise TrainingError(f"trial {file}: row {row} has {table.iloc[row].to_dict()}, expected {expected}; mend or drop it")
     return table.sort_values([AS_OF, USER], kind="stable", ignore_index=True)
+
+
+def _fault(table: pd.DataFrame) -> tuple[int, str] | None:
+    """A row that cannot be, and what was expected of it: what is missing must not be learned from as if it were 0."""
+    sent = table["action"] != NONE
+    faulty = {
+        "a user_id, an as_of, an action and a dropped_out": table[[USER, AS_OF, "action", OUTCOME]].isna().any(axis=1),
+        "a delay_s of 0 or more where something was sent": sent & ~(table["delay_s"] >= 0).fillna(False).astype(bool),
+    }
+    if "delay_propensity" in table:
+        drawn = table["delay_propensity"]
+        faulty["a delay_propensity above 0, at most 1"] = sent & ~((drawn > 0) & (drawn <= 1)).fillna(False).astype(bool)
+    return next(((int(np.flatnonzero(rows)[0]), expected) for expected, rows in faulty.items() if rows.any()), None)
+
+
+def require_learnable(table: pd.DataFrame) -> None:
+    """Nothing, if a trial can show what a delay does: told from the decisions alone, before any feature is computed.
+
+    Raises
+    ------
+    TooLittleDataError
+        If too little was sent, or all of it after the same delay.
+    OneClassError
+        If everybody dropped out or nobody did.
+    """
+    sent = table[table["action"] != NONE]
+    if len(sent) < MIN_ROWS:
+        raise TooLittleDataError(
+            f"timing: the trial has {len(sent)} rows with an action, expected at least {MIN_ROWS}; randomise longer before learning from it"
+        )
+    if sent["delay_s"].nunique() < _LEAST_DELAYS:
+        raise TooLittleDataError(
+            f"timing: all {len(sent)} messages of the trial went after {sent['delay_s'].iloc[0]:g} s, expected delays drawn at random;"
+            " without a second one nothing says when to act"
+        )
+    if table[OUTCOME].nunique() < 2:  # noqa: PLR2004 - dropped out or not
+        raise OneClassError(f"timing: all {len(table)} rows of the trial have one outcome, expected both; check its outcomes")
 
 
 def rows_of_trial(
@@ -55,7 +104,7 @@ def rows_of_trial(
     signature: Signature,
     receptivity: Receptivity,
     join: Join | None = None,
-) -> tuple[TrialRows, tuple[str, ...], tuple[float, ...]]:
+) -> DrawnDelays:
     """Rows to learn from, with the names of the actions by code and the delays that were drawn.
 
     Features are computed from the raw log at each decision's as_of, as for any row of training.
@@ -63,11 +112,13 @@ def rows_of_trial(
     Raises
     ------
     TrainingError
-        If a user is decided about twice at one instant.
+        If a user is decided about twice at one instant, or is not in the log; or as `require_learnable`.
     """
+    require_learnable(table)
     if table.duplicated([USER, AS_OF]).any():
         raise TrainingError("the trial has two decisions about one user at one instant, expected one; drop the doubled rows")
     (product, home), (raw, watch) = places, watched
+    _require_known(table[USER], watch)
     spine = pa.table(
         {USER: pa.array(table[USER]), AS_OF: pa.array(table[AS_OF]).cast(_INSTANT), OUTCOME: pa.array(table[OUTCOME].astype(bool))}
     )
@@ -91,6 +142,14 @@ def rows_of_trial(
         dropped_out=frame.outcomes,
     )
     return rows, actions, tuple(sorted(set(delay_s[action > 0].tolist())))
+
+
+def _require_known(users: pd.Series, watch: Watch) -> None:
+    unknown = sorted(set(users) - set(watch.user_ids.tolist()))
+    if unknown:
+        raise TrainingError(
+            f"the trial is about {len(unknown)} users whom the log does not know, such as {unknown[0]!r}; import the log of the trial first"
+        )
 
 
 def _propensity(table: pd.DataFrame, delay_s: np.ndarray, sent: np.ndarray) -> np.ndarray:

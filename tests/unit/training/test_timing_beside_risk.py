@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from features.home import Home
+from training.frame import AS_OF, OUTCOME, USER
 from training.model_card import model_card
 from training.pipeline import TrainedModel
 from training.split import Slices
@@ -25,3 +26,13 @@ def test_a_product_whose_activity_is_not_declared_is_trained_without_timing(trai
     assert without.content.timing is None
     assert "label.activity names no kind" in without.no_timing
     assert f"Not learned: {without.no_timing}" in model_card(without, {})
+
+
+def test_a_trial_too_small_to_learn_from_leaves_out_the_response_alone(trained: TrainedModel, home: Home) -> None:
+    rows = trained.slices.test.rows[[USER, AS_OF, OUTCOME]].iloc[:50]
+    without = with_timing(trained, home, zones=Zones(), seed=0, trial=rows.assign(action="silence", delay_s=0.0))
+    assert without.timing is not None
+    assert without.content.timing is not None
+    assert without.content.timing.response is None
+    assert "50 rows with an action, expected at least 500" in without.no_response
+    assert f"none learned, since {without.no_response}" in model_card(without, {})
