@@ -33,7 +33,7 @@ from training.planted import CAUSES, Design, Effects, Timing
 from training.run import Options, Outcome, train_product
 from training.trial_files import TrialFiles, simulate_trial
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.faults]  # half a minute of training and more
 
 STRONG = Effects(
     sizes=dict.fromkeys(CAUSES, 0.6),

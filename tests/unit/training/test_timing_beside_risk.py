@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+
+import mlflow
+import pytest
 
 from features.home import Home
 from training.frame import AS_OF, OUTCOME, USER
@@ -10,6 +15,16 @@ from training.model_card import model_card
 from training.pipeline import TrainedModel
 from training.split import Slices
 from training.timing.beside_risk import Zones, with_timing
+
+
+@pytest.fixture(autouse=True)
+def run(tmp_path: Path) -> Iterator[None]:
+    """A run to log into, as training has."""
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    mlflow.set_experiment("beside risk")
+    with mlflow.start_run():
+        yield
+    mlflow.set_tracking_uri(None)
 
 
 def watched_nothing(trained: TrainedModel) -> TrainedModel:
