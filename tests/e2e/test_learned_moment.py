@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,14 @@ from features.adapters.memory import MemoryProfileStore, MemoryTimelineStore
 from features.adapters.raw_log import ParquetRawLog
 from features.core.event import to_us
 from features.core.product import Product
+from features.declarations.product_file import load_product
 from features.home import Home
 from features.ingest.import_log import ImportTarget, declared_files, import_file
 from models.bundle import Bundle, load_bundle
 from serving.adapters.model_registry import fetch_champion
+from serving.decision.policy import Policy
 from serving.policy_file import load_policy
+from serving.policy_file.document import with_hash
 from serving.replay import Replayer
 from serving.use_case import DecisionAnswer
 from tests.serving_world import ROOT, World
@@ -80,9 +83,16 @@ def way(onboarding: Product, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         mlflow.set_tracking_uri(None)
 
 
+def waiting(product: Product) -> Policy:
+    """The product's policy, whose outreach may wait as that of the MOOC may."""
+    mooc = ROOT / "products" / "mooc"
+    timing = load_policy(mooc / "policy.yaml", load_product(mooc)).timing
+    return with_hash(replace(load_policy(PRODUCT_DIR / "policy.yaml", product), timing=timing))
+
+
 def walk(product: Product, folder: Path) -> Way:
     files = simulate_trial(product, folder / "sim" / "trial.parquet", n_users=1_200, seed=3, end=END, effects=STRONG, design=DESIGN)
-    home, world = Home(folder / "home"), World(product, load_policy(PRODUCT_DIR / "policy.yaml", product))
+    home, world = Home(folder / "home"), World(product, waiting(product))
     world.now = files.end
     imported(files, product, home, world)
     options = Options(fit=FitParameters(max_rounds=30), trial=files.trial_file)
@@ -91,7 +101,7 @@ def walk(product: Product, folder: Path) -> Way:
     assert bundle_folder is not None
     bundle = load_bundle(bundle_folder, product)
     world.scorer = bundle  # type: ignore[assignment] - a real model in the place of the one that says what it is told
-    world.service = world.service_with(load_policy(PRODUCT_DIR / "policy.yaml", product))
+    world.service = world.service_with(waiting(product))
     users = sorted(set(files.trial.frame.rows[USER]))[:ASKED]
     return Way(outcome=outcome, bundle=bundle, world=world, answers=[world.answer(user) for user in users])
 
