@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Any
 
 from serving.decision.canonical import iso_or_null
-from serving.decision.caps import permits
+from serving.decision.caps import contact_of, permits
 from serving.decision.decide import decide
 from serving.decision.policy import Policy
 from serving.decision.values import Action, Contact, Decision, Inputs, Permit
@@ -134,7 +134,7 @@ def _carry(person: _Person, decision: Decision, recorded: Mapping[str, Any]) -> 
     id_, was_sent = decision.decision_id, recorded["action"] == Action.SEND
     is_alike = was_sent and _acts(decision) and _way(decision) == (recorded["message"]["channel"], recorded["moment"]["send_at"])
     if _acts(decision):
-        person.known[id_] = _contact(decision)
+        person.known[id_] = contact_of(decision)
         if not is_alike:
             person.own.add(id_)
     if was_sent and not is_alike:
@@ -143,17 +143,3 @@ def _carry(person: _Person, decision: Decision, recorded: Mapping[str, Any]) -> 
 
 def _way(decision: Decision) -> tuple[str | None, str | None]:
     return decision.channel, iso_or_null(decision.send_at_us)
-
-
-def _contact(decision: Decision) -> Contact:
-    assert decision.channel is not None
-    assert decision.message_class is not None
-    assert decision.message_id is not None
-    assert decision.send_at_us is not None
-    return Contact(
-        decision_id=decision.decision_id,
-        channel=decision.channel,
-        message_class=decision.message_class,
-        message_id=decision.message_id,
-        at_us=decision.send_at_us,
-    )

@@ -36,15 +36,11 @@ def exported_receipts(receipts_dir: Path) -> Iterator[list[bytes]]:
     """
     seen: set[str] = set()
     for part in sorted(receipts_dir.glob("day=*/part-*.parquet")):
-        try:
-            with pq.ParquetFile(part) as file:
-                for batch in file.iter_batches(batch_size=_ROWS, columns=["decision_id", "receipt"]):
-                    rows = zip(batch["decision_id"].to_pylist(), batch["receipt"].to_pylist(), strict=True)
-                    new = {decision_id: receipt.encode() for decision_id, receipt in rows if decision_id not in seen}
-                    seen.update(new)
-                    yield list(new.values())
-        except (OSError, pa.ArrowException) as exc:
-            raise _unreadable(part, exc) from exc
+        for batch in _batches(part, ["decision_id", "receipt"]):
+            rows = zip(batch["decision_id"].to_pylist(), batch["receipt"].to_pylist(), strict=True)
+            new = {decision_id: receipt.encode() for decision_id, receipt in rows if decision_id not in seen}
+            seen.update(new)
+            yield list(new.values())
 
 
 def receipts_in_order(receipts_dir: Path, *, at_once: int = AT_ONCE) -> Iterator[list[bytes]]:
@@ -83,13 +79,18 @@ def _rows_of(part: Path) -> int:
 
 def _share_of(part: Path, share: int, shares: int) -> Iterator[tuple[Any, str, bytes]]:
     """as_of, decision id and receipt of those users whose turn it is."""
+    for batch in _batches(part, ["as_of", "decision_id", "user_id", "receipt"]):
+        is_mine = [crc32(user_id.encode()) % shares == share for user_id in batch["user_id"].to_pylist()]
+        mine = batch.filter(pa.array(is_mine, pa.bool_()))
+        receipts = (receipt.encode() for receipt in mine["receipt"].to_pylist())
+        yield from zip(mine["as_of"].to_pylist(), mine["decision_id"].to_pylist(), receipts, strict=True)
+
+
+def _batches(part: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Some thousand rows of these columns at a time."""
     try:
         with pq.ParquetFile(part) as file:
-            for batch in file.iter_batches(batch_size=_ROWS, columns=["as_of", "decision_id", "user_id", "receipt"]):
-                is_mine = [crc32(user_id.encode()) % shares == share for user_id in batch["user_id"].to_pylist()]
-                mine = batch.filter(pa.array(is_mine, pa.bool_()))
-                receipts = (receipt.encode() for receipt in mine["receipt"].to_pylist())
-                yield from zip(mine["as_of"].to_pylist(), mine["decision_id"].to_pylist(), receipts, strict=True)
+            yield from file.iter_batches(batch_size=_ROWS, columns=columns)
     except (OSError, KeyError, pa.ArrowException) as exc:
         raise _unreadable(part, exc) from exc
 

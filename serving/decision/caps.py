@@ -80,6 +80,22 @@ def cap_windows(decision: Decision, inputs: Inputs, policy: Policy) -> tuple[Cap
     return (*windows, cooldown_window(message, decision.send_at_us), *suppression_windows(message, decision.send_at_us, policy))
 
 
+def contact_of(decision: Decision, *, expires_us: int | None = None) -> Contact:
+    """The contact that a decision which acts makes; ``expires_us``: of a reservation, when it no longer counts unless it was confirmed."""
+    assert decision.send_at_us is not None  # it acts
+    assert decision.message_class is not None
+    assert decision.channel is not None
+    assert decision.message_id is not None
+    return Contact(
+        decision_id=decision.decision_id,
+        channel=decision.channel,
+        message_class=decision.message_class,
+        message_id=decision.message_id,
+        at_us=decision.send_at_us,
+        expires_us=expires_us,
+    )
+
+
 def permits(decision: Decision, policy: Policy) -> tuple[Permit, ...]:
     """The places under rate limits that this decision's contact takes; nothing for "do nothing"."""
     if decision.action is not Action.SEND or decision.send_at_us is None or decision.message_id is None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import orjson
 
-from serving.decision.caps import cap_windows, permits
+from serving.decision.caps import cap_windows, contact_of, permits
 from serving.decision.decide import decide, judged
 from serving.decision.local_time import zone_of
 from serving.decision.output import output_json
@@ -259,18 +259,8 @@ def _without_ledger(inputs: Inputs) -> Inputs:
 def _contact(decision: Decision) -> Contact | None:
     if decision.action is not Action.SEND:
         return None
-    assert decision.send_at_us is not None
-    assert decision.message_class is not None
-    assert decision.channel is not None
-    assert decision.message_id is not None
-    return Contact(
-        decision_id=decision.decision_id,
-        channel=decision.channel,
-        message_class=decision.message_class,
-        message_id=decision.message_id,
-        at_us=decision.send_at_us,
-        expires_us=None if decision.expires_at_us is None else decision.expires_at_us + NEWS_TAKES_US,
-    )
+    expires_us = decision.expires_at_us
+    return contact_of(decision, expires_us=None if expires_us is None else expires_us + NEWS_TAKES_US)
 
 
 def remembered_answer(receipt: bytes) -> DecisionAnswer:

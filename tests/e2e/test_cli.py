@@ -15,9 +15,6 @@ import pytest
 
 from serving.adapters.run_file import Running, read_run_file, write_run_file
 from serving.cli import main
-from serving.cli.demo.personas import personas
-from serving.cli.demo.state import is_demo, keep, reset
-from serving.cli.faults import BadInputError
 from tests.serving_world import ROOT
 from tests.small_model import write_small_bundle
 
@@ -326,40 +323,6 @@ def test_the_demo_never_deletes_what_it_did_not_make(run, tmp_path):
     assert code == 2
     assert "holds data that the demo did not make" in err
     assert (tmp_path / "mine.txt").read_text() == "precious"
-
-
-def test_the_demo_replaces_its_own_state(tmp_path):
-    from features.home import Home
-
-    home = Home(tmp_path / "new")
-    reset(home)
-    assert is_demo(home)
-    (home.root / "products").mkdir()
-    reset(home)
-    assert not (home.root / "products").exists()
-    (home.root / "products").mkdir()
-    keep(home)
-    with pytest.raises(BadInputError, match="choose another place"):
-        reset(home)
-
-
-def test_every_event_of_the_demo_is_acceptable(onboarding):
-    from datetime import UTC, datetime
-
-    from features.ingest.admission import admit_item
-    from features.ingest.rejection import Rejection
-
-    now = datetime.now(UTC)
-    admitted = [admit_item(item, onboarding, now) for persona in personas() for item in persona.items(now)]
-    assert [item for item in admitted if isinstance(item, Rejection)] == []
-
-
-def test_the_model_has_learned_of_users_as_young_as_those_of_the_demo(onboarding):
-    """Of somebody who signed up an hour ago it would say that silence is what drives the risk: it never saw anyone so young."""
-    least_s = onboarding.label.spine.start_after.total_seconds()
-    assert {persona.user_id: max(age for age, *_ in persona.moments) > least_s for persona in personas()} == dict.fromkeys(
-        ("lena", "omar", "yuki", "tom", "nora"), True
-    )
 
 
 def test_the_decisions_of_a_person_are_listed_and_erased_with_them(run):

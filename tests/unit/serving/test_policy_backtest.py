@@ -16,16 +16,6 @@ from serving.policy_backtest import backtest_policy
 from serving.policy_file.document import with_hash
 
 
-@pytest.fixture
-def receipts(world):
-    """Ada is written to, Bob has not consented, nothing is known of Eve."""
-    world.person("ada")
-    world.person("bob", consent=False)
-    for user_id in ("ada", "bob"):
-        world.happens(user_id, "login", times=12, ago=timedelta(days=10))
-    return [world.answer(user_id).receipt for user_id in ("ada", "bob", "eve")]
-
-
 def test_a_backtest_counts_sends_by_everything_a_team_asks_for(world, receipts, shipped_policy):
     lax = with_hash(replace(shipped_policy, consent_attribute="email_opt_in"))
     found = backtest_policy([*receipts, b"?"], lax)

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 import orjson
-import pytest
 
 from serving.policy_file.document import with_hash
 from serving.replay import Replayer
 from serving.replay_many import replay_all
-
-
-@pytest.fixture
-def receipts(world):
-    """Ada is written to, Bob has not consented, nothing is known of Eve."""
-    world.person("ada")
-    world.person("bob", consent=False)
-    for user_id in ("ada", "bob"):
-        world.happens(user_id, "login", times=12, ago=timedelta(days=10))
-    return [world.answer(user_id).receipt for user_id in ("ada", "bob", "eve")]
 
 
 def replayers(world):
