@@ -27,8 +27,8 @@ if [ -n "$uv" ]; then
   "$uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation -e .
 else
   [ -x "$venv/bin/pip" ] || "$python" -m venv --clear "$venv"
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+  "$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+  "$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 fi
 echo "Compiling the feature kernel (once, about a minute)"
 "$venv/bin/python" -m serving.cli.compile_kernel products/onboarding
