@@ -16,6 +16,7 @@ from serving.api.context import ApiContext
 from serving.api.deadline import Deadline
 from serving.api.decisions import add_decision_routes
 from serving.api.deliveries import add_delivery_routes
+from serving.api.direct import DirectRoutes
 from serving.api.document import complete_document
 from serving.api.errors import add_error_handlers
 from serving.api.events import add_event_routes
@@ -31,7 +32,7 @@ was missing, and without Redis nothing is sent.
 
 def build_app(context: ApiContext) -> FastAPI:
     """Build the one public app over what `serving.bootstrap` put together."""
-    app = FastAPI(
+    app = DirectRoutes(
         title="Stillhere",
         summary="Predicts who is about to drop out and decides, within caps, whether and how to help.",
         description=DESCRIPTION,

@@ -9,11 +9,12 @@ from concurrent.futures import Executor
 from typing import Annotated, Any
 
 import orjson
-from fastapi import FastAPI, Path, Request, Response
+from fastapi import Path, Request, Response
 from pydantic import TypeAdapter, ValidationError
 
 from serving.api.body import parse_json, read_body
 from serving.api.context import Answer, ApiContext
+from serving.api.direct import DirectRoutes
 from serving.api.document import request_body
 from serving.api.errors import ApiError
 from serving.api.gathering import Gatherer
@@ -24,7 +25,7 @@ from serving.ports import LedgerError, Seed
 _ONE = TypeAdapter(DecisionIn)
 
 
-def add_decision_routes(app: FastAPI, context: ApiContext, gatherer: Gatherer, pool: Executor) -> None:
+def add_decision_routes(app: DirectRoutes, context: ApiContext, gatherer: Gatherer, pool: Executor) -> None:
     """Add the routes that decide and that look decisions up."""
 
     @app.post(
@@ -57,6 +58,8 @@ def add_decision_routes(app: FastAPI, context: ApiContext, gatherer: Gatherer, p
         content = await (_decide_many if isinstance(payload, list) else _decide_one)(context, gatherer, payload, seed)
         context.metrics.answered("decisions", time.perf_counter() - started)
         return Response(content, media_type="application/json")
+
+    app.answer_directly("POST", "/v1/decisions", post_decisions, after_s=context.longest_s)
 
     @app.get(
         "/v1/decisions/{decision_id}",

@@ -89,6 +89,12 @@ def json_answer(content: Any, *, status: int = HTTPStatus.OK) -> Response:
     return Response(orjson.dumps(content), status_code=int(status), media_type="application/json")
 
 
+def surprised(request: Request, error: Exception) -> Response:
+    """Log a mistake of ours, and answer that there was one."""
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return ApiError("internal_error", "the service made a mistake; it is logged", what_to_do="retry, and report it if it stays").answer()
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Put every error of the app, also those of the framework, into the one shape."""
 
@@ -107,10 +113,7 @@ def add_error_handlers(app: FastAPI) -> None:
         return ApiError("invalid_request", f"{field}: {first['msg']}", field=field, what_to_do="see /openapi.json").answer()
 
     async def on_surprise(request: Request, error: Exception) -> Response:
-        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return ApiError(
-            "internal_error", "the service made a mistake; it is logged", what_to_do="retry, and report it if it stays"
-        ).answer()
+        return surprised(request, error)
 
     app.add_exception_handler(ApiError, on_api_error)
     app.add_exception_handler(HTTPException, on_http_error)
