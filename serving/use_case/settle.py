@@ -10,7 +10,7 @@ from typing import TypeVar
 import orjson
 
 from serving.decision.caps import cap_windows, contact_of, permits
-from serving.decision.decide import decide, judged
+from serving.decision.decide import Judgement, decide, judged
 from serving.decision.local_time import zone_of
 from serving.decision.output import output_json
 from serving.decision.policy import Policy
@@ -119,26 +119,36 @@ class Settlement:
         return [case.settled for case in cases if case.settled is not None]
 
     def _settle(self, turn: Sequence[Case]) -> None:
-        commits = {id(case): self._propose(case) for case in turn if case.inputs.contacts is not None}
-        results = dict(zip(commits, self.ledger.commit_many(list(commits.values())) if commits else (), strict=True))
+        asked = [case for case in turn if case.inputs.contacts is not None]
+        results = dict(zip(map(id, asked), self.ledger.commit_many(self._proposed(asked)) if asked else (), strict=True))
         for case in turn:
             if case.inputs.contacts is None:
                 case.settled = self._unstored(case.known, case.inputs)
             else:
                 self._receive(case, results[id(case)])
 
-    def _propose(self, case: Case) -> Commit:
-        judgement = judged(case.inputs, self.policy)
-        if case.inputs.contributions is None and judgement.needs_explanation():
-            contributions = self.reader.explain(case.known)
-            lead = self.reader.min_cause_lead(contributions, self.policy.actionable_causes)
-            case.inputs = replace(case.inputs, contributions=contributions, min_cause_lead=lead)
-            case.inputs = self._with_timing(case)
-            judgement = judgement.explained(case.inputs)
-        case.decision = judgement.decision()
-        hash_ = timeline_hash(case.known.packed)
-        case.answer = self._answer(case.known, case.inputs, case.decision, hash_=hash_, stored=True)
-        return self._commit(case, case.decision, case.answer, hash_=hash_)
+    def _proposed(self, cases: Sequence[Case]) -> list[Commit]:
+        """What to commit of each. One stage for all after the other: code that has just run is faster."""
+        judgements = [judged(case.inputs, self.policy) for case in cases]
+        decisions = [self._explained(case, one).decision() for case, one in zip(cases, judgements, strict=True)]
+        hashes = [timeline_hash(case.known.packed) for case in cases]
+        outputs = [output_json(decision, self.versions) for decision in decisions]
+        commits = []
+        for case, decision, output, hash_ in zip(cases, decisions, outputs, hashes, strict=True):
+            answer = self._answer(case.known, case.inputs, decision, output, hash_=hash_, stored=True)
+            case.decision, case.answer = decision, answer
+            commits.append(self._commit(case, decision, answer, hash_=hash_))
+        return commits
+
+    def _explained(self, case: Case, judgement: Judgement) -> Judgement:
+        """With the causes, and what is known of timing, in the case's inputs, where some arm is open."""
+        if case.inputs.contributions is not None or not judgement.needs_explanation():
+            return judgement
+        contributions = self.reader.explain(case.known)
+        lead = self.reader.min_cause_lead(contributions, self.policy.actionable_causes)
+        case.inputs = replace(case.inputs, contributions=contributions, min_cause_lead=lead)
+        case.inputs = self._with_timing(case)
+        return judgement.explained(case.inputs)
 
     def _with_timing(self, case: Case) -> Inputs:
         """What is known of better moments; only where the policy lets outreach wait for one."""
@@ -214,10 +224,11 @@ class Settlement:
         return tuple(contact for contact in contacts if contact.at_us >= since_us and contact.counts_at(as_of_us))
 
     def _unstored(self, known: Known, inputs: Inputs) -> DecisionAnswer:
-        return self._answer(known, inputs, decide(inputs, self.policy), hash_=timeline_hash(known.packed), stored=False)
-
-    def _answer(self, known: Known, inputs: Inputs, decision: Decision, *, hash_: str, stored: bool) -> DecisionAnswer:
+        decision = decide(inputs, self.policy)
         output = output_json(decision, self.versions)
+        return self._answer(known, inputs, decision, output, hash_=timeline_hash(known.packed), stored=False)
+
+    def _answer(self, known: Known, inputs: Inputs, decision: Decision, output: bytes, *, hash_: str, stored: bool) -> DecisionAnswer:
         receipt = receipt_json(known, inputs, output, hash_=hash_, product=self.reader.product.name, versions=self.versions)
         labels = (decision.action.value, decision.code, tuple(degradation.value for degradation in decision.degraded))
         return DecisionAnswer(receipt=receipt, output=output, stored=stored, labels=labels)
