@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import importlib.util
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -28,14 +29,14 @@ _PATIENCE_S = 0.5
 _PORT_ATTEMPTS = 5
 _LONGEST_COMMAND = 80
 _PORT_TAKEN = "Address already in use"
+_LONG_LOAD_S = 2.0
+_TIDY_FROM_BYTES = 64 * 1024 * 1024
+
+_log = logging.getLogger(__name__)
 
 
 class EmbeddedRedisError(StoreError):
     """The bundled Redis could not be started or stopped; the message says why and where its log is."""
-
-
-class NotDurableError(StoreError):
-    """A Redis that may lose caps, receipts or timelines; the message names every setting that is wrong."""
 
 
 class EmbeddedRedis:
@@ -50,7 +51,7 @@ class EmbeddedRedis:
     directory
         Made if missing.
     deadline_s
-        How long a start (which loads all data) or a stop may take.
+        How long a stop may take, or a start be silent. Loading the data takes the time it takes.
 
     Raises
     ------
@@ -160,6 +161,7 @@ class EmbeddedRedis:
                 self._process = self._spawn(server_lock)
                 if self._await_ready(self._process):
                     self._write_endpoint()
+                    self._tidy()
                     return
         finally:
             os.close(server_lock)  # the server inherited it and holds it for as long as it lives
@@ -228,7 +230,8 @@ class EmbeddedRedis:
 
     def _await_ready(self, process: subprocess.Popen[bytes]) -> bool:
         """Whether it answers; False when the port was taken by someone else in between."""
-        deadline = time.monotonic() + self._deadline_s
+        began, is_told = time.monotonic(), False
+        deadline = began + self._deadline_s
         # Asked again and again rather than waited for: a stranger that took the port may never answer.
         with redis.Redis(host=_HOST, port=self._port, socket_timeout=_PATIENCE_S, retry=_no_retry()) as client:
             while not _answers(client, process.pid):
@@ -238,11 +241,27 @@ class EmbeddedRedis:
                     raise EmbeddedRedisError(
                         f"the bundled Redis ended at once with code {process.returncode}; its log ends:\n{self._log_tail()}"
                     )
-                if time.monotonic() > deadline:
+                now = time.monotonic()
+                if (percent := _loaded_percent(client, process.pid)) is not None:
+                    deadline = now + self._deadline_s
+                    if not is_told and now > began + _LONG_LOAD_S:
+                        is_told = True
+                        _log.warning("the bundled Redis is loading its data (%s %% so far), which takes a while", percent)
+                elif now > deadline:
                     raise EmbeddedRedisError(
                         f"the bundled Redis did not answer within {self._deadline_s:g} s; its log ends:\n{self._log_tail()}"
                     )
         return True
+
+    def _tidy(self) -> None:
+        """Have a log rewritten that holds far more than the data: Redis compares its size with that at the last start alone."""
+        try:
+            with redis.Redis(host=_HOST, port=self._port, socket_timeout=self._deadline_s, retry=_no_retry()) as client:
+                info = client.info("memory") | client.info("persistence")
+                if info["aof_current_size"] > 2 * info["used_memory"] + _TIDY_FROM_BYTES:
+                    client.bgrewriteaof()
+        except redis.RedisError as exc:
+            _log.warning("the log of the bundled Redis was not rewritten: %s", exc)
 
     @staticmethod
     def _has_ended(process: subprocess.Popen[bytes]) -> bool:
@@ -292,44 +311,6 @@ def read_endpoint(directory: Path) -> str | None:
         return None
 
 
-def durability_problems(client: redis.Redis) -> tuple[str, ...]:
-    """Why this Redis may lose caps, receipts or timelines; empty when it may be used.
-
-    Reads ``INFO``, not ``CONFIG``, which managed services forbid.
-    """
-    try:
-        memory, persistence = client.info("memory"), client.info("persistence")
-    except redis.RedisError as exc:
-        raise StoreError(f"Redis at {_address(client)} does not answer INFO ({exc}); start it or correct its address") from exc
-    problems = []
-    if (policy := memory.get("maxmemory_policy")) != "noeviction":
-        problems.append(f"maxmemory-policy is {policy}, expected noeviction (anything else deletes caps silently)")
-    if persistence.get("aof_enabled") != 1:
-        problems.append("appendonly is no, expected yes (a restart would forget caps and receipts)")
-    return tuple(problems)
-
-
-def check_durable(client: redis.Redis) -> None:
-    """Refuse a Redis that evicts keys or has no append-only file.
-
-    Raises
-    ------
-    NotDurableError
-        Naming every setting that is wrong and what to set.
-    StoreError
-        If it cannot be asked.
-    """
-    if problems := durability_problems(client):
-        raise NotDurableError(
-            f"Redis at {_address(client)} is not durable: {'; '.join(problems)}; change its configuration or use another server"
-        )
-
-
-def _address(client: redis.Redis) -> str:
-    settings = client.get_connection_kwargs()
-    return f"{settings.get('host')}:{settings.get('port')}" if "host" in settings else str(settings.get("path"))
-
-
 def _no_retry() -> Retry:
     # redis-py's default waits up to 10 s between attempts: a shut-down server would look like one that hangs.
     return Retry(NoBackoff(), 0)
@@ -342,6 +323,16 @@ def _answers(client: redis.Redis, pid: int) -> bool:
         return int(client.info("server")["process_id"]) == pid
     except redis.RedisError:  # refused, reset or still loading its data
         return False
+
+
+def _loaded_percent(client: redis.Redis, pid: int) -> float | None:
+    """How much of the data our own server has loaded; None when it does not say that it is loading."""
+    try:
+        info = client.info("server") | client.info("persistence")
+    except redis.RedisError:
+        return None
+    is_loading = info["process_id"] == pid and info["loading"] == 1
+    return float(info.get("loading_loaded_perc", 0)) if is_loading else None
 
 
 def _server_binary() -> Path:

@@ -133,7 +133,7 @@ def _app(opened: Installation, decider: CurrentDecider, metrics: Metrics, faults
 
 
 def _redis(opened: Installation) -> str:
-    from features.adapters.embedded_redis import durability_problems
+    from features.adapters.durability import durability_problems
     from features.ports import StoreError
 
     try:

@@ -276,7 +276,7 @@ class Installation:
         StoreError
             Naming what is wrong with it.
         """
-        from features.adapters.embedded_redis import check_durable
+        from features.adapters.durability import check_durable
 
         check_durable(self.client)
 
@@ -288,7 +288,7 @@ class Installation:
         NotDurableError
             Naming what is wrong with it.
         """
-        from features.adapters.embedded_redis import NotDurableError
+        from features.adapters.durability import NotDurableError
         from features.ports import StoreError
 
         try:

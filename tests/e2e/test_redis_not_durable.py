@@ -7,7 +7,8 @@ import pytest
 import redis
 from prometheus_client import CollectorRegistry
 
-from features.adapters.embedded_redis import EmbeddedRedis, NotDurableError
+from features.adapters.durability import NotDurableError
+from features.adapters.embedded_redis import EmbeddedRedis
 from features.home import Home
 from serving import bootstrap
 from serving.cli.decide import decide

@@ -14,8 +14,10 @@ import pytest
 import redis
 
 from features.adapters import embedded_redis
-from features.adapters.embedded_redis import EmbeddedRedis, EmbeddedRedisError, check_durable, durability_problems, read_endpoint
+from features.adapters.durability import check_durable, durability_problems
+from features.adapters.embedded_redis import EmbeddedRedis, EmbeddedRedisError, read_endpoint
 from features.ports import StoreError
+from tests.following_world import until
 
 ROOT = Path(__file__).parents[3]
 
@@ -192,3 +194,25 @@ def test_a_redis_that_is_not_there_is_refused():
         client = redis.Redis(port=unused.getsockname()[1], retry=embedded_redis._no_retry())
         with client, pytest.raises(StoreError, match="does not answer INFO"):
             check_durable(client)
+
+
+@pytest.mark.faults
+def test_a_start_waits_for_as_long_as_the_data_load(tmp_path, caplog):
+    with EmbeddedRedis(tmp_path) as server, redis.Redis.from_url(server.url) as client:
+        for name, value in {"auto-aof-rewrite-percentage": 0, "aof-use-rdb-preamble": "no"}.items():
+            client.config_set(name, value)
+        for k in range(800):  # small scripts: within one, a server that loads says nothing
+            client.eval("for i = 1, 10000 do redis.call('SET', KEYS[1], i) end", 1, f"k{k}")
+    with EmbeddedRedis(tmp_path, deadline_s=2.5) as server, redis.Redis.from_url(server.url) as client:
+        assert client.get("k799") == b"10000"
+    assert "is loading its data" in caplog.text
+
+
+def test_a_log_that_holds_far_more_than_the_data_is_rewritten(tmp_path):
+    with EmbeddedRedis(tmp_path) as server, redis.Redis.from_url(server.url) as client:
+        client.config_set("auto-aof-rewrite-percentage", 0)
+        for _ in range(100):
+            client.set("k", b"x" * 1_000_000)
+    with EmbeddedRedis(tmp_path) as server, redis.Redis.from_url(server.url) as client:
+        until(lambda: client.info("persistence")["aof_current_size"] < 10_000_000)
+        assert client.get("k") == b"x" * 1_000_000
