@@ -26,6 +26,7 @@ DrawnDelays = tuple[TrialRows, tuple[str, ...], tuple[float, ...]]
 """Rows of a trial, the names of its actions by code, and the delays that were drawn."""
 
 NEEDED = (USER, AS_OF, "action", "delay_s", OUTCOME)
+DELAY_PROPENSITY, SENT_PROPENSITY = "delay_propensity", "sent_propensity"
 NONE = "none"
 _INSTANT = pa.timestamp("us", tz="UTC")
 _LEAST_DELAYS = 2
@@ -35,7 +36,8 @@ def read_trial(file: Path) -> pd.DataFrame:
     """Read the decisions, ordered by as_of and user.
 
     Columns: ``user_id``, ``as_of``, ``action`` ("none" where nothing was sent), ``delay_s`` (drawn at random; missing where nothing was
-    sent), ``dropped_out``; and, unless delays were drawn whoever it was about, ``delay_propensity``: P(this delay | the action).
+    sent), ``dropped_out``; and, unless delays were drawn whoever it was about, ``delay_propensity``: P(this delay | the action); unless it
+    was drawn so whether anything was sent, ``sent_propensity``: P(something is sent), whatever was done.
 
     Raises
     ------
@@ -66,9 +68,13 @@ def _fault(table: pd.DataFrame) -> tuple[int, str] | None:
         "a user_id, an as_of, an action and a dropped_out": table[[USER, AS_OF, "action", OUTCOME]].isna().any(axis=1),
         "a delay_s of 0 or more where something was sent": sent & ~(table["delay_s"] >= 0).fillna(False).astype(bool),
     }
-    if "delay_propensity" in table:
-        drawn = table["delay_propensity"]
+    if DELAY_PROPENSITY in table:
+        drawn = table[DELAY_PROPENSITY]
         faulty["a delay_propensity above 0, at most 1"] = sent & ~((drawn > 0) & (drawn <= 1)).fillna(False).astype(bool)
+    if SENT_PROPENSITY in table:
+        some = table[SENT_PROPENSITY]
+        possible = (some >= 0) & (some <= 1) & (some.where(sent, 1 - some) > 0)
+        faulty["a sent_propensity of what was done, above 0"] = ~possible.fillna(False).astype(bool)
     return next(((int(np.flatnonzero(rows)[0]), expected) for expected, rows in faulty.items() if rows.any()), None)
 
 
@@ -139,6 +145,7 @@ def rows_of_trial(
         action=action,
         delay_s=delay_s,
         delay_propensity=_propensity(table, delay_s, action > 0),
+        weight=row_weights(table),
         dropped_out=frame.outcomes,
     )
     return rows, actions, tuple(sorted(set(delay_s[action > 0].tolist())))
@@ -154,8 +161,40 @@ def _require_known(users: pd.Series, watch: Watch) -> None:
 
 def _propensity(table: pd.DataFrame, delay_s: np.ndarray, sent: np.ndarray) -> np.ndarray:
     """P(this delay | the action): as logged, or each delay's share among those sent."""
-    if "delay_propensity" in table:
-        return table["delay_propensity"].fillna(1.0).to_numpy(dtype=np.float64)
+    if DELAY_PROPENSITY in table:
+        return table[DELAY_PROPENSITY].fillna(1.0).to_numpy(dtype=np.float64)
     delays, code = np.unique(delay_s, return_inverse=True)
     shares = np.bincount(code[sent], minlength=len(delays)) / max(int(sent.sum()), 1)
     return np.where(sent, shares[code], 1.0)
+
+
+def row_weights(table: pd.DataFrame) -> np.ndarray | None:
+    """What makes rows with unequal chances stand for one trial with equal ones; None where all chances were alike.
+
+    Stabilised weights, share of what was done among the rows over its logged chance, of the delay and of sending at all: who had only two
+    delays open got each of them more often than who had four, and must not count for more under each.
+
+    References
+    ----------
+    Robins, Hernan, Brumback (2000), https://doi.org/10.1097/00001648-200009000-00011
+
+    Examples
+    --------
+    Delay 0 with the chance 1/2, twice, and with 1/4, once: the last one stands for more.
+
+    >>> table = pd.DataFrame({"action": ["m"] * 4, "delay_s": [0.0, 0.0, 0.0, 60.0], "delay_propensity": [0.5, 0.5, 0.25, 0.25]})
+    >>> row_weights(table).tolist()
+    [1.5, 1.5, 3.0, 1.0]
+    """
+    if DELAY_PROPENSITY not in table and SENT_PROPENSITY not in table:
+        return None
+    sent, weight = (table["action"] != NONE).to_numpy(), np.ones(len(table))
+    if DELAY_PROPENSITY in table:
+        delay = table["delay_s"].fillna(0).to_numpy(dtype=np.float64)
+        delays, code = np.unique(delay[sent], return_inverse=True)
+        share = np.bincount(code, minlength=len(delays)) / max(int(sent.sum()), 1)
+        weight[sent] = share[code] / table[DELAY_PROPENSITY].to_numpy(dtype=np.float64)[sent]
+    if SENT_PROPENSITY in table:
+        chance = table[SENT_PROPENSITY].to_numpy(dtype=np.float64)
+        weight *= np.where(sent, sent.mean() / np.where(sent, chance, 1.0), (1 - sent.mean()) / np.where(sent, 1.0, 1.0 - chance))
+    return weight
