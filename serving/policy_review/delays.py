@@ -16,6 +16,11 @@ _SHARE, _DELAYS = "exploration.delay_share", "exploration.delays"
 def drawn_delays(policy: Policy, product: Product | None) -> Iterator[Remark]:
     """Delays that nobody waits for, or whose message comes when the outcome is known; and what they do not show."""
     if not policy.exploration.draws_delays:
+        if policy.timing is not None:
+            sentence = (
+                "No delay is drawn by chance: without a trial from elsewhere timing never knows a better moment, and always abstains."
+            )
+            yield Remark(kind=Finding.NOTE, path=_SHARE, sentence=sentence)
         return
     if MessageClass.OUTREACH not in policy.channels_by_class:
         sentence = "No channel is of the class outreach, and help never waits: nothing is drawn."

@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import chisquare
 
 from serving.adapters.memory_ledger import MemoryLedger
+from serving.api.schemas import DecisionOut
 from serving.decision.canonical import iso
 from serving.decision.policy import Exploration
 from serving.policy_file.document import with_hash
@@ -98,6 +99,7 @@ def test_what_chance_drew_is_drawn_again_by_the_receipt(drawing):
         answer = world.answer(gone_quiet(world, f"user-{number}"))
         report = replayer.replay(answer.receipt)
         assert (report.output, report.decision.outcome) == (answer.output, Outcome.SAME)
+        assert DecisionOut.model_validate_json(answer.output).delays is not None
         delays = orjson.loads(answer.output)["delays"]
         seen.add((delays["drawn"], delays["delay_s"]))
     assert {(True, 3_600.0), (False, None)} <= seen

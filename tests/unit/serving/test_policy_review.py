@@ -256,7 +256,7 @@ def test_the_shipped_policies_have_nothing_dead_and_no_conflict(name):
     product = load_product(ROOT / "products" / name)
     remarks = review_policy(load_policy(ROOT / "products" / name / "policy.yaml", product), product)
     assert [remark for remark in remarks if remark.kind is not Finding.NOTE] == []
-    assert {remark.path for remark in remarks} <= {"holdout", "exploration.arm_share"}
+    assert {remark.path for remark in remarks} <= {"holdout", "exploration.arm_share", "exploration.delay_share"}
 
 
 def drawing(*hours, **changes):
@@ -287,6 +287,8 @@ def test_what_drawn_delays_will_not_show_is_said():
     sentences = [remark.sentence for remark in review_policy(policy) if remark.path.startswith("exploration.delay")]
     assert any("Chance never sends nothing" in sentence for sentence in sentences)
     assert any("Of timing.delays 2h are never drawn" in sentence for sentence in sentences)
+    (remark,) = [remark for remark in review_policy(replace(CLEAN, timing=timing)) if remark.path == "exploration.delay_share"]
+    assert (remark.kind, "always abstains" in remark.sentence) == (Finding.NOTE, True)
 
 
 def test_a_trigger_that_a_guardrail_always_holds_back_is_a_conflict_and_says_who_wins():
