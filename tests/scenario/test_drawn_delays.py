@@ -16,7 +16,7 @@ from serving.decision.canonical import iso
 from serving.decision.policy import Exploration
 from serving.policy_file.document import with_hash
 from serving.replay import Outcome, Replayer
-from tests.scenario.situations import gone_quiet
+from tests.scenario.situations import gone_quiet, verdict
 from tests.serving_world import HOUR_US, World
 
 HOUR = timedelta(hours=1)
@@ -69,6 +69,18 @@ def test_s0_12_alerts_at_once_are_tested_against_a_later_window_and_never(drawin
     possible = [what for what, propensity in stated.items() if propensity > 0.0]
     assert set(done) <= set(possible)
     assert chisquare([done[what] for what in possible], [stated[what] * 3 * N_USERS for what in possible]).pvalue > UNLIKELY
+
+
+def test_who_is_asked_about_at_night_is_drawn_an_hour_of_the_next_day_or_waits_for_the_morning(drawing):
+    """It is 21:00 in Tokyo: the policy's own moment is 8:00, which is none of the list and keeps the rest of the chance."""
+    outputs = decided(drawing(12, 14, share=0.5), 60, timezone="Asia/Tokyo")
+    stated = {0.0: 0.0, 11.0: 0.5, 12.0: 0.25, 14.0: 0.25}
+    assert {output["delays"]["delay_s"] / 3_600 for output in outputs} == {11.0, 12.0, 14.0}
+    for output in outputs:
+        assert {slot["delay_s"] / 3_600: slot["propensity"] for slot in output["delays"]["slots"]} == stated
+        assert [slot["delay_s"] / 3_600 for slot in output["delays"]["slots"] if slot["own"]] == [11.0]
+        assert output["delays"]["drawn"] is (output["delays"]["delay_s"] != 11 * 3_600)
+        assert verdict(output, "outreach/email", "quiet_hours")["sentence"].endswith("moves to their end at 2026-03-03 08:00.")
 
 
 def test_help_in_the_session_is_never_delayed(drawing):

@@ -8,9 +8,9 @@ whether or not the message was delivered, and whatever was decided about the use
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,10 @@ from training.timing.trial_log import DELAY_PROPENSITY, NONE, SENT_PROPENSITY
 COLUMNS = (USER, AS_OF, "action", "channel", "delay_s", "delay_propensity", "sent_propensity", "propensity", OUTCOME, "decision_id")
 """Of the table, in order."""
 
-_READ = ["decision_id", AS_OF, "policy", "action", "receipt"]
-_MENTIONED = '"delays":{'  # receipts are canonical JSON; most hold nothing of the kind and need not be parsed
+_READ = ["decision_id", USER, AS_OF, "policy", "action", "receipt"]
+_MENTIONED, _OUTREACH = '"delays":{', '"class":"outreach"'  # in canonical JSON; most receipts have neither and need not be parsed
 _ROWS = 2_000
+_NO_NEVER = "chance never chose to send nothing (exploration.arm_share): what waiting does can be learned, not what writing at all does"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +44,17 @@ class DrawnTrial:
 
     table: pd.DataFrame  # `COLUMNS`, by as_of and user
     left_out: dict[str, int]  # decisions by reason
+    n_never_contacted: int  # of those that were drawn to never: users whom a later decision wrote to within the horizon
 
     @property
     def notes(self) -> list[str]:
         """What the trial cannot show, in sentences."""
-        found = []
-        if not (self.table["action"] == NONE).any():
-            found.append(
-                "chance never chose to send nothing (exploration.arm_share): what waiting does can be learned, not what writing at all does"
-            )
-        return found
+        n_never = int((self.table["action"] == NONE).sum())
+        if not n_never:
+            return [_NO_NEVER]
+        if self.n_never_contacted:
+            return [f"of {n_never} drawn to never, {self.n_never_contacted} were written to within the horizon by a later decision"]
+        return []
 
 
 def trial_of_receipts(receipts_dir: Path, raw: RawColumns, product: Product, *, since: datetime | None = None) -> DrawnTrial:
@@ -80,20 +82,24 @@ def trial_of_receipts(receipts_dir: Path, raw: RawColumns, product: Product, *, 
     ----------
     Analysis by what was drawn: Imbens and Rubin (2015), ch. 23, https://doi.org/10.1017/CBO9781139025751
     """
-    counts, found = _decisions(receipts_dir, since)
-    drawn = pd.DataFrame([row for row in found if row is not None])
+    found = _found(receipts_dir, since)
+    live = [row for policy, row in found.rows if policy not in found.staging]
+    drawn = pd.DataFrame([row for row in live if row is not None])
+    staged = len(found.rows) - len(live)
     if drawn.empty:
         raise TrainingError(
-            f"of {counts['others']} receipts in {receipts_dir} {len(found)} have moments that chance could have chosen, and in none it did"
-            f" (left out: {counts['in staging']} of a policy in staging); name exploration.delay_share and exploration.delays in"
-            " policy.yaml, and let it decide for longer"
+            f"of {len(found.seen)} receipts in {receipts_dir} {len(live)} have moments that chance could have chosen, and in none it did"
+            f" (left out: {staged} of a policy in staging); name exploration.delay_share and exploration.delays in policy.yaml, and let it"
+            " decide for longer"
         )
     drawn = drawn.astype({AS_OF: pd.DatetimeTZDtype(unit="us", tz="UTC"), "delay_s": "float64", DELAY_PROPENSITY: "float64"})
-    left_out = {"the policy chose the moment": sum(row is None for row in found), "in staging": counts["in staging"]}
+    left_out = {"the policy chose the moment": sum(row is None for row in live), "in staging": staged}
     once = drawn.sort_values([AS_OF, USER, "decision_id"]).drop_duplicates([USER, AS_OF])
     left_out["another about the user at that instant"] = len(drawn) - len(once)
     decided = with_outcomes(Decided(rows=once, left_out=left_out), raw, product)
-    return DrawnTrial(table=decided.rows[list(COLUMNS)], left_out=decided.left_out)
+    table = decided.rows[list(COLUMNS)]
+    n_contacted = _n_never_contacted(table, found.outreach, product.label.horizon)
+    return DrawnTrial(table=table, left_out=decided.left_out, n_never_contacted=n_contacted)
 
 
 def write_trial(trial: DrawnTrial, file: Path) -> None:
@@ -115,22 +121,38 @@ def arm_table(trial: pd.DataFrame) -> list[dict[str, str]]:
     return rows
 
 
-def _decisions(receipts_dir: Path, since: datetime | None) -> tuple[Counter[str], list[dict[str, Any] | None]]:
-    """How many receipts there are; and, of those with moments to choose from, the trial's row, None where the policy chose."""
-    counts, seen, rows, staging = Counter[str](), set[str](), list[tuple[str, dict[str, Any] | None]](), set[str]()
-    for decision_id, as_of, policy, action, receipt in _receipts(receipts_dir):
-        if decision_id in seen or (since is not None and as_of < since):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What receipts tell of a trial."""
+
+    seen: set[str] = field(default_factory=set)  # decision ids
+    staging: set[str] = field(default_factory=set)  # policies that sent nothing
+    rows: list[tuple[str, dict[str, Any] | None]] = field(default_factory=list)  # policy and row; None where the policy chose the moment
+    outreach: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))  # when it was decided on, by user
+
+
+def _found(receipts_dir: Path, since: datetime | None) -> _Found:
+    found = _Found()
+    for decision_id, user_id, as_of, policy, action, receipt in _receipts(receipts_dir):
+        if decision_id in found.seen or (since is not None and as_of < since):
             continue
-        seen.add(decision_id)
-        staging |= {policy} if action == "stage" else set()
+        found.seen.add(decision_id)
+        if action == "stage":
+            found.staging.add(policy)
+        if action == "send" and _OUTREACH in receipt:
+            found.outreach[user_id].append(as_of)
         output = orjson.loads(receipt)["output"] if _MENTIONED in receipt else {}
         if output.get("delays"):
-            rows.append((policy, _row(output, as_of)))
-    if not seen:
+            found.rows.append((policy, _row(output, as_of)))
+    if not found.seen:
         raise NoReceiptsError(f"no receipts in {receipts_dir}, expected some; the worker exports them every few seconds while it runs")
-    kept = [row for policy, row in rows if policy not in staging]
-    counts.update({"in staging": len(rows) - len(kept), "others": len(seen) - len(rows) + len(kept)})
-    return counts, kept
+    return found
+
+
+def _n_never_contacted(table: pd.DataFrame, outreach: Mapping[str, Sequence[datetime]], horizon: timedelta) -> int:
+    never = table[table["action"] == NONE]
+    pairs = zip(never[USER], never[AS_OF], strict=True)
+    return sum(any(as_of < at < as_of + horizon for at in outreach.get(user_id, ())) for user_id, as_of in pairs)
 
 
 def _receipts(receipts_dir: Path) -> Iterator[tuple[Any, ...]]:

@@ -140,6 +140,21 @@ def test_of_a_policy_in_staging_nothing_was_sent_and_of_decisions_before_since_n
         trial_of_receipts(tmp_path / "both", raw, onboarding, since=NOON + HOUR)
 
 
+def test_who_was_drawn_to_never_and_is_written_to_by_a_later_decision_is_counted(
+    onboarding: Product, rows: list[dict[str, Any]], late: datetime, trial: DrawnTrial, tmp_path: Path
+) -> None:
+    assert (trial.n_never_contacted, trial.notes) == (0, [])
+    never = set(trial.table["decision_id"][trial.table["action"] == "none"])
+    sent = next(row for row in rows if row["action"] == "send")
+    plain = sent["receipt"].replace('"delays":{', '"was":{')  # as of a decision in which no moment was drawn
+    people = [row["user_id"] for row in rows if row["decision_id"] in never]
+    later = [sent | {"decision_id": f"later-{one}", "user_id": one, "as_of": NOON + HOUR, "receipt": plain} for one in people]
+    export(tmp_path / "later", [*rows, *later])
+    again = trial_of_receipts(tmp_path / "later", log(tmp_path / "again", onboarding, last=late), onboarding)
+    assert again.n_never_contacted == len(never)
+    assert again.notes == [f"of {len(never)} drawn to never, {len(never)} were written to within the horizon by a later decision"]
+
+
 def test_without_drawn_delays_it_says_which_keys_to_name(onboarding: Product, policy: Policy, late: datetime, tmp_path: Path) -> None:
     export(tmp_path / "plain", receipts(onboarding, replace(policy, exploration=Exploration(arm_share=0.4)), n_users=5))
     raw = log(tmp_path / "raw", onboarding, last=late)
