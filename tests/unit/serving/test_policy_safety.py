@@ -51,7 +51,7 @@ caps:
 guardrails:
   busy: {conditions: ["count_login_1d >= 1"], classes: [outreach], sentence: Is here.}
 holdout: {share: 0.05, salt: "2026"}
-exploration: {arm_share: 0.1, message_share: 0.1, delay_share: 0.05, delays: [0s, 1h, 6h]}
+exploration: {arm_share: 0.1, message_share: 0.1}
 switched_off: {everything: false, channels: [email], triggers: [hesitating], messages: [hello]}
 """
 
@@ -80,8 +80,6 @@ def test_every_key_of_the_safe_sections_is_read_and_kept(load):
     assert policy.preference_attribute == "favourite"
     assert policy.holdout.share == 0.05
     assert (policy.exploration.arm_share, policy.exploration.message_share) == (0.1, 0.1)
-    assert policy.exploration.delay_share == 0.05
-    assert [delay.total_seconds() for delay in policy.exploration.delays] == [0.0, 3_600.0, 21_600.0]
     assert [guardrail.name for guardrail in policy.guardrails] == ["busy"]
     off = policy.switched_off
     assert (off.everything, off.channels, off.triggers, off.messages) == (False, ("email",), ("hesitating",), ("hello",))
@@ -95,8 +93,7 @@ def test_without_them_nothing_is_off_nobody_is_held_out_and_chance_decides_nothi
 
     policy = load(drop)
     assert policy.holdout is None
-    assert policy.exploration.arm_share == policy.exploration.message_share == policy.exploration.delay_share == 0.0
-    assert b"delay" not in policy_document(policy)  # so that its hash is the one that it had before delays could be drawn
+    assert policy.exploration.arm_share == policy.exploration.message_share == 0.0
     assert not policy.switched_off.everything
     assert not policy.guardrails
     assert policy.suppression_attribute is None
@@ -168,18 +165,6 @@ FAULTS = {
     "everybody held out": (lambda p: p["holdout"].update(share=1.0), "holdout.share: found 1.0, expected a number < 1"),
     "a holdout without salt": (lambda p: p["holdout"].pop("salt"), "holdout.salt: found"),
     "chance above one": (lambda p: p["exploration"].update(arm_share=1.5), "exploration.arm_share: found 1.5, expected a number <= 1"),
-    "a share of moments that are drawn from nothing": (
-        lambda p: p["exploration"].pop("delays"),
-        "exploration.delays: found nothing, expected the delays that are drawn; name them, for example [0s, 1h, 6h, 24h]",
-    ),
-    "delays that are never drawn": (
-        lambda p: p["exploration"].pop("delay_share"),
-        "exploration.delay_share: found 0, expected a share above 0 of the moments that are drawn; say how often",
-    ),
-    "delays that begin later than now": (
-        lambda p: p["exploration"].update(delays=["1h", "6h"]),
-        "exploration.delays: found",
-    ),
     "an effect above one": (
         lambda p: p["messages"]["hello"].update(effect=1.2),
         "messages.hello.effect: found 1.2, expected a number <= 1",
