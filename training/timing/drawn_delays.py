@@ -27,9 +27,12 @@ from training.errors import TrainingError
 from training.frame import AS_OF, OUTCOME, USER
 from training.thresholds.decisions import Decided, with_outcomes
 from training.thresholds.errors import NoReceiptsError
-from training.timing.trial_log import DELAY_PROPENSITY, NONE, SENT_PROPENSITY
+from training.timing.trial_log import DELAY_PROPENSITY, NONE, OPEN_DELAYS, SENT_PROPENSITY
 
-COLUMNS = (USER, AS_OF, "action", "channel", "delay_s", "delay_propensity", "sent_propensity", "propensity", OUTCOME, "decision_id")
+COLUMNS = (
+    *(USER, AS_OF, "action", "channel", "delay_s", DELAY_PROPENSITY, SENT_PROPENSITY, OPEN_DELAYS, "propensity", OUTCOME),
+    "decision_id",
+)
 """Of the table, in order."""
 
 _READ = ["decision_id", USER, AS_OF, "policy", "action", "receipt"]
@@ -171,7 +174,13 @@ def _row(output: Mapping[str, Any], as_of: datetime) -> dict[str, Any] | None:
     if message is not None and not delays["drawn"]:
         return None
     chance = {arm["name"]: arm["propensity"] for arm in output["arms"]}
-    plain = {USER: output["user_id"], AS_OF: as_of, "decision_id": output["decision_id"], SENT_PROPENSITY: _sent_propensity(chance, delays)}
+    plain = {
+        USER: output["user_id"],
+        AS_OF: as_of,
+        "decision_id": output["decision_id"],
+        SENT_PROPENSITY: _sent_propensity(chance, delays),
+        OPEN_DELAYS: _open_delays_s(delays),
+    }
     if message is None:
         return plain | {"action": NONE, "channel": None, "delay_s": None, DELAY_PROPENSITY: None, "propensity": chance["none"]}
     arm = f"{message['class']}/{message['channel']}"
@@ -182,6 +191,13 @@ def _row(output: Mapping[str, Any], as_of: datetime) -> dict[str, Any] | None:
         DELAY_PROPENSITY: delays["chance_of_each"],
         "propensity": chance[arm] * message["propensity"] * delays["propensity"],
     }
+
+
+def _open_delays_s(delays: Mapping[str, Any]) -> list[float]:
+    """Those that chance could draw: the policy's own moment is one more where it is none of the list."""
+    allowed = [slot for slot in delays["slots"] if slot["code"] == "ok"]
+    is_own_of_the_list = len(allowed) == round(1 / delays["chance_of_each"])
+    return [slot["delay_s"] for slot in allowed if is_own_of_the_list or not slot["own"]]
 
 
 def _sent_propensity(chance: Mapping[str, float], delays: Mapping[str, Any]) -> float:

@@ -61,6 +61,7 @@ class TrialRows:
     delay_propensity: FloatArray  # P(this delay | the action), in (0, 1]
     dropped_out: npt.NDArray[np.bool_]
     weight: FloatArray | None = None  # for how many rows each stands, above 0; None: all alike
+    was_open: npt.NDArray[np.bool_] | None = None  # which delays could have been drawn, shape (n_rows, n_delays); None: all, everywhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,20 +178,22 @@ def left_out(rows: TrialRows, members: tuple[str, ...], fold: IntArray, *, act: 
         prognosis=act.prognosis[acted],
         dropped_out=rows.dropped_out[acted],
         user=rows.user[acted],
+        was_open=None if rows.was_open is None else rows.was_open[acted],
     )
 
 
 def check(judged: LeftOut) -> Checked:
     """Let each fold judge the member that has not seen it.
 
-    The slope is that of the outcome, m - Y, on the predicted advantage of the drawn delay over the mean of all delays. The gain is that of
-    the predicted best delay over the first, by inverse propensity with m as the baseline of both.
+    The slope is that of the outcome, m - Y, on the predicted advantage of the drawn delay over the mean of those that could have been drawn
+    for the row: whom a delay was closed to differs from others by more than chance. The gain is that of the predicted best delay over the
+    first, of those as well, by inverse propensity with m as the baseline of both.
     """
     drawn, reduction, kept = judged.drawn, judged.prognosis[:, None] - judged.predicted, judged.prognosis - judged.dropped_out
-    advantage = reduction - reduction.mean(axis=1, keepdims=True)
+    advantage = reduction - reduction.mean(axis=1, keepdims=True, where=judged.open)
     slope = _slope(advantage[np.arange(len(drawn)), drawn], kept, judged.weight)
-    chosen = reduction.argmax(axis=1)
-    difference = judged.weight * kept * ((drawn == chosen).astype(np.float64) - (drawn == 0))
+    chosen, first = np.where(judged.open, reduction, -np.inf).argmax(axis=1), judged.open.argmax(axis=1)
+    difference = judged.weight * kept * ((drawn == chosen).astype(np.float64) - (drawn == first))
     return Checked(*slope, *_mean_by_user(difference, judged.user))
 
 

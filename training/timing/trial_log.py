@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ DrawnDelays = tuple[TrialRows, tuple[str, ...], tuple[float, ...]]
 """Rows of a trial, the names of its actions by code, and the delays that were drawn."""
 
 NEEDED = (USER, AS_OF, "action", "delay_s", OUTCOME)
-DELAY_PROPENSITY, SENT_PROPENSITY = "delay_propensity", "sent_propensity"
+DELAY_PROPENSITY, SENT_PROPENSITY, OPEN_DELAYS = "delay_propensity", "sent_propensity", "open_delays_s"
 NONE = "none"
 _INSTANT = pa.timestamp("us", tz="UTC")
 _LEAST_DELAYS = 2
@@ -37,7 +38,8 @@ def read_trial(file: Path) -> pd.DataFrame:
 
     Columns: ``user_id``, ``as_of``, ``action`` ("none" where nothing was sent), ``delay_s`` (drawn at random; missing where nothing was
     sent), ``dropped_out``; and, unless delays were drawn whoever it was about, ``delay_propensity``: P(this delay | the action); unless it
-    was drawn so whether anything was sent, ``sent_propensity``: P(something is sent), whatever was done.
+    was drawn so whether anything was sent, ``sent_propensity``: P(something is sent), whatever was done; unless every delay could be drawn
+    for everybody, ``open_delays_s``: a list of those that could.
 
     Raises
     ------
@@ -75,6 +77,10 @@ def _fault(table: pd.DataFrame) -> tuple[int, str] | None:
         some = table[SENT_PROPENSITY]
         possible = (some >= 0) & (some <= 1) & (some.where(sent, 1 - some) > 0)
         faulty["a sent_propensity of what was done, above 0"] = ~possible.fillna(False).astype(bool)
+    if OPEN_DELAYS in table:
+        pairs = zip(table["delay_s"], table[OPEN_DELAYS], strict=True)
+        is_open = np.array([open_s is not None and delay_s in list(open_s) for delay_s, open_s in pairs], dtype=np.bool_)
+        faulty["open_delays_s with the delay_s among them where something was sent"] = sent & ~is_open
     return next(((int(np.flatnonzero(rows)[0]), expected) for expected, rows in faulty.items() if rows.any()), None)
 
 
@@ -133,6 +139,7 @@ def rows_of_trial(
     actions = (NONE, *sorted(set(table["action"]) - {NONE}))
     action = np.array([actions.index(name) for name in table["action"]], dtype=np.int64)
     delay_s = table["delay_s"].fillna(0).to_numpy(dtype=np.float64)
+    delays_s = tuple(sorted(set(delay_s[action > 0].tolist())))
     habit_rows = watch.rows_of(frame)
     rows = TrialRows(
         asked=Asked(
@@ -146,9 +153,10 @@ def rows_of_trial(
         delay_s=delay_s,
         delay_propensity=_propensity(table, delay_s, action > 0),
         weight=row_weights(table),
+        was_open=open_delays(table, delays_s),
         dropped_out=frame.outcomes,
     )
-    return rows, actions, tuple(sorted(set(delay_s[action > 0].tolist())))
+    return rows, actions, delays_s
 
 
 def _require_known(users: pd.Series, watch: Watch) -> None:
@@ -198,3 +206,19 @@ def row_weights(table: pd.DataFrame) -> np.ndarray | None:
         chance = table[SENT_PROPENSITY].to_numpy(dtype=np.float64)
         weight *= np.where(sent, sent.mean() / np.where(sent, chance, 1.0), (1 - sent.mean()) / np.where(sent, 1.0, 1.0 - chance))
     return weight
+
+
+def open_delays(table: pd.DataFrame, delays_s: Sequence[float]) -> np.ndarray | None:
+    """Which of the delays could have been drawn, shape (n_rows, n_delays), all where nothing was sent; None where that was not logged.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"action": ["m", "none"], "open_delays_s": [[0.0, 60.0], None]})
+    >>> open_delays(table, (0.0, 60.0, 90.0)).tolist()
+    [[True, True, False], [True, True, True]]
+    """
+    if OPEN_DELAYS not in table:
+        return None
+    sent = (table["action"] != NONE).to_numpy()
+    lists = [set(open_s) if is_sent else set(delays_s) for open_s, is_sent in zip(table[OPEN_DELAYS], sent, strict=True)]
+    return np.array([[delay_s in one for delay_s in delays_s] for one in lists], dtype=np.bool_)

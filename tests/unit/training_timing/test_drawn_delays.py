@@ -101,6 +101,19 @@ def test_the_chances_are_those_within_the_trial(trial: DrawnTrial) -> None:
     assert set(sent["delay_propensity"]) == {1 / 3}
     assert trial.table["sent_propensity"].tolist() == pytest.approx([0.4 / 0.6] * len(trial.table))
     assert set(sent["delay_s"]) == {0.0, 3_600.0, 18_000.0}
+    assert {tuple(one) for one in trial.table["open_delays_s"]} == {(0.0, 3_600.0, 18_000.0)}
+
+
+def test_at_night_the_policys_own_moment_is_not_among_what_chance_could_draw(
+    onboarding: Product, policy: Policy, late: datetime, tmp_path: Path
+) -> None:
+    """It is 21:00 in Tokyo: 8:00 is the policy's own moment, eleven hours later."""
+    chance = replace(CHANCE, delays=(0 * HOUR, 12 * HOUR, 14 * HOUR))
+    night = replace(policy, default_timezone="Asia/Tokyo", timezone_attribute="plan", exploration=chance)
+    export(tmp_path / "night", receipts(onboarding, night, n_users=60))
+    found = trial_of_receipts(tmp_path / "night", log(tmp_path / "raw", onboarding, last=late), onboarding)
+    assert {tuple(one) for one in found.table["open_delays_s"]} == {(43_200.0, 50_400.0)}
+    assert set(found.table["delay_s"].dropna()) == {43_200.0, 50_400.0}
 
 
 def test_the_outcome_is_that_of_the_log(trial: DrawnTrial) -> None:

@@ -267,6 +267,41 @@ def test_unequal_chances_feign_no_effect_of_the_delay() -> None:
     assert abs(gain[:, 1].mean()) < 0.03
 
 
+def closed_trial(n_rows: int, seed: int, strength: float) -> TrialRows:
+    """Delays that end between 21:00 and 8:00 are closed; rows with fewer than two open ones are in no trial."""
+    rng, people = np.random.default_rng([seed, 77]), asked(n_rows, seed)
+    hour = people.as_of_us / 3_600e6 % HOURS_OF_DAY
+    was_open = np.stack(
+        [((hour + delay_s / 3_600) % HOURS_OF_DAY >= 8) & ((hour + delay_s / 3_600) % HOURS_OF_DAY < 21) for delay_s in DELAYS_S], axis=1
+    )
+    kept = np.flatnonzero(was_open.sum(axis=1) >= 2)
+    people, was_open = people.at(kept), was_open[kept]
+    delay = np.array(DELAYS_S)[(rng.random(was_open.shape) * was_open).argmax(axis=1)]
+    action = (rng.random(len(kept)) < 0.8).astype(np.int64)
+    alone = 1 / (1 + np.exp(-(0.5 * people.encoded[:, 0] + 0.6)))
+    rows = TrialRows(
+        asked=people,
+        user=np.arange(len(kept)),
+        action=action,
+        delay_s=delay,
+        delay_propensity=1 / was_open.sum(axis=1),
+        dropped_out=rng.random(len(kept)) < np.where(action == 1, dropout_in(people, delay, strength), alone),
+        was_open=was_open,
+    )
+    return replace(rows, weight=weights_of(rows))
+
+
+def test_a_delay_is_judged_among_those_that_were_open() -> None:
+    """Where the delay matters it is found; where it does not, what was closed to whom feigns no effect: over seeds the slope has mean 0."""
+    shown = fit_response(closed_trial(14_000, 1, 1.0), actions=("none", "help"), delays_s=DELAYS_S, parameters=SMALL)
+    assert shown.is_shown
+    assert shown.slope > 0.7
+    idle = [
+        fit_response(closed_trial(5_000, seed, 0.0), actions=("none", "help"), delays_s=DELAYS_S, parameters=SMALL) for seed in range(8)
+    ]
+    assert abs(np.mean([fitted.slope / fitted.slope_se for fitted in idle])) < 1.5
+
+
 def test_weights_that_are_all_alike_change_nothing() -> None:
     rows = trial(1_500, 8, 1.0)
     plain, weighted = (
