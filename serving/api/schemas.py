@@ -208,6 +208,26 @@ class MomentOut(_Shape):
     sentence: str
 
 
+class DelaySlotOut(_Shape):
+    """One moment that chance, or the policy, could choose."""
+
+    delay_s: Annotated[float, Field(ge=0, description="Seconds after `as_of`.")]
+    at: datetime
+    code: Annotated[str, Field(description='"ok", or the reason code of the rule that does not allow it.')]
+    own: Annotated[bool, Field(description="The policy's own moment, whether or not its delay is one of those that chance draws.")]
+    propensity: Annotated[float, Field(ge=0, le=1, description="The chance of this moment given arm and message; together 1.")]
+
+
+class DelaysOut(_Shape):
+    """What chance had to choose from for the moment of outreach, and what came of it."""
+
+    drawn: Annotated[bool, Field(description="Whether chance chose the moment, be it the policy's own.")]
+    delay_s: Annotated[float | None, Field(ge=0, description="Of the message; null where chance chose to send nothing.")]
+    propensity: Annotated[float | None, Field(ge=0, le=1, description="The chance of the moment given arm and message.")]
+    chance_of_each: Annotated[float, Field(gt=0, le=1, description="Of each allowed delay of the policy's list, once chance chooses.")]
+    slots: list[DelaySlotOut]
+
+
 class VerdictOut(_Shape):
     """One guardrail's word on one arm."""
 
@@ -274,6 +294,9 @@ class DecisionOut(_Shape):
     arms: list[ArmOut]
     degraded: Annotated[list[str], Field(description="What was missing when this was decided; empty in good health.")]
     versions: Versions
+    delays: Annotated[
+        DelaysOut | None, Field(description="Only where the policy draws delays, outreach could go out, and two of them were allowed.")
+    ] = None
 
 
 class ContactOut(BaseModel):

@@ -23,6 +23,7 @@ class Moment(NamedTuple):
     within: QuietHours | None  # quiet hours at asked_us
     quiet_end_us: int | None  # when no quiet hours hold any more; None when they never end, or none hold
     is_timed: bool = False  # at_us is the best of the candidate slots (`serving.decision.timing`)
+    is_drawn: bool = False  # chance chose at_us, be it the policy's own (`serving.decision.delays`)
 
 
 class Timed(NamedTuple):

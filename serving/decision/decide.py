@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from serving.decision.case import Case, Moment, Said
+from serving.decision.case import Case, Choice, Moment, Said
+from serving.decision.delays import draw_delay, undone
 from serving.decision.exploration import Chosen, choose_arm, choose_message
 from serving.decision.local_time import day_window_us, local
 from serving.decision.messages import attributed, fill
@@ -21,7 +22,7 @@ from serving.decision.options import (
     opens_from_us,
     shared_verdicts,
 )
-from serving.decision.policy import Mode, Policy
+from serving.decision.policy import MessageClass, Mode, Policy
 from serving.decision.sentences import REFUSED, sent
 from serving.decision.triggers import trigger_sentence
 from serving.decision.values import Action, Arm, Decision, Inputs
@@ -75,9 +76,30 @@ class Judgement(NamedTuple):
         """See `decide`."""
         options, inputs, policy = self.options, self.case.inputs, self.case.policy
         chosen = choose_arm(options, inputs, policy)
-        shown = chosen.option or chosen.greedy or max(reversed(options), key=closeness)
-        decision = _without_action(self, shown, chosen)
-        return decision if chosen.option is None else _with_message(decision, chosen.option, inputs, policy)
+        if chosen.option is None:
+            decision = _without_action(self, chosen.greedy or max(reversed(options), key=closeness), chosen)
+            return decision if chosen.greedy is None or not policy.exploration.draws_delays else self._with_undone_delays(decision)
+        choice = choose_message(chosen.option, inputs, policy)
+        if policy.exploration.draws_delays:
+            return self._at_drawn_moment(chosen, choice)
+        return _with_message(self, chosen.option, choice, _without_action(self, chosen.option, chosen))
+
+    def _at_drawn_moment(self, chosen: Chosen, choice: Choice) -> Decision:
+        """The decision where chance may choose when; what the rules say of the arm is then said of that moment."""
+        assert chosen.option is not None  # something is sent
+        drawn = draw_delay(chosen.option, choice, self.case)
+        options = [drawn.option if option is chosen.option else option for option in self.options]
+        moved = chosen._replace(option=drawn.option)
+        decision = _without_action(self._replace(options=options), drawn.option, moved)
+        return _with_message(self, drawn.option, choice, decision)._replace(delays=drawn.delays)
+
+    def _with_undone_delays(self, decision: Decision) -> Decision:
+        """What chance could have chosen from for the first open arm of outreach, where it chose to send nothing: "never" beside them."""
+        for option in self.options:
+            if not option.refusals and option.channel.message_class is MessageClass.OUTREACH:
+                choice = choose_message(option, self.case.inputs, self.case.policy)
+                return decision._replace(delays=undone(draw_delay(option, choice, self.case)))
+        return decision
 
 
 def _without_action(judgement: Judgement, shown: Option, chosen: Chosen) -> Decision:
@@ -119,10 +141,10 @@ def _why_not(shown: Option) -> tuple[str, str]:
     return shown.refusals[0].code, shown.refusals[0].sentence
 
 
-def _with_message(decision: Decision, option: Option, inputs: Inputs, policy: Policy) -> Decision:
+def _with_message(judgement: Judgement, option: Option, choice: Choice, decision: Decision) -> Decision:
     assert option.trigger is not None  # the rule "trigger" passed
     assert option.choice is not None  # the rule "message" passed
-    choice, moment = choose_message(option, inputs, policy), moment_sentence(option.moment)
+    inputs, policy, moment = judgement.case.inputs, judgement.case.policy, moment_sentence(option.moment)
     message, cause, due = choice.message, choice.cause, option.choice.cause
     cause_sentence = policy.cause_sentences.get(cause) if cause else None
     within_us, is_live = option.channel.deliver_within_us, policy.mode is Mode.LIVE

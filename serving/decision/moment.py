@@ -42,7 +42,8 @@ def quiet_hours(channel: Channel, _policy: Policy) -> Rule:
         if moment.within is None:
             return outside(wall.hour, wall.minute)
         if moment.at_us > moment.asked_us:  # past them
-            return moved(wall.hour, wall.minute, moment.at_us, moment.zone)
+            end_us = moment.quiet_end_us if moment.is_drawn and moment.quiet_end_us is not None else moment.at_us
+            return moved(wall.hour, wall.minute, end_us, moment.zone)
         return (_within(arm, clock(wall), moment, moment.within),)
 
     return say
@@ -55,6 +56,9 @@ def _within(arm: str, now: str, moment: Moment, quiet: QuietHours) -> Verdict:
 
 def moment_sentence(moment: Moment) -> str:
     """When, in the user's own time."""
+    if moment.is_drawn:
+        when = "Now" if moment.at_us == moment.asked_us else f"At {day_and_clock(local(moment.at_us, moment.zone))} in the user's own time"
+        return f"{when}. Chance chose the moment, to measure what waiting does."
     if moment.at_us == moment.asked_us:
         return "Now."
     if moment.is_timed:

@@ -94,6 +94,12 @@ def judged_again(option: Option, case: Case, closing: Sequence[Verdict]) -> Opti
     return option._replace(choice=choice, timed=when) if is_same else _judged(option.judge, case, closing, choice, when)
 
 
+def judged_at_moment(option: Option, choice: Choice, moment: Moment, case: Case) -> Option:
+    """An open arm, were it this message at this moment: closed by whatever rule would not allow it then."""
+    moved = _judged(option.judge, case, (), choice, option.timed._replace(moment=moment))
+    return moved._replace(choice=option.choice)
+
+
 def _judged(judge: Judge, case: Case, closing: Sequence[Verdict], choice: Choice | None, when: Timed) -> Option:
     channel, rules, _ = judge
     called, moment = case.called[channel.message_class], when.moment

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from serving.decision.canonical import canonical, iso, iso_or_null
-from serving.decision.values import Arm, Decision, SlotWord
+from serving.decision.values import Arm, Decision, Delays, SlotWord
 
 RULES_VERSION = 3
 """Raised whenever a release may come to another output from the same policy and inputs; each receipt carries that of its decision.
@@ -63,6 +63,7 @@ def _other_parts(decision: Decision, versions: Mapping[str, str | None]) -> dict
         "experiments": dict(decision.assignments),
         "degraded": [degradation.value for degradation in decision.degraded],
         "versions": dict(versions),
+        **({} if decision.delays is None else {"delays": _delays(decision.delays)}),  # where chance chooses no moment, as before
     }
 
 
@@ -109,6 +110,20 @@ def _slot(word: SlotWord) -> dict[str, Any]:
         "expected": slot.expected,
         "low": slot.low,
         "high": slot.high,
+    }
+
+
+def _delays(delays: Delays) -> dict[str, Any]:
+    taken = None if delays.taken is None else delays.slots[delays.taken]
+    return {
+        "drawn": delays.is_drawn,
+        "delay_s": None if taken is None else taken.delay_us / 1e6,
+        "propensity": None if taken is None else taken.propensity,
+        "chance_of_each": delays.chance_of_each,
+        "slots": [
+            {"delay_s": slot.delay_us / 1e6, "at": iso(slot.at_us), "code": slot.code, "own": slot.is_own, "propensity": slot.propensity}
+            for slot in delays.slots
+        ],
     }
 
 

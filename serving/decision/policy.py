@@ -88,6 +88,13 @@ class Exploration:
 
     arm_share: float = 0.0  # in [0, 1]: an open arm, or none, is drawn with equal chances
     message_share: float = 0.0  # in [0, 1]: a message of the chosen arm is drawn with equal chances, whatever the cause
+    delay_share: float = 0.0  # in [0, 1]: the moment of outreach is drawn from `delays` with equal chances
+    delays: tuple[timedelta, ...] = ()  # after as_of, ascending; the first is 0: now
+
+    @property
+    def draws_delays(self) -> bool:
+        """Whether chance ever chooses a moment."""
+        return self.delay_share > 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,6 +74,25 @@ class SlotWord:
     code: str  # "ok" or why not
 
 
+class DelaySlot(NamedTuple):
+    """One moment that chance, or the policy, could choose for a message."""
+
+    delay_us: int  # after as_of
+    at_us: int
+    code: str  # "ok" or why no contact is allowed then
+    is_own: bool  # the policy's own moment, whether or not its delay is one of those that chance draws
+    propensity: float  # in [0, 1]: P(this moment | arm, message); sums to 1 over slots
+
+
+class Delays(NamedTuple):
+    """What chance had to choose from for the moment of a message, and what it did."""
+
+    slots: tuple[DelaySlot, ...]  # in order of time
+    chance_of_each: float  # P(an allowed delay of the list | chance chooses)
+    is_drawn: bool  # chance chose the moment, be it the policy's own
+    taken: int | None  # place of the slot in which something is sent; None where chance chose to send nothing
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """Everything one decision depends on."""
@@ -148,6 +167,7 @@ class Decision(NamedTuple):
     moment_sentence: str | None = None
     curve: tuple[SlotWord, ...] = ()  # every candidate slot
     advice: str | None = None  # what the curve says
+    delays: Delays | None = None  # None where chance had no moment to choose
     expires_at_us: int | None = None  # not to be delivered from then on: its reservation is let go
     ask_again_at_us: int | None = None  # the earliest instant from which some arm that only time closes would be open
     verdicts: tuple[Verdict, ...] = ()

@@ -30,6 +30,7 @@ def policy_faults(schema: PolicySchema, product: Product) -> Iterator[Fault]:
     yield from _rate_faults(schema)
     yield from safety_faults(schema, product)
     yield from _quiet_faults(schema)
+    yield from _exploration_faults(schema)
 
 
 def _attribute_faults(schema: PolicySchema, product: Product) -> Iterator[Fault]:
@@ -143,6 +144,17 @@ def _quiet_faults(schema: PolicySchema) -> Iterator[Fault]:
         if len(_quiet_minutes(schema.quiet_hours, message_class)) == _MINUTES_PER_DAY:
             found, advice = f"every minute of the day for {message_class.value}", "leave a gap; to stop a class altogether set a cap of 0"
             yield Fault(path="quiet_hours", found=found, expected="some time when a contact is allowed", advice=advice)
+
+
+def _exploration_faults(schema: PolicySchema) -> Iterator[Fault]:
+    """A share of the moments is drawn from something, and delays are drawn by a share: one without the other was forgotten."""
+    share, delays = schema.exploration.delay_share, schema.exploration.delays
+    if share and delays is None:
+        path, advice = place("exploration", "delays"), "name them, for example [0s, 1h, 6h, 24h], or leave delay_share out"
+        yield Fault(path=path, found="nothing", expected="the delays that are drawn", advice=advice)
+    if delays is not None and not share:
+        path, advice = place("exploration", "delay_share"), "say how often, for example 0.05, or leave delays out"
+        yield Fault(path=path, found="0", expected="a share above 0 of the moments that are drawn", advice=advice)
 
 
 def _quiet_minutes(ranges: list[QuietHoursSchema], message_class: MessageClass) -> set[int]:

@@ -5,16 +5,25 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import orjson
 from pydantic import TypeAdapter
 
 from serving.decision.policy import Policy
 
+_NO_DELAYS: dict[str, Any] = {"delay_share": 0.0, "delays": ()}
+
 
 def policy_document(policy: Policy) -> bytes:
-    """Canonical JSON of the whole policy but its hash: keys sorted, durations in ISO 8601."""
+    """Canonical JSON of the whole policy but its hash: keys sorted, durations in ISO 8601.
+
+    Delays that chance draws are named only where there are any, so that a policy without them keeps the hash that it had before.
+    """
     content = _adapter().dump_python(policy, mode="json", exclude={"hash"})
+    if policy.exploration == replace(policy.exploration, **_NO_DELAYS):
+        for name in _NO_DELAYS:
+            del content["exploration"][name]
     return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
 
 

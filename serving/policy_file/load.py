@@ -70,7 +70,7 @@ def _policy(schema: PolicySchema, product: Product) -> Policy:
         ),
         timing=None if schema.timing is None else TimingRule(delays=tuple(schema.timing.delays), clear=schema.timing.clear),
         holdout=None if schema.holdout is None else Holdout(**schema.holdout.model_dump()),
-        exploration=Exploration(**schema.exploration.model_dump()),
+        exploration=Exploration(**{**schema.exploration.model_dump(), "delays": tuple(schema.exploration.delays or ())}),
         switched_off=_switched_off(schema),
         channels=tuple(Channel(name=name, **channel.model_dump()) for name, channel in schema.channels.items()),
         messages=_messages(schema),

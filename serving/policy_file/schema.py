@@ -133,23 +133,28 @@ class HoldoutSchema(Declared):
     salt: Text
 
 
-class ExplorationSchema(Declared):
-    """How often chance decides."""
-
-    arm_share: Probability = 0.0
-    message_share: Probability = 0.0
-
-
 def _candidates(delays: list[timedelta]) -> list[timedelta]:
     if delays[0] != timedelta(0) or sorted(set(delays)) != delays:
         raise refuse("ascending delays from 0s on, each once", "begin with 0s, which is now")
     return delays
 
 
+Delays = Annotated[list[Duration], Field(min_length=2, max_length=24), AfterValidator(_candidates)]
+
+
+class ExplorationSchema(Declared):
+    """How often chance decides."""
+
+    arm_share: Probability = 0.0
+    message_share: Probability = 0.0
+    delay_share: Probability = 0.0
+    delays: Delays | None = None
+
+
 class TimingSchema(Declared):
     """When outreach may wait for a better moment."""
 
-    delays: Annotated[list[Duration], Field(min_length=2, max_length=24), AfterValidator(_candidates)]
+    delays: Delays
     clear: Annotated[float, Field(ge=0.0, le=5.0)] = 0.5
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from features.core.product import Product
 from serving.decision.policy import Policy
+from serving.policy_review.delays import drawn_delays
 from serving.policy_review.findings import Remark
 from serving.policy_review.limits import caps, rate_limits
 from serving.policy_review.prices import slot_prices
@@ -31,5 +32,6 @@ def review_policy(policy: Policy, product: Product | None = None) -> list[Remark
         caps(policy),
         rate_limits(policy),
         exploration(policy),
+        drawn_delays(policy, product),
     )
     return [remark for part in parts for remark in part]

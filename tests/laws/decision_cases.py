@@ -23,6 +23,7 @@ from tests.serving_world import HOUR_US, contact, golden_inputs, golden_policy
 BASE, POLICY = golden_inputs(), golden_policy()
 NOT_PREFERRED = ("another_arm_first", "explored_another", "explored_none")
 ALWAYS = {"ledger", "features", "consent", "opt_in", "model", "evidence", "trigger", "quiet_hours", "message", "cooldown"}
+DELAYS = tuple(timedelta(hours=hours) for hours in (0, 1, 6, 15, 24))
 CAUSES = ("login_friction", "skipped_setup", "silence", "tenure", "base")
 
 contacts = st.lists(
@@ -111,7 +112,11 @@ policies = st.builds(
     min_contribution=st.floats(0, 1),
     mode=st.sampled_from([Mode.LIVE, Mode.LIVE, Mode.STAGING]),
     exploration=st.builds(
-        Exploration, arm_share=st.sampled_from([0.0, 0.0, 0.5, 1.0]), message_share=st.sampled_from([0.0, 0.0, 0.5, 1.0])
+        Exploration,
+        arm_share=st.sampled_from([0.0, 0.0, 0.5, 1.0]),
+        message_share=st.sampled_from([0.0, 0.0, 0.5, 1.0]),
+        delay_share=st.sampled_from([0.0, 0.0, 0.5, 1.0]),
+        delays=st.just(DELAYS),
     ),
     messages=st.sampled_from([POLICY.messages, tuple(replace(m, suppresses=timedelta(days=3)) for m in POLICY.messages)]),
     timing=st.sampled_from([None, TimingRule(delays=(timedelta(0), timedelta(hours=1)), clear=0.5)]),

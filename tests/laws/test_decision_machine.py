@@ -38,7 +38,7 @@ deaths = st.sampled_from(["before the commit", "after the commit"])
 
 
 def policies_of(product):
-    """Calendar days; rolling windows, classes, messages and a rate limit; chance and suppression."""
+    """Calendar days; rolling windows, classes, messages and a rate limit; chance and suppression; moments by chance within all of them."""
     shipped = load_policy(ROOT / "products" / "onboarding" / "policy.yaml", product)
     channels = tuple(replace(channel, deliver_within=timedelta(hours=2)) for channel in shipped.channels)
     messages = tuple(replace(message, cooldown=timedelta(minutes=30)) for message in shipped.messages)
@@ -50,10 +50,12 @@ def policies_of(product):
     )
     rates = (RateLimit(name="mails", limit=2, per=timedelta(days=1), channel="email"),)
     suppressing = tuple(replace(message, suppresses=timedelta(hours=3)) for message in messages)
+    chance = Exploration(arm_share=0.5, message_share=0.5, delay_share=0.5, delays=(timedelta(0), timedelta(hours=1), timedelta(hours=15)))
     variants = (
         base,
         replace(base, caps=rolling, rate_limits=rates),
-        replace(base, quiet_hours=(), exploration=Exploration(arm_share=0.5, message_share=0.5), messages=suppressing),
+        replace(base, quiet_hours=(), exploration=chance, messages=suppressing),
+        replace(base, caps=rolling, rate_limits=rates, exploration=replace(chance, arm_share=0.0, delay_share=1.0)),
     )
     return tuple(with_hash(variant) for variant in variants)
 

@@ -20,6 +20,7 @@ from training.commands.simulate import simulate
 from training.commands.thresholds import monitor, thresholds
 from training.commands.timing import timing
 from training.commands.train import train
+from training.commands.trial import trial
 from training.commands.tune import tune
 from training.commands.uplift import uplift
 from training.errors import TrainingError
@@ -32,6 +33,7 @@ app = cyclopts.App(
 )
 app.command(simulate)
 app.command(timing)
+app.command(trial)
 app.command(train)
 app.command(uplift)
 app.command(evaluate)

@@ -60,6 +60,8 @@ class TrialRows:
     delay_s: FloatArray  # drawn delay; of rows without action it means nothing
     delay_propensity: FloatArray  # P(this delay | the action), in (0, 1]
     dropped_out: npt.NDArray[np.bool_]
+    weight: FloatArray | None = None  # for how many rows each stands, above 0; None: all alike
+    was_open: npt.NDArray[np.bool_] | None = None  # which delays could have been drawn, shape (n_rows, n_delays); None: all, everywhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +141,8 @@ def fit_response(
     sight = _sight(rows, act, acted, attributes=attributes, parameters=parameters, seed=seed)
     inputs, start = slot_rows(rows.asked, act, sight), _logit(act.prognosis)
     out = [fold != member for member in range(parameters.n_members)]
-    members = tuple(_change(inputs, rows.dropped_out, start, acted & kept, parameters, seed=seed)[0] for kept in out)
-    nothing_changes = tuple(_shift(rows.dropped_out, act.prognosis, ~acted & kept) for kept in out)
+    members = tuple(_change(inputs, rows, start, acted & kept, parameters, seed=seed)[0] for kept in out)
+    nothing_changes = tuple(_shift(rows, act.prognosis, ~acted & kept) for kept in out)
     judged = left_out(rows, members, fold, act=act, sight=sight, delays_s=np.array(delays_s))
     without = dropout_after(act.prognosis, np.array(nothing_changes)[fold])
     return ResponseModel(
@@ -176,20 +178,22 @@ def left_out(rows: TrialRows, members: tuple[str, ...], fold: IntArray, *, act: 
         prognosis=act.prognosis[acted],
         dropped_out=rows.dropped_out[acted],
         user=rows.user[acted],
+        was_open=None if rows.was_open is None else rows.was_open[acted],
     )
 
 
 def check(judged: LeftOut) -> Checked:
     """Let each fold judge the member that has not seen it.
 
-    The slope is that of the outcome, m - Y, on the predicted advantage of the drawn delay over the mean of all delays. The gain is that of
-    the predicted best delay over the first, by inverse propensity with m as the baseline of both.
+    The slope is that of the outcome, m - Y, on the predicted advantage of the drawn delay over the mean of those that could have been drawn
+    for the row: whom a delay was closed to differs from others by more than chance. The gain is that of the predicted best delay over the
+    first, of those as well, by inverse propensity with m as the baseline of both.
     """
     drawn, reduction, kept = judged.drawn, judged.prognosis[:, None] - judged.predicted, judged.prognosis - judged.dropped_out
-    advantage = reduction - reduction.mean(axis=1, keepdims=True)
+    advantage = reduction - reduction.mean(axis=1, keepdims=True, where=judged.open)
     slope = _slope(advantage[np.arange(len(drawn)), drawn], kept, judged.weight)
-    chosen = reduction.argmax(axis=1)
-    difference = judged.weight * kept * ((drawn == chosen).astype(np.float64) - (drawn == 0))
+    chosen, first = np.where(judged.open, reduction, -np.inf).argmax(axis=1), judged.open.argmax(axis=1)
+    difference = judged.weight * kept * ((drawn == chosen).astype(np.float64) - (drawn == first))
     return Checked(*slope, *_mean_by_user(difference, judged.user))
 
 
@@ -245,7 +249,7 @@ def _prognosis(rows: TrialRows, kept: npt.NDArray[np.bool_], parameters: Respons
     import lightgbm
 
     options = parameters.options(seed=seed, n_rows=int(kept.sum()), objective="binary")
-    data = lightgbm.Dataset(rows.asked.encoded[kept], label=rows.dropped_out[kept].astype(np.float64))
+    data = lightgbm.Dataset(rows.asked.encoded[kept], label=rows.dropped_out[kept].astype(np.float64), weight=_weight(rows, kept))
     return str(lightgbm.train(options, data, num_boost_round=parameters.prognosis_rounds).model_to_string())
 
 
@@ -270,7 +274,7 @@ def _sight(
     for _ in range(_SHUFFLES):
         copies = inputs[:, n_core:][rng.permutation(len(inputs))]
         beside = np.concatenate([inputs, copies], axis=1)
-        gain = _change(beside, rows.dropped_out, _logit(act.prognosis), acted, parameters, seed=seed)[1]
+        gain = _change(beside, rows, _logit(act.prognosis), acted, parameters, seed=seed)[1]
         gains += gain[n_core:].reshape(2, -1)
     kept = gains[0] > parameters.worth * gains[1]
     n_optional = len(OPTIONAL_INPUTS)
@@ -283,9 +287,13 @@ def _sight(
 _SHUFFLES = 3
 
 
+def _weight(rows: TrialRows, kept: npt.NDArray[np.bool_]) -> FloatArray | None:
+    return None if rows.weight is None else rows.weight[kept]
+
+
 def _change(
     inputs: FloatArray,
-    dropped_out: npt.NDArray[np.bool_],
+    rows: TrialRows,
     start: FloatArray,
     kept: npt.NDArray[np.bool_],
     parameters: ResponseParameters,
@@ -296,8 +304,8 @@ def _change(
     import lightgbm
 
     options = parameters.options(seed=seed, n_rows=int(kept.sum()), objective="binary")
-    label = dropped_out[kept].astype(np.float64)
-    data = lightgbm.Dataset(inputs[kept], label=label, init_score=start[kept], categorical_feature=[0])
+    label, weight = rows.dropped_out[kept].astype(np.float64), _weight(rows, kept)
+    data = lightgbm.Dataset(inputs[kept], label=label, weight=weight, init_score=start[kept], categorical_feature=[0])
     booster = lightgbm.train(options, data, num_boost_round=parameters.rounds)
     return str(booster.model_to_string()), np.asarray(booster.feature_importance(importance_type="gain"), dtype=np.float64)
 
@@ -310,13 +318,14 @@ _MOST_SHIFT = 5.0
 """Where everybody or nobody of whom nothing was sent dropped out, the likelihood knows no end."""
 
 
-def _shift(dropped_out: npt.NDArray[np.bool_], prognosis: FloatArray, kept: npt.NDArray[np.bool_]) -> float:
+def _shift(rows: TrialRows, prognosis: FloatArray, kept: npt.NDArray[np.bool_]) -> float:
     """What is to be added to every logit so that the mean prognosis of these rows is their dropout; 0 without rows."""
-    shift = 0.0
+    shift, dropped_out = 0.0, rows.dropped_out[kept]
+    weight = 1.0 if rows.weight is None else rows.weight[kept]
     for _ in range(20):  # Newton's steps on a convex, one-dimensional likelihood
         if not kept.any():
             break
         expected = dropout_after(prognosis[kept], np.array(shift))
-        step = float((expected - dropped_out[kept]).sum() / (expected * (1.0 - expected)).sum())
+        step = float((weight * (expected - dropped_out)).sum() / (weight * expected * (1.0 - expected)).sum())
         shift = min(max(shift - step, -_MOST_SHIFT), _MOST_SHIFT)
     return shift

@@ -41,6 +41,12 @@ class LeftOut:
     prognosis: FloatArray
     dropped_out: npt.NDArray[np.bool_]
     user: npt.NDArray[Any]  # rows of a user are not independent
+    was_open: npt.NDArray[np.bool_] | None = None  # which delays could have been drawn, shape (n_rows, n_delays); None: all
+
+    @property
+    def open(self) -> npt.NDArray[np.bool_]:
+        """Which delays could have been drawn, shape (n_rows, n_delays)."""
+        return np.ones(self.predicted.shape, np.bool_) if self.was_open is None else self.was_open
 
     @property
     def residual(self) -> FloatArray:
@@ -114,10 +120,11 @@ def gain_misses(judged: LeftOut) -> tuple[float, ...]:
     gain = judged.predicted[:, :1] - judged.predicted
     weighted = judged.weight * judged.residual
     n_delays = gain.shape[1]
-    found = [
-        squared_miss(gain[:, delay], weighted * ((judged.drawn == 0).astype(np.float64) - (judged.drawn == delay)), judged.user)
-        for delay in range(1, n_delays)
-    ]
+    found = []
+    for delay in range(1, n_delays):
+        both = judged.open[:, 0] & judged.open[:, delay]
+        missed = weighted * ((judged.drawn == 0).astype(np.float64) - (judged.drawn == delay))
+        found.append(squared_miss(gain[both, delay], missed[both], judged.user[both]))
     size = (gain[:, 1:] ** 2).mean(axis=0)
     size = size if size.sum() > _LEAST else np.ones(n_delays - 1)
     share = _together(found).most / max(float(size.mean()), _LEAST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ DrawnDelays = tuple[TrialRows, tuple[str, ...], tuple[float, ...]]
 """Rows of a trial, the names of its actions by code, and the delays that were drawn."""
 
 NEEDED = (USER, AS_OF, "action", "delay_s", OUTCOME)
+DELAY_PROPENSITY, SENT_PROPENSITY, OPEN_DELAYS = "delay_propensity", "sent_propensity", "open_delays_s"
 NONE = "none"
 _INSTANT = pa.timestamp("us", tz="UTC")
 _LEAST_DELAYS = 2
@@ -35,7 +37,9 @@ def read_trial(file: Path) -> pd.DataFrame:
     """Read the decisions, ordered by as_of and user.
 
     Columns: ``user_id``, ``as_of``, ``action`` ("none" where nothing was sent), ``delay_s`` (drawn at random; missing where nothing was
-    sent), ``dropped_out``; and, unless delays were drawn whoever it was about, ``delay_propensity``: P(this delay | the action).
+    sent), ``dropped_out``; and, unless delays were drawn whoever it was about, ``delay_propensity``: P(this delay | the action); unless it
+    was drawn so whether anything was sent, ``sent_propensity``: P(something is sent), whatever was done; unless every delay could be drawn
+    for everybody, ``open_delays_s``: a list of those that could.
 
     Raises
     ------
@@ -66,9 +70,17 @@ def _fault(table: pd.DataFrame) -> tuple[int, str] | None:
         "a user_id, an as_of, an action and a dropped_out": table[[USER, AS_OF, "action", OUTCOME]].isna().any(axis=1),
         "a delay_s of 0 or more where something was sent": sent & ~(table["delay_s"] >= 0).fillna(False).astype(bool),
     }
-    if "delay_propensity" in table:
-        drawn = table["delay_propensity"]
+    if DELAY_PROPENSITY in table:
+        drawn = table[DELAY_PROPENSITY]
         faulty["a delay_propensity above 0, at most 1"] = sent & ~((drawn > 0) & (drawn <= 1)).fillna(False).astype(bool)
+    if SENT_PROPENSITY in table:
+        some = table[SENT_PROPENSITY]
+        possible = (some >= 0) & (some <= 1) & (some.where(sent, 1 - some) > 0)
+        faulty["a sent_propensity of what was done, above 0"] = ~possible.fillna(False).astype(bool)
+    if OPEN_DELAYS in table:
+        pairs = zip(table["delay_s"], table[OPEN_DELAYS], strict=True)
+        is_open = np.array([open_s is not None and delay_s in list(open_s) for delay_s, open_s in pairs], dtype=np.bool_)
+        faulty["open_delays_s with the delay_s among them where something was sent"] = sent & ~is_open
     return next(((int(np.flatnonzero(rows)[0]), expected) for expected, rows in faulty.items() if rows.any()), None)
 
 
@@ -127,6 +139,7 @@ def rows_of_trial(
     actions = (NONE, *sorted(set(table["action"]) - {NONE}))
     action = np.array([actions.index(name) for name in table["action"]], dtype=np.int64)
     delay_s = table["delay_s"].fillna(0).to_numpy(dtype=np.float64)
+    delays_s = tuple(sorted(set(delay_s[action > 0].tolist())))
     habit_rows = watch.rows_of(frame)
     rows = TrialRows(
         asked=Asked(
@@ -139,9 +152,11 @@ def rows_of_trial(
         action=action,
         delay_s=delay_s,
         delay_propensity=_propensity(table, delay_s, action > 0),
+        weight=row_weights(table),
+        was_open=open_delays(table, delays_s),
         dropped_out=frame.outcomes,
     )
-    return rows, actions, tuple(sorted(set(delay_s[action > 0].tolist())))
+    return rows, actions, delays_s
 
 
 def _require_known(users: pd.Series, watch: Watch) -> None:
@@ -154,8 +169,56 @@ def _require_known(users: pd.Series, watch: Watch) -> None:
 
 def _propensity(table: pd.DataFrame, delay_s: np.ndarray, sent: np.ndarray) -> np.ndarray:
     """P(this delay | the action): as logged, or each delay's share among those sent."""
-    if "delay_propensity" in table:
-        return table["delay_propensity"].fillna(1.0).to_numpy(dtype=np.float64)
+    if DELAY_PROPENSITY in table:
+        return table[DELAY_PROPENSITY].fillna(1.0).to_numpy(dtype=np.float64)
     delays, code = np.unique(delay_s, return_inverse=True)
     shares = np.bincount(code[sent], minlength=len(delays)) / max(int(sent.sum()), 1)
     return np.where(sent, shares[code], 1.0)
+
+
+def row_weights(table: pd.DataFrame) -> np.ndarray | None:
+    """What makes rows with unequal chances stand for one trial with equal ones; None where all chances were alike.
+
+    Stabilised weights, share of what was done among the rows over its logged chance, of the delay and of sending at all: who had only two
+    delays open got each of them more often than who had four, and must not count for more under each.
+
+    References
+    ----------
+    Robins, Hernan, Brumback (2000), https://doi.org/10.1097/00001648-200009000-00011
+
+    Examples
+    --------
+    Delay 0 with the chance 1/2, twice, and with 1/4, once: the last one stands for more.
+
+    >>> table = pd.DataFrame({"action": ["m"] * 4, "delay_s": [0.0, 0.0, 0.0, 60.0], "delay_propensity": [0.5, 0.5, 0.25, 0.25]})
+    >>> row_weights(table).tolist()
+    [1.5, 1.5, 3.0, 1.0]
+    """
+    if DELAY_PROPENSITY not in table and SENT_PROPENSITY not in table:
+        return None
+    sent, weight = (table["action"] != NONE).to_numpy(), np.ones(len(table))
+    if DELAY_PROPENSITY in table:
+        delay = table["delay_s"].fillna(0).to_numpy(dtype=np.float64)
+        delays, code = np.unique(delay[sent], return_inverse=True)
+        share = np.bincount(code, minlength=len(delays)) / max(int(sent.sum()), 1)
+        weight[sent] = share[code] / table[DELAY_PROPENSITY].to_numpy(dtype=np.float64)[sent]
+    if SENT_PROPENSITY in table:
+        chance = table[SENT_PROPENSITY].to_numpy(dtype=np.float64)
+        weight *= np.where(sent, sent.mean() / np.where(sent, chance, 1.0), (1 - sent.mean()) / np.where(sent, 1.0, 1.0 - chance))
+    return weight
+
+
+def open_delays(table: pd.DataFrame, delays_s: Sequence[float]) -> np.ndarray | None:
+    """Which of the delays could have been drawn, shape (n_rows, n_delays), all where nothing was sent; None where that was not logged.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"action": ["m", "none"], "open_delays_s": [[0.0, 60.0], None]})
+    >>> open_delays(table, (0.0, 60.0, 90.0)).tolist()
+    [[True, True, False], [True, True, True]]
+    """
+    if OPEN_DELAYS not in table:
+        return None
+    sent = (table["action"] != NONE).to_numpy()
+    lists = [set(open_s) if is_sent else set(delays_s) for open_s, is_sent in zip(table[OPEN_DELAYS], sent, strict=True)]
+    return np.array([[delay_s in one for delay_s in delays_s] for one in lists], dtype=np.bool_)

@@ -19,9 +19,11 @@ from serving.decision.policy import (
     Message,
     MessageClass,
     Mode,
+    QuietHours,
     RateLimit,
     SegmentCondition,
     SwitchedOff,
+    TimingRule,
     Trigger,
 )
 from serving.policy_file import load_policy
@@ -254,7 +256,39 @@ def test_the_shipped_policies_have_nothing_dead_and_no_conflict(name):
     product = load_product(ROOT / "products" / name)
     remarks = review_policy(load_policy(ROOT / "products" / name / "policy.yaml", product), product)
     assert [remark for remark in remarks if remark.kind is not Finding.NOTE] == []
-    assert {remark.path for remark in remarks} <= {"holdout", "exploration.arm_share"}
+    assert {remark.path for remark in remarks} <= {"holdout", "exploration.arm_share", "exploration.delay_share"}
+
+
+def drawing(*hours, **changes):
+    chance = replace(CLEAN.exploration, delay_share=0.05, delays=tuple(timedelta(hours=hour) for hour in (0, *hours)))
+    return replace(CLEAN, exploration=chance, **changes)
+
+
+def test_delays_that_chance_draws_are_held_against_horizon_channels_and_quiet_hours(onboarding):
+    before = review_policy(CLEAN, onboarding)
+
+    def about(policy):
+        return [(remark.kind, remark.path) for remark in review_policy(policy, onboarding) if remark not in before]
+
+    horizon_h = onboarding.label.horizon // timedelta(hours=1)
+    assert about(drawing(1, 6)) == []
+    assert about(drawing(1, horizon_h)) == [(Finding.CONFLICT, "exploration.delays")]
+    helping = tuple(channel for channel in CLEAN.channels if channel.message_class is MessageClass.ASSIST)
+    assert (Finding.DEAD, "exploration.delay_share") in about(drawing(1, 6, channels=helping))
+    busy = (QuietHours(start_minute=60, end_minute=0, classes=(MessageClass.OUTREACH,)),)
+    assert (Finding.DEAD, "exploration.delays") in about(drawing(1, 6, quiet_hours=busy))
+    assert (Finding.DEAD, "exploration.delays") not in about(drawing(24, quiet_hours=busy))
+
+
+def test_what_drawn_delays_will_not_show_is_said():
+    timing = TimingRule(delays=(timedelta(0), timedelta(hours=1), timedelta(hours=2)))
+    policy = drawing(1, timing=timing)
+    policy = replace(policy, exploration=replace(policy.exploration, arm_share=0.0))
+    sentences = [remark.sentence for remark in review_policy(policy) if remark.path.startswith("exploration.delay")]
+    assert any("Chance never sends nothing" in sentence for sentence in sentences)
+    assert any("Of timing.delays 2h are never drawn" in sentence for sentence in sentences)
+    (remark,) = [remark for remark in review_policy(replace(CLEAN, timing=timing)) if remark.path == "exploration.delay_share"]
+    assert (remark.kind, "always abstains" in remark.sentence) == (Finding.NOTE, True)
 
 
 def test_a_trigger_that_a_guardrail_always_holds_back_is_a_conflict_and_says_who_wins():

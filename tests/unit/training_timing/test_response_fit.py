@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from models.timing.benefit import INTERVAL, Advice, Slot, benefit_curve, choose_many
@@ -18,6 +19,7 @@ from training.errors import OneClassError, TooLittleDataError
 from training.timing.hazard_fit import Watched, fit_hazard
 from training.timing.response_fit import ResponseParameters, TrialRows, fit_response
 from training.timing.returns import Returns
+from training.timing.trial_log import row_weights
 
 DELAYS_S = (0.0, 6 * 3600.0, 12 * 3600.0)
 DAY_US = 86_400_000_000
@@ -212,3 +214,108 @@ def test_the_curve_tells_of_every_slot_what_is_expected_and_why_it_is_closed(res
     without = benefit_curve(replace(model, response=None), at_night, slots)
     assert (without.advice, without.chosen, without.slots[2].expected) == (Advice.NOT_ENOUGH_DATA, 0, None)
     assert TimingModel.from_json(model.to_json(), 2).hazard == model.hazard
+
+
+def unequal_trial(n_rows: int, seed: int) -> TrialRows:
+    """Help does the same whenever it comes; six hours later was drawn for a tenth of those likely to stay, six tenths of the others."""
+    rng = np.random.default_rng([seed, 9])
+    people = asked(n_rows, seed)
+    leaving, later = 1 / (1 + np.exp(-(1.5 * people.encoded[:, 0]))), np.where(people.encoded[:, 0] < 0, 0.1, 0.6)
+    waits, action = rng.random(n_rows) < later, (rng.random(n_rows) < 0.8).astype(np.int64)
+    return TrialRows(
+        asked=people,
+        user=np.arange(n_rows),
+        action=action,
+        delay_s=np.where(waits, DELAYS_S[1], 0.0),
+        delay_propensity=np.where(waits, later, 1 - later),
+        dropped_out=rng.random(n_rows) < np.where(action == 1, 0.8, 1.0) * leaving,
+    )
+
+
+def weights_of(rows: TrialRows) -> np.ndarray:
+    """As they follow from the table of such a trial."""
+    sent = rows.action == 1
+    columns = {"action": np.where(sent, "help", "none"), "delay_s": np.where(sent, rows.delay_s, np.nan)}
+    weight = row_weights(pd.DataFrame(columns | {"delay_propensity": rows.delay_propensity}))
+    assert weight is not None
+    return weight
+
+
+def test_weights_make_rows_with_unequal_chances_one_trial() -> None:
+    """Unweighted, later looks worse, as it was drawn for those who leave anyway; by weight both have people alike."""
+    rows = unequal_trial(20_000, 1)
+    sent, later, weight = rows.action == 1, rows.delay_s > 0, weights_of(rows)
+
+    def excess(weight: np.ndarray) -> float:
+        shares = [np.average(rows.dropped_out[sent & when], weights=weight[sent & when]) for when in (later, ~later)]
+        return float(shares[0] - shares[1])
+
+    assert excess(np.ones(20_000)) > 0.1
+    assert abs(excess(weight)) < 0.03
+    assert (weight[~sent] == 1.0).all()
+    assert weight[sent].mean() == pytest.approx(1.0, abs=0.05)
+
+
+def test_unequal_chances_feign_no_effect_of_the_delay() -> None:
+    rows = unequal_trial(6_000, 2)
+    fitted = fit_response(
+        replace(rows, weight=weights_of(rows)), actions=("none", "help"), delays_s=DELAYS_S[:2], attributes=(0,), parameters=SMALL
+    )
+    assert not fitted.is_shown
+    people, base = asked(2_000, 3), np.zeros(2_000, dtype=np.int64)
+    gain, _ = fitted.effects(people, base + 1, np.array(DELAYS_S[:2])).gain_over(base)
+    assert abs(gain[:, 1].mean()) < 0.03
+
+
+def closed_trial(n_rows: int, seed: int, strength: float) -> TrialRows:
+    """Delays that end between 21:00 and 8:00 are closed; rows with fewer than two open ones are in no trial."""
+    rng, people = np.random.default_rng([seed, 77]), asked(n_rows, seed)
+    hour = people.as_of_us / 3_600e6 % HOURS_OF_DAY
+    was_open = np.stack(
+        [((hour + delay_s / 3_600) % HOURS_OF_DAY >= 8) & ((hour + delay_s / 3_600) % HOURS_OF_DAY < 21) for delay_s in DELAYS_S], axis=1
+    )
+    kept = np.flatnonzero(was_open.sum(axis=1) >= 2)
+    people, was_open = people.at(kept), was_open[kept]
+    delay = np.array(DELAYS_S)[(rng.random(was_open.shape) * was_open).argmax(axis=1)]
+    action = (rng.random(len(kept)) < 0.8).astype(np.int64)
+    alone = 1 / (1 + np.exp(-(0.5 * people.encoded[:, 0] + 0.6)))
+    rows = TrialRows(
+        asked=people,
+        user=np.arange(len(kept)),
+        action=action,
+        delay_s=delay,
+        delay_propensity=1 / was_open.sum(axis=1),
+        dropped_out=rng.random(len(kept)) < np.where(action == 1, dropout_in(people, delay, strength), alone),
+        was_open=was_open,
+    )
+    return replace(rows, weight=weights_of(rows))
+
+
+def test_a_delay_is_judged_among_those_that_were_open() -> None:
+    """Where the delay matters it is found; where it does not, what was closed to whom feigns no effect: over seeds the slope has mean 0."""
+    shown = fit_response(closed_trial(14_000, 1, 1.0), actions=("none", "help"), delays_s=DELAYS_S, parameters=SMALL)
+    assert shown.is_shown
+    assert shown.slope > 0.7
+    idle = [
+        fit_response(closed_trial(5_000, seed, 0.0), actions=("none", "help"), delays_s=DELAYS_S, parameters=SMALL) for seed in range(8)
+    ]
+    assert abs(np.mean([fitted.slope / fitted.slope_se for fitted in idle])) < 1.5
+
+
+def test_weights_that_are_all_alike_change_nothing() -> None:
+    rows = trial(1_500, 8, 1.0)
+    plain, weighted = (
+        fit_response(each, actions=("none", "help"), delays_s=DELAYS_S, parameters=SMALL)
+        for each in (rows, replace(rows, weight=np.ones(1_500)))
+    )
+    assert weighted.nothing_changes == pytest.approx(plain.nothing_changes)
+    assert weighted.slope == pytest.approx(plain.slope)
+
+
+def test_a_trial_in_which_never_was_not_drawn_still_shows_what_waiting_does() -> None:
+    rows = trial(6_000, 10, 1.0)
+    dropped_out = np.random.default_rng(3).random(6_000) < dropout_in(rows.asked, rows.delay_s, 1.0)
+    sent = replace(rows, action=np.ones(6_000, dtype=np.int64), dropped_out=dropped_out)
+    fitted = fit_response(sent, actions=("none", "help"), delays_s=DELAYS_S, parameters=SMALL)
+    assert fitted.is_shown
+    assert fitted.nothing_changes == (0.0,) * SMALL.n_members

@@ -50,6 +50,11 @@ def test_a_whole_trial_is_read_and_can_be_learned_from(tmp_path: Path) -> None:
         ({"delay_s": -1.0}, "a delay_s of 0 or more where something was sent"),
         ({"dropped_out": None}, "a dropped_out"),
         ({"delay_propensity": 0.0}, "a delay_propensity above 0"),
+        ({"open_delays_s": [[7.0]] * N_ROWS}, "open_delays_s with the delay_s among them"),
+        ({"open_delays_s": None}, "open_delays_s with the delay_s among them"),
+        ({"sent_propensity": 0.0}, "a sent_propensity of what was done, above 0"),
+        ({"sent_propensity": 1.0}, "a sent_propensity of what was done, above 0"),
+        ({"sent_propensity": None}, "a sent_propensity of what was done, above 0"),
         ({"as_of": "2025-03-03"}, "expected instants in UTC"),
     ],
 )
