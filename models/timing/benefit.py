@@ -80,6 +80,7 @@ class Curve:
     """Every slot, and the advice."""
 
     slots: tuple[SlotBenefit, ...]
+    action: str | None  # of the trial, whose effects these are; None: no effect is claimed
     advice: Advice
     chosen: int | None  # position of the slot to act in; None where none is allowed. Without a better one, the first allowed
 
@@ -89,7 +90,7 @@ class Curve:
         return self.advice is not Advice.BETTER_SLOT
 
 
-def benefit_curve(model: TimingModel, asked: Asked, slots: Sequence[Slot], *, action: int = 1, clear: float = CLEAR) -> Curve:
+def benefit_curve(model: TimingModel, asked: Asked, slots: Sequence[Slot], *, action: int | None, clear: float = CLEAR) -> Curve:
     """The curve of one user.
 
     Parameters
@@ -99,7 +100,7 @@ def benefit_curve(model: TimingModel, asked: Asked, slots: Sequence[Slot], *, ac
     slots
         In order of time; whether each is allowed is the caller's to know.
     action
-        Code of what would be sent, see `models.timing.response.ResponseModel.actions`.
+        Code of what would be sent, see `models.timing.response.ResponseModel.actions`; None where no delay of it was ever randomised.
     clear
         Standard errors by which a gain must exceed 0.
 
@@ -111,8 +112,9 @@ def benefit_curve(model: TimingModel, asked: Asked, slots: Sequence[Slot], *, ac
     base = first_allowed(np.array([[slot.allowed for slot in slots]]))
     away, receptive = model.hazard.still_away(asked, delays_s.tolist())[0], _receptive(asked, delays_s)[0]
     expected = spread = gain = gain_se = gain_spread = [None] * len(slots)
-    if model.response is not None:
-        effects = model.response.effects(asked, np.array([action]), delays_s)
+    response = None if action is None else model.response
+    if response is not None and action is not None:
+        effects = response.effects(asked, np.array([action]), delays_s)
         over = np.maximum(base, 0)
         expected, spread, gain_spread = (part[0].tolist() for part in (effects.mean, effects.spread, effects.gain_spread(over)))
         gain, gain_se = (part[0].tolist() for part in effects.gain_over(over))
@@ -133,8 +135,9 @@ def benefit_curve(model: TimingModel, asked: Asked, slots: Sequence[Slot], *, ac
         )
         for i, slot in enumerate(slots)
     )
-    advice, chosen = advise(found, is_shown=model.response is not None and model.response.is_shown, clear=clear)
-    return Curve(slots=found, advice=advice, chosen=chosen)
+    advice, chosen = advise(found, is_shown=response is not None and response.is_shown, clear=clear)
+    name = None if response is None or action is None else response.actions[action]
+    return Curve(slots=found, action=name, advice=advice, chosen=chosen)
 
 
 def advise(slots: Sequence[SlotBenefit], *, is_shown: bool, clear: float = CLEAR) -> tuple[Advice, int | None]:

@@ -244,6 +244,10 @@ class ResponseModel:
         """Whether held-out users show that it matters when to act: the slope is clear of 0, one-sided at 99 %."""
         return self.slope > _CLEAR * self.slope_se
 
+    def code_of(self, names: Sequence[str]) -> int | None:
+        """Code of the action that has the first of these names that any has; None where none has, as doing nothing is no action."""
+        return next((self.actions.index(name) for name in names if name in self.actions[1:]), None)
+
     def prognosis(self, encoded: FloatArray) -> FloatArray:
         """m(x), shape (n_rows,)."""
         return np.asarray(1.0 / (1.0 + np.exp(-self._prognosis.raw_scores(encoded))), dtype=np.float64)

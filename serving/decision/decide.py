@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from serving.decision.case import Case, Moment, Said
+from serving.decision.case import Case, Choice, Moment, Said
 from serving.decision.exploration import Chosen, choose_arm, choose_message
 from serving.decision.local_time import day_window_us, local
 from serving.decision.messages import attributed, fill
@@ -15,13 +15,15 @@ from serving.decision.options import (
     all_options,
     case_of,
     closeness,
+    earliest,
     is_deferred,
     judged_again,
     open_but_for_the_message,
     opens_from_us,
     shared_verdicts,
+    timed_for,
 )
-from serving.decision.policy import Mode, Policy
+from serving.decision.policy import MessageClass, Mode, Policy
 from serving.decision.sentences import REFUSED, sent
 from serving.decision.triggers import trigger_sentence
 from serving.decision.values import Action, Arm, Decision, Inputs
@@ -66,10 +68,18 @@ class Judgement(NamedTuple):
         return any(open_but_for_the_message(option, inputs, policy) for option in self.options)
 
     def explained(self, inputs: Inputs) -> Judgement:
-        """The same with contributions, and with what is known of timing, in the inputs; nothing else in them may differ."""
+        """The same with contributions, or with what is known of timing, in the inputs; nothing else in them may differ."""
         case = self.case._replace(inputs=inputs, causes=attributed(inputs, self.case.policy))
         closing = [verdict for verdict in self.shared if not verdict.passed]
         return self._replace(case=case, options=[judged_again(option, case, closing) for option in self.options])
+
+    def outreach(self) -> Choice | None:
+        """The message that is sent and may wait for a better slot, whatever is known of slots; None where nothing or help is."""
+        inputs, policy = self.case.inputs, self.case.policy
+        option = choose_arm(self.options, inputs, policy).option
+        if option is None or option.channel.message_class is not MessageClass.OUTREACH:
+            return None
+        return choose_message(option, earliest(option, self.case), inputs, policy)
 
     def decision(self) -> Decision:
         """See `decide`."""
@@ -77,7 +87,7 @@ class Judgement(NamedTuple):
         chosen = choose_arm(options, inputs, policy)
         shown = chosen.option or chosen.greedy or max(reversed(options), key=closeness)
         decision = _without_action(self, shown, chosen)
-        return decision if chosen.option is None else _with_message(decision, chosen.option, inputs, policy)
+        return decision if chosen.option is None else _with_message(decision, chosen.option, self.case)
 
 
 def _without_action(judgement: Judgement, shown: Option, chosen: Chosen) -> Decision:
@@ -119,16 +129,19 @@ def _why_not(shown: Option) -> tuple[str, str]:
     return shown.refusals[0].code, shown.refusals[0].sentence
 
 
-def _with_message(decision: Decision, option: Option, inputs: Inputs, policy: Policy) -> Decision:
+def _with_message(decision: Decision, option: Option, case: Case) -> Decision:
     assert option.trigger is not None  # the rule "trigger" passed
     assert option.choice is not None  # the rule "message" passed
-    choice, moment = choose_message(option, inputs, policy), moment_sentence(option.moment)
+    inputs, policy = case.inputs, case.policy
+    choice = choose_message(option, earliest(option, case), inputs, policy)
+    at, curve, advice = timed_for(choice, option, case)
+    moment = moment_sentence(at)
     message, cause, due = choice.message, choice.cause, option.choice.cause
     cause_sentence = policy.cause_sentences.get(cause) if cause else None
     within_us, is_live = option.channel.deliver_within_us, policy.mode is Mode.LIVE
     return decision._replace(
         action=Action.SEND if is_live else Action.STAGE,
-        expires_at_us=None if within_us is None else _expiry_us(option.moment, within_us),
+        expires_at_us=None if within_us is None else _expiry_us(at, within_us),
         code=f"{'sent' if is_live else 'staged'}_by_{option.trigger.name}",
         sentence=sent(trigger=trigger_sentence(option.trigger), cause=cause_sentence, channel=option.channel.name, moment=moment),
         cause=cause,
@@ -141,10 +154,10 @@ def _with_message(decision: Decision, option: Option, inputs: Inputs, policy: Po
         title=fill(message.title, inputs),
         body=fill(message.body, inputs),
         channel=option.channel.name,
-        send_at_us=option.moment.at_us,
+        send_at_us=at.at_us,
         moment_sentence=moment,
-        curve=option.timed.curve,
-        advice=option.timed.advice,
+        curve=curve,
+        advice=advice,
     )
 
 

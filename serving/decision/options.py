@@ -115,6 +115,18 @@ def _offered(judge: Judge, case: Case) -> tuple[Choice | None, Timed]:
     return choice, timed(channel, choice.message, called.earliest.moment, case.inputs, case.policy)
 
 
+def timed_for(choice: Choice, option: Option, case: Case) -> Timed:
+    """The moment of what the arm sends: another message than its own has slots of its own."""
+    if option.choice is not None and choice.message is option.choice.message:
+        return option.timed
+    return timed(option.channel, choice.message, earliest(option, case), case.inputs, case.policy)
+
+
+def earliest(option: Option, case: Case) -> Moment:
+    """The arm's moment where nothing is known of timing."""
+    return case.called[option.channel.message_class].earliest.moment
+
+
 def closeness(option: Option) -> tuple[bool, int]:
     """How close a closed arm came to being open, to be compared: whether something called for it, then how late it was refused.
 

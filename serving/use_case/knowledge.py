@@ -23,10 +23,10 @@ from features.core.program import Program
 from features.core.segments import LEARNED, segment_of, segments_of
 from features.core.timeline import unpack
 from features.core.timeline_format import NewerTimelineFormatError, TimelineFormatError, summarise
-from models.timing.benefit import Advice, SlotBenefit, When
+from models.timing.benefit import Curve, When
 from serving.decision.local_time import utc_offset_s
 from serving.decision.policy import TimingRule
-from serving.decision.values import Contact, Degradation, TimingSlot
+from serving.decision.values import Contact, Degradation
 from serving.ports import FloatArray, Scorer, StoredPerson
 
 T = TypeVar("T")
@@ -88,21 +88,21 @@ class Reader:
         contributions = _attempt(lambda: scorer.contributions(vector, known.model_profile))
         return None if contributions is None else {cause: float(value) for cause, value in contributions.items() if math.isfinite(value)}
 
-    def timing(self, known: Known, rule: TimingRule, zone: ZoneInfo) -> tuple[tuple[TimingSlot, ...], bool]:
-        """What acting in each candidate slot is expected to bring, and whether timing was shown to matter; () where nothing is known."""
+    def curve(self, known: Known, rule: TimingRule, zone: ZoneInfo, names: Sequence[str]) -> Curve | None:
+        """What sending in each candidate slot is expected to bring; None where nothing is known of timing.
+
+        ``names``: what a trial may call the message, see `serving.decision.timing.trial_names`.
+        """
         scorer, vector = self.scorer, known.vector
         if scorer is None or vector is None:
-            return (), False
+            return None
         when = When(
             as_of_us=known.as_of_us,
             utc_offset_s=utc_offset_s(known.as_of_us, zone),
             activity_us=_activity_us(known.packed, self.product.label.activity),
         )
         delays_s = [delay.total_seconds() for delay in rule.delays]
-        curve = _attempt(lambda: scorer.timing_curve(vector, known.model_profile, when=when, delays_s=delays_s))
-        if curve is None:
-            return (), False
-        return tuple(_slot(slot) for slot in curve.slots), curve.advice is not Advice.NOT_ENOUGH_DATA
+        return _attempt(lambda: scorer.timing_curve(vector, known.model_profile, when=when, delays_s=delays_s, names=names))
 
     def min_cause_lead(self, contributions: Mapping[str, float] | None, actionable: Collection[str]) -> float:
         """Log-odds by which the top one of the actionable causes must lead to pick the message, as the model says of that cause."""
@@ -204,19 +204,6 @@ def _activity_us(packed: bytes, kinds: Sequence[str]) -> npt.NDArray[np.int64]:
     events = unpack(packed).events
     mine = np.isin(events[KIND], [text_hash(kind) for kind in kinds])
     return np.asarray(events[OCCURRED, mine] - events[SKEW, mine])
-
-
-def _slot(slot: SlotBenefit) -> TimingSlot:
-    return TimingSlot(
-        delay_us=round(slot.delay_s * 1e6),
-        still_away=slot.still_away,
-        receptive=slot.receptive,
-        expected=slot.expected,
-        low=slot.low,
-        high=slot.high,
-        gain=slot.gain,
-        gain_se=slot.gain_se,
-    )
 
 
 def _summary(packed: bytes | None) -> tuple[tuple[int, int, int | None] | None, tuple[Degradation, ...]]:
