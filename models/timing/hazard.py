@@ -47,34 +47,62 @@ class Asked:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Periods:
+    """What follows from the edges alone, one element per period."""
+
+    middle_us: IntArray  # after as_of
+    first_h: IntArray  # whole hours after the hour of as_of
+    width_h: IntArray
+
+    @classmethod
+    def of(cls, edges_s: FloatArray) -> Periods:
+        """Periods between ascending edges."""
+        edges_s = np.asarray(edges_s, dtype=np.float64)
+        return cls(
+            middle_us=((edges_s[:-1] + edges_s[1:]) / 2 * 1e6).astype(np.int64),
+            first_h=np.round(edges_s[:-1] / 3600).astype(np.int64),
+            width_h=np.round(np.diff(edges_s) / 3600).astype(np.int64),
+        )
+
+    def until(self, n_periods: int) -> Periods:
+        """The first of them."""
+        return Periods(middle_us=self.middle_us[:n_periods], first_h=self.first_h[:n_periods], width_h=self.width_h[:n_periods])
+
+    def at(self, period: IntArray) -> Periods:
+        """One for each element, with repetition."""
+        return Periods(middle_us=self.middle_us[period], first_h=self.first_h[period], width_h=self.width_h[period])
+
+
 def person_period_rows(asked: Asked, row: IntArray, period: IntArray, edges_s: FloatArray) -> FloatArray:
     """Inputs of the hazard of these periods, shape (n, n_inputs + 4), for positions ``row`` of ``asked``, shapes (n,).
 
     Hour and weekday are the local ones at the middle of the period; habit is the mean chance of the hours that the period covers, in units
     of an even week (1 is average).
     """
-    hour = _middle_hour(asked, row, period, edges_s)
-    extra = np.stack(
-        [period, hour % HOURS_OF_DAY, hour // HOURS_OF_DAY, _habit(asked, row, period, edges_s)],
-        axis=1,
-    )
-    return np.concatenate([asked.encoded[row], extra.astype(np.float64)], axis=1)
+    return _inputs(asked, row, period, Periods.of(edges_s).at(period))
 
 
-def _middle_hour(asked: Asked, row: IntArray, period: IntArray, edges_s: FloatArray) -> IntArray:
-    middle_s = (edges_s[period] + edges_s[period + 1]) / 2
-    return hour_of_week(asked.as_of_us[row] + (middle_s * 1e6).astype(np.int64), asked.utc_offset_s[row])
+def _inputs(asked: Asked, row: IntArray, number: IntArray, periods: Periods) -> FloatArray:
+    """``row`` is of shape (n,) or (n, 1), ``number`` and ``periods`` are of shape (k,): (n or k, n_inputs + 4) or (n, k, n_inputs + 4)."""
+    hour = hour_of_week(asked.as_of_us[row] + periods.middle_us, asked.utc_offset_s[row])
+    n_inputs = asked.encoded.shape[1]
+    rows = np.empty((*hour.shape, n_inputs + len(PERIOD_INPUTS)))
+    rows[..., :n_inputs] = asked.encoded[row]
+    rows[..., n_inputs] = number
+    rows[..., n_inputs + 1] = hour % HOURS_OF_DAY
+    rows[..., n_inputs + 2] = hour // HOURS_OF_DAY
+    rows[..., n_inputs + 3] = _habit(asked, row, periods)
+    return rows
 
 
-def _habit(asked: Asked, row: IntArray, period: IntArray, edges_s: FloatArray) -> FloatArray:
+def _habit(asked: Asked, row: IntArray, periods: Periods) -> FloatArray:
     """Mean of the habit over each period's hours: a difference of running sums over two weeks and more."""
     start = hour_of_week(asked.as_of_us, asked.utc_offset_s)
-    width = np.round((edges_s[period + 1] - edges_s[period]) / 3600).astype(np.int64)
-    first = (start[row] + np.round(edges_s[period] / 3600).astype(np.int64)) % HOURS_OF_WEEK
-    running = np.concatenate(
-        [np.zeros((len(asked.habit), 1)), np.cumsum(np.concatenate([asked.habit, asked.habit], axis=1), axis=1)], axis=1
-    )
-    mean: FloatArray = (running[row, first + width] - running[row, first]) / width * HOURS_OF_WEEK
+    first = (start[row] + periods.first_h) % HOURS_OF_WEEK
+    running = np.zeros((len(asked.habit), 2 * HOURS_OF_WEEK + 1))
+    np.cumsum(np.concatenate([asked.habit, asked.habit], axis=1), axis=1, out=running[:, 1:])
+    mean: FloatArray = (running[row, first + periods.width_h] - running[row, first]) / periods.width_h * HOURS_OF_WEEK
     return mean
 
 
@@ -86,29 +114,40 @@ class HazardModel:
     n_inputs: int  # of the vector and the profile, without `PERIOD_INPUTS`
     edges_s: tuple[float, ...]  # of the periods, ascending from 0
     _model: RiskModel = field(init=False, repr=False, compare=False)
+    _edges_s: FloatArray = field(init=False, repr=False, compare=False)
+    _periods: Periods = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Load the model now: a broken one is refused before the first question."""
         if self.edges_s[0] != 0 or np.any(np.diff(self.edges_s) <= 0):
             raise ModelError(f"edges_s is {self.edges_s[:3]}..., expected to ascend from 0; fit the timing model again")
         object.__setattr__(self, "_model", RiskModel(self.model_text, self.n_inputs + len(PERIOD_INPUTS)))
+        object.__setattr__(self, "_edges_s", np.array(self.edges_s, dtype=np.float64))
+        object.__setattr__(self, "_periods", Periods.of(self._edges_s))
 
-    def hazard(self, asked: Asked) -> FloatArray:
-        """P(return in a period | away at its start), shape (n_rows, n_periods)."""
-        edges = np.array(self.edges_s)
-        n_rows, n_periods = len(asked.as_of_us), len(edges) - 1
-        row, period = np.repeat(np.arange(n_rows), n_periods), np.tile(np.arange(n_periods), n_rows)
-        scores = self._model.raw_scores(person_period_rows(asked, row, period, edges))
-        return (1.0 / (1.0 + np.exp(-scores))).reshape(n_rows, n_periods)
+    def hazard(self, asked: Asked, n_periods: int | None = None) -> FloatArray:
+        """P(return in a period | away at its start), shape (n_rows, n_periods), of the first periods; None: of all."""
+        periods = self._periods if n_periods is None else self._periods.until(n_periods)
+        number = np.arange(len(periods.first_h))
+        rows = _inputs(asked, np.arange(len(asked.as_of_us))[:, None], number, periods)
+        scores = self._model.raw_scores(rows.reshape(-1, rows.shape[-1]))
+        return (1.0 / (1.0 + np.exp(-scores))).reshape(rows.shape[:2])
 
-    def survival(self, asked: Asked) -> FloatArray:
-        """S at every edge, shape (n_rows, n_edges); the first is 1."""
-        away = np.cumprod(1.0 - self.hazard(asked), axis=1)
-        return np.concatenate([np.ones((len(away), 1)), away], axis=1)
+    def survival(self, asked: Asked, n_periods: int | None = None) -> FloatArray:
+        """S at every edge, or at those of the first periods, shape (n_rows, n_edges); the first is 1."""
+        hazard = self.hazard(asked, n_periods)
+        away = np.ones((hazard.shape[0], hazard.shape[1] + 1))
+        np.cumprod(1.0 - hazard, axis=1, out=away[:, 1:])
+        return away
 
     def still_away(self, asked: Asked, delays_s: Sequence[float]) -> FloatArray:
-        """S at any delays, shape (n_rows, n_delays); past the last edge it stays what it is there."""
-        return interpolate(self.survival(asked), np.array(self.edges_s), np.asarray(delays_s, dtype=np.float64))
+        """S at any delays, shape (n_rows, n_delays); past the last edge it stays what it is there.
+
+        No period after the last delay is asked about: of a curve of two days that are 15 of 38.
+        """
+        times_s, edges_s = np.asarray(delays_s, dtype=np.float64), self._edges_s
+        n_periods = min(max(int(edges_s.searchsorted(times_s.max(initial=0.0))), 1), len(edges_s) - 1)
+        return interpolate(self.survival(asked, n_periods), edges_s[: n_periods + 1], times_s)
 
     def to_json(self) -> dict[str, Any]:
         """All but the model text, which is a file of its own."""
@@ -129,7 +168,8 @@ def interpolate(survival: FloatArray, edges_s: FloatArray, times_s: FloatArray) 
     [[1.0, 0.5, 0.25]]
     """
     logs = np.log(np.maximum(survival, 1e-12))
-    within = np.clip(times_s, 0.0, edges_s[-1])
-    upper = np.clip(np.searchsorted(edges_s, within, side="left"), 1, len(edges_s) - 1)
-    share = (within - edges_s[upper - 1]) / (edges_s[upper] - edges_s[upper - 1])
+    within = np.minimum(np.maximum(times_s, 0.0), edges_s[-1])
+    upper = np.maximum(edges_s.searchsorted(within), 1)
+    lower_s = edges_s[upper - 1]
+    share = (within - lower_s) / (edges_s[upper] - lower_s)
     return np.asarray(np.exp(logs[:, upper - 1] * (1 - share) + logs[:, upper] * share), dtype=np.float64)

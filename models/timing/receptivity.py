@@ -63,16 +63,10 @@ class Receptivity:
 
     def of_instants(self, occurred_us: IntArray, *, as_of_us: int, utc_offset_s: int) -> FloatArray:
         """One user's habit, shape (168,), from the instants of their activity, in any order; those after as_of do not count."""
-        hours = hours_of(np.sort(occurred_us[occurred_us <= as_of_us]))
-        counts = decayed_counts(
-            hours,
-            row_start=np.array([0]),
-            row_end=np.array([len(hours)]),
-            as_of_us=np.array([as_of_us]),
-            utc_offset_s=np.array([utc_offset_s]),
-            half_life_s=self.half_life_s,
-        )
-        return np.asarray(self.probabilities(counts)[0], dtype=np.float64)
+        hours_us = hours_of(np.sort(occurred_us[occurred_us <= as_of_us]))
+        of_week = hour_of_week(hours_us, np.array(utc_offset_s))
+        counts = np.bincount(of_week, weights=_weight((as_of_us - hours_us) / 1e6 / self.half_life_s), minlength=HOURS_OF_WEEK)
+        return np.asarray(self.probabilities(counts[np.newaxis].astype(np.float64))[0], dtype=np.float64)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -145,6 +139,9 @@ def decayed_counts(
     hour_us = hours_us[np.repeat(row_start - np.concatenate([[0], np.cumsum(n_of)[:-1]]), n_of) + np.arange(len(row))]
     half_lives = (as_of_us[row] - hour_us) / 1e6 / half_life_s
     place = row * HOURS_OF_WEEK + hour_of_week(hour_us, utc_offset_s[row])
-    weight = np.where(half_lives <= FORGOTTEN, np.exp2(-half_lives), 0.0)
-    counts = np.bincount(place, weights=weight, minlength=len(n_of) * HOURS_OF_WEEK).astype(np.float64)
+    counts = np.bincount(place, weights=_weight(half_lives), minlength=len(n_of) * HOURS_OF_WEEK).astype(np.float64)
     return counts.reshape(len(n_of), HOURS_OF_WEEK)
+
+
+def _weight(half_lives: FloatArray) -> FloatArray:
+    return np.where(half_lives <= FORGOTTEN, np.exp2(-half_lives), 0.0)

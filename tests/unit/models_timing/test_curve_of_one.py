@@ -29,9 +29,7 @@ def drawn(model: TimingModel, one: Person, delays_s: tuple[float, ...], action: 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("delays_s", [MOOC_S, ODD_S, (0.0,)])
 @pytest.mark.parametrize("action", [None, 1, 2])
-def test_every_number_is_that_of_the_slow_way(
-    model: TimingModel, seed: int, delays_s: tuple[float, ...], action: int | None
-) -> None:
+def test_every_number_is_that_of_the_slow_way(model: TimingModel, seed: int, delays_s: tuple[float, ...], action: int | None) -> None:
     one = person(N_INPUTS, seed)
     curve, slow = drawn(model, one, delays_s, action), slow_curve(model, one, delays_s, action)
     assert curve.action == (None if action is None else ACTIONS[action])
@@ -72,7 +70,13 @@ def test_many_at_once_are_as_one_by_one(model: TimingModel) -> None:
 
 @pytest.mark.parametrize(
     ("names", "code"),
-    [(("silence",), 2), (("we_kept_your_place", "silence"), 2), (("slow_start", "silence"), 3), (("checking_in",), None), (("none",), None)],
+    [
+        (("silence",), 2),
+        (("we_kept_your_place", "silence"), 2),
+        (("slow_start", "silence"), 3),
+        (("checking_in",), None),
+        (("none",), None),
+    ],
 )
 def test_an_action_is_found_by_the_best_of_its_names(model: TimingModel, names: tuple[str, ...], code: int | None) -> None:
     assert model.response.code_of(names) == code
