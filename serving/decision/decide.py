@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from serving.decision.case import Case, Choice, Moment, Said
+from serving.decision.case import Case, Choice, Moment, Said, Timed
 from serving.decision.exploration import Chosen, choose_arm, choose_message
 from serving.decision.local_time import day_window_us, local
 from serving.decision.messages import attributed, fill
@@ -15,18 +15,18 @@ from serving.decision.options import (
     all_options,
     case_of,
     closeness,
-    earliest,
     is_deferred,
     judged_again,
+    moved,
     open_but_for_the_message,
     opens_from_us,
     shared_verdicts,
-    timed_for,
 )
 from serving.decision.policy import MessageClass, Mode, Policy
 from serving.decision.sentences import REFUSED, sent
+from serving.decision.timing import timed
 from serving.decision.triggers import trigger_sentence
-from serving.decision.values import Action, Arm, Decision, Inputs
+from serving.decision.values import Action, Arm, Decision, Inputs, Verdict
 from serving.decision.verdicts import remembered
 
 
@@ -68,10 +68,13 @@ class Judgement(NamedTuple):
         return any(open_but_for_the_message(option, inputs, policy) for option in self.options)
 
     def explained(self, inputs: Inputs) -> Judgement:
-        """The same with contributions, or with what is known of timing, in the inputs; nothing else in them may differ."""
+        """The same with contributions in the inputs, and with what is known of timing; nothing else in them may differ."""
         case = self.case._replace(inputs=inputs, causes=attributed(inputs, self.case.policy))
-        closing = [verdict for verdict in self.shared if not verdict.passed]
-        return self._replace(case=case, options=[judged_again(option, case, closing) for option in self.options])
+        return self._replace(case=case, options=[judged_again(option, case, self._closing) for option in self.options])
+
+    def timed(self, inputs: Inputs) -> Judgement:
+        """The same with what is known of timing in the inputs; nothing else in them may differ."""
+        return self._replace(case=self.case._replace(inputs=inputs))
 
     def outreach(self) -> Choice | None:
         """The message that is sent and may wait for a better slot, whatever is known of slots; None where nothing or help is."""
@@ -79,15 +82,32 @@ class Judgement(NamedTuple):
         option = choose_arm(self.options, inputs, policy).option
         if option is None or option.channel.message_class is not MessageClass.OUTREACH:
             return None
-        return choose_message(option, earliest(option, self.case), inputs, policy)
+        return choose_message(option, inputs, policy)
 
     def decision(self) -> Decision:
         """See `decide`."""
-        options, inputs, policy = self.options, self.case.inputs, self.case.policy
-        chosen = choose_arm(options, inputs, policy)
-        shown = chosen.option or chosen.greedy or max(reversed(options), key=closeness)
-        decision = _without_action(self, shown, chosen)
-        return decision if chosen.option is None else _with_message(decision, chosen.option, self.case)
+        inputs, policy = self.case.inputs, self.case.policy
+        chosen = choose_arm(self.options, inputs, policy)
+        option = chosen.option
+        if option is None:
+            return _without_action(self, chosen.greedy or max(reversed(self.options), key=closeness), chosen)
+        choice = choose_message(option, inputs, policy)
+        when = timed(option.channel, choice.message, option.moment, inputs, policy)
+        shown = self
+        if when.moment != option.moment and choice.message is option.message:
+            shown, chosen = self._moved(option, when.moment, chosen)
+        return _with_message(_without_action(shown, option, chosen), option, choice, when, self.case)
+
+    def _moved(self, option: Option, moment: Moment, chosen: Chosen) -> tuple[Judgement, Chosen]:
+        """With what the rules say of the chosen arm at a better moment."""
+        later = moved(option, moment, self.case, self._closing)
+        options = [later if one is option else one for one in self.options]
+        return self._replace(options=options), chosen._replace(option=later)
+
+    @property
+    def _closing(self) -> list[Verdict]:
+        """What closes every arm."""
+        return [verdict for verdict in self.shared if not verdict.passed]
 
 
 def _without_action(judgement: Judgement, shown: Option, chosen: Chosen) -> Decision:
@@ -129,19 +149,16 @@ def _why_not(shown: Option) -> tuple[str, str]:
     return shown.refusals[0].code, shown.refusals[0].sentence
 
 
-def _with_message(decision: Decision, option: Option, case: Case) -> Decision:
+def _with_message(decision: Decision, option: Option, choice: Choice, when: Timed, case: Case) -> Decision:
     assert option.trigger is not None  # the rule "trigger" passed
     assert option.choice is not None  # the rule "message" passed
-    inputs, policy = case.inputs, case.policy
-    choice = choose_message(option, earliest(option, case), inputs, policy)
-    at, curve, advice = timed_for(choice, option, case)
-    moment = moment_sentence(at)
+    inputs, policy, moment = case.inputs, case.policy, moment_sentence(when.moment)
     message, cause, due = choice.message, choice.cause, option.choice.cause
     cause_sentence = policy.cause_sentences.get(cause) if cause else None
     within_us, is_live = option.channel.deliver_within_us, policy.mode is Mode.LIVE
     return decision._replace(
         action=Action.SEND if is_live else Action.STAGE,
-        expires_at_us=None if within_us is None else _expiry_us(at, within_us),
+        expires_at_us=None if within_us is None else _expiry_us(when.moment, within_us),
         code=f"{'sent' if is_live else 'staged'}_by_{option.trigger.name}",
         sentence=sent(trigger=trigger_sentence(option.trigger), cause=cause_sentence, channel=option.channel.name, moment=moment),
         cause=cause,
@@ -154,10 +171,10 @@ def _with_message(decision: Decision, option: Option, case: Case) -> Decision:
         title=fill(message.title, inputs),
         body=fill(message.body, inputs),
         channel=option.channel.name,
-        send_at_us=at.at_us,
+        send_at_us=when.moment.at_us,
         moment_sentence=moment,
-        curve=curve,
-        advice=advice,
+        curve=when.curve,
+        advice=when.advice,
     )
 
 

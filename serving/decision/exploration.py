@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from serving.decision.caps import is_free
-from serving.decision.case import Choice, Moment
+from serving.decision.case import Choice
 from serving.decision.chance import draw, pick
 from serving.decision.messages import messages_for
 from serving.decision.options import Option
@@ -45,17 +45,16 @@ def choose_arm(options: Sequence[Option], inputs: Inputs, policy: Policy) -> Cho
     )
 
 
-def choose_message(option: Option, earliest: Moment, inputs: Inputs, policy: Policy) -> Choice:
-    """The arm's message; or, for a share of the decisions, one drawn with equal chances from those that it may send at the earliest moment.
+def choose_message(option: Option, inputs: Inputs, policy: Policy) -> Choice:
+    """The arm's message; or, for a share of the decisions, one drawn with equal chances from those that it may send now.
 
-    So the worth of a message that answers the cause is measured against one that does not. Each then goes in its own best slot: what is
-    known of timing has no part in the draw.
+    So the worth of a message that answers the cause is measured against one that does not.
     """
     assert option.choice is not None  # the rule "message" passed
     share = policy.exploration.message_share
     if share == 0.0:
         return option.choice
-    fitting = [m for m in messages_for(option.judge.shelf, inputs) if is_free(option.channel, m, inputs, earliest, policy)]
+    fitting = [m for m in messages_for(option.judge.shelf, inputs) if is_free(option.channel, m, inputs, option.moment, policy)]
     of_each = share / len(fitting)
     if draw("explore message", inputs.decision_id) >= share:
         return option.choice._replace(propensity=1.0 - share + of_each)

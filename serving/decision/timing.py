@@ -102,15 +102,14 @@ def _code(at_us: int, channel: Channel, message: Message, moment: Moment, *, inp
     if quiet_range_at(at_us, policy.quiet_by_class[channel.message_class], moment.zone) is not None:
         return "quiet_hours"
     contacts = inputs.contacts or ()
-    caps = [cap_window(cap, at_us, moment.zone) for cap in policy.caps_by_message[message.id]]
-    if first_refusal(contacts, caps) is not None:
+    caps = [cap for cap in policy.caps_by_message[message.id] if contacts or not cap.limit]  # the others have room
+    if first_refusal(contacts, [cap_window(cap, at_us, moment.zone) for cap in caps]) is not None:
         return "cap_reached"
     if any(_is_exhausted(rate, at_us, inputs) for rate in policy.rates_by_message[message.id]):
         return "rate_limited"
     if _is_too_dear(at_us, channel, message, moment, inputs=inputs, policy=policy):
         return "slot_price"
-    rests = [cooldown_window(message, at_us), *suppression_windows(message, at_us, policy)]
-    refusal = first_refusal(contacts, rests)
+    refusal = first_refusal(contacts, [cooldown_window(message, at_us), *suppression_windows(message, at_us, policy)]) if contacts else None
     return "ok" if refusal is None else {"cooldown": "cooldown", "suppression": "suppressed_after"}[refusal.name.partition(":")[0]]
 
 

@@ -157,7 +157,7 @@ class Settlement:
             timing_shown=curve.advice is not Advice.NOT_ENOUGH_DATA,
             timing_of=None if curve.action is None else choice.message.id,
         )
-        return judgement.explained(case.inputs)
+        return judgement.timed(case.inputs)
 
     def _receive(self, case: Case, result: CommitResult | None) -> None:
         """Take what the ledger said of a proposal."""
