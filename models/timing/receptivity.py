@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from features.core.weekly import decayed_hours, shrunk
 from models.errors import ModelError
 from models.timing.periods import HOURS_OF_DAY, HOURS_OF_WEEK, hour_of_week
 
@@ -53,20 +54,12 @@ class Receptivity:
 
     def probabilities(self, counts: FloatArray) -> FloatArray:
         """Habit by hour of the week, shape (n_users, 168), each row summing to 1, for decayed counts of that shape."""
-        by_day = counts.reshape(len(counts), 7, HOURS_OF_DAY)
-        hours = by_day.sum(axis=1) @ self._kernel
-        day = (hours + self.day_strength * self._day) / (hours.sum(axis=1, keepdims=True) + self.day_strength)
-        prior = (day[:, None, :] * self._week_of_hour).reshape(len(counts), HOURS_OF_WEEK)
-        total = counts.sum(axis=1, keepdims=True)
-        shrunk: FloatArray = (counts + self.week_strength * prior) / (total + self.week_strength)
-        return shrunk
+        return shrunk(counts, self._kernel, self._day, self._week_of_hour, (float(self.day_strength), float(self.week_strength)))
 
     def of_instants(self, occurred_us: IntArray, *, as_of_us: int, utc_offset_s: int) -> FloatArray:
         """One user's habit, shape (168,), from the instants of their activity, in any order; those after as_of do not count."""
-        hours_us = hours_of(np.sort(occurred_us[occurred_us <= as_of_us]))
-        of_week = hour_of_week(hours_us, np.array(utc_offset_s))
-        counts = np.bincount(of_week, weights=_weight((as_of_us - hours_us) / 1e6 / self.half_life_s), minlength=HOURS_OF_WEEK)
-        return np.asarray(self.probabilities(counts[np.newaxis].astype(np.float64))[0], dtype=np.float64)
+        counts = decayed_hours(occurred_us, as_of_us, utc_offset_s, float(self.half_life_s), FORGOTTEN)
+        return np.asarray(self.probabilities(counts[np.newaxis])[0], dtype=np.float64)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -139,9 +132,6 @@ def decayed_counts(
     hour_us = hours_us[np.repeat(row_start - np.concatenate([[0], np.cumsum(n_of)[:-1]]), n_of) + np.arange(len(row))]
     half_lives = (as_of_us[row] - hour_us) / 1e6 / half_life_s
     place = row * HOURS_OF_WEEK + hour_of_week(hour_us, utc_offset_s[row])
-    counts = np.bincount(place, weights=_weight(half_lives), minlength=len(n_of) * HOURS_OF_WEEK).astype(np.float64)
+    weight = np.where(half_lives <= FORGOTTEN, np.exp2(-half_lives), 0.0)
+    counts = np.bincount(place, weights=weight, minlength=len(n_of) * HOURS_OF_WEEK).astype(np.float64)
     return counts.reshape(len(n_of), HOURS_OF_WEEK)
-
-
-def _weight(half_lives: FloatArray) -> FloatArray:
-    return np.where(half_lives <= FORGOTTEN, np.exp2(-half_lives), 0.0)
