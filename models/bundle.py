@@ -102,10 +102,13 @@ class Bundle:
         """Learned segment of each user, by its stable id, for vectors of shape (n_users, n_features); None where none were learned."""
         return None if self.segment_model is None else self.segment_model.assign(self._own(vectors))
 
-    def timing_curve(self, vector: FloatArray, profile: Mapping[str, object], *, when: When, delays_s: Sequence[float]) -> Curve | None:
+    def timing_curve(
+        self, vector: FloatArray, profile: Mapping[str, object], *, when: When, delays_s: Sequence[float], names: Sequence[str]
+    ) -> Curve | None:
         """What acting after each delay, the first of which is 0, is expected to bring; None where no timing was learned.
 
-        Every slot counts as allowed here: gains are over acting now.
+        Every slot counts as allowed here: gains are over acting now. ``names``: what the trial may call that which would be sent, the best
+        name first; where it has an action of none of them, the curve is without effects.
         """
         timing = self.timing
         if timing is None:
@@ -117,7 +120,8 @@ class Bundle:
             utc_offset_s=np.array([when.utc_offset_s]),
             habit=habit[np.newaxis],
         )
-        return benefit_curve(timing, asked, [Slot(delay_s=delay_s) for delay_s in delays_s])
+        action = None if timing.response is None else timing.response.code_of(names)
+        return benefit_curve(timing, asked, [Slot(delay_s=delay_s) for delay_s in delays_s], action=action)
 
     def contributions(self, vector: FloatArray, profile: Mapping[str, object]) -> dict[str, float]:
         """TreeSHAP log-odds by cause for one user, vector of shape (n_features,); with ``"base"``, the sum is the raw score.

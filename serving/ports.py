@@ -225,8 +225,13 @@ class Scorer(Protocol):
     def segments(self, vectors: FloatArray) -> Sequence[str] | None:
         """Learned segment of each user, by its stable id, for vectors of shape (n_users, n_features); None where it learned none."""
 
-    def timing_curve(self, vector: FloatArray, profile: dict[str, object], *, when: When, delays_s: Sequence[float]) -> Curve | None:
-        """What acting after each delay, the first of which is 0, is expected to bring; None where no timing was learned."""
+    def timing_curve(
+        self, vector: FloatArray, profile: dict[str, object], *, when: When, delays_s: Sequence[float], names: Sequence[str]
+    ) -> Curve | None:
+        """What acting after each delay, the first of which is 0, is expected to bring; None where no timing was learned.
+
+        ``names``: what a trial's action may be called that is what would be sent, the best name first; of another one no effect is told.
+        """
 
     def contributions(self, vector: FloatArray, profile: dict[str, object]) -> dict[str, float]:
         """TreeSHAP log-odds by cause for one user; with ``"base"``, the sum is the raw score."""

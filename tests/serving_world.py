@@ -64,6 +64,7 @@ class FixedScorer:
     min_cause_leads: Mapping[str, float] = field(default_factory=dict)
     said_curve: Any = None
     explained: int = 0  # how often it was asked why
+    curves: list[tuple[str, ...]] = field(default_factory=list)  # of what it was asked for curves
 
     def risk(self, vectors: np.ndarray, profiles: Sequence[dict[str, object]]) -> np.ndarray:
         if any(profile.get("plan") == "breaks the model" for profile in profiles):
@@ -73,8 +74,11 @@ class FixedScorer:
     def segments(self, vectors: np.ndarray) -> list[str] | None:
         return None if self.said_segment is None else [self.said_segment] * len(vectors)
 
-    def timing_curve(self, vector: np.ndarray, profile: dict[str, object], *, when: Any, delays_s: Sequence[float]) -> Any:
-        return self.said_curve
+    def timing_curve(
+        self, vector: np.ndarray, profile: dict[str, object], *, when: Any, delays_s: Sequence[float], names: Sequence[str]
+    ) -> Any:
+        self.curves.append(tuple(names))
+        return self.said_curve(names) if callable(self.said_curve) else self.said_curve
 
     def contributions(self, vector: np.ndarray, profile: dict[str, object]) -> dict[str, float]:
         self.explained += 1

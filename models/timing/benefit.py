@@ -9,16 +9,17 @@ Intervals are for people, standard errors for the rule: an interval also holds w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
 
+from features.core.weekly import usual_after
 from models.timing.hazard import Asked
 from models.timing.part import TimingModel
-from models.timing.periods import HOURS_OF_WEEK, hour_of_week
+from models.timing.response import Effects
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -80,6 +81,7 @@ class Curve:
     """Every slot, and the advice."""
 
     slots: tuple[SlotBenefit, ...]
+    action: str | None  # of the trial, whose effects these are; None: no effect is claimed
     advice: Advice
     chosen: int | None  # position of the slot to act in; None where none is allowed. Without a better one, the first allowed
 
@@ -89,7 +91,7 @@ class Curve:
         return self.advice is not Advice.BETTER_SLOT
 
 
-def benefit_curve(model: TimingModel, asked: Asked, slots: Sequence[Slot], *, action: int = 1, clear: float = CLEAR) -> Curve:
+def benefit_curve(model: TimingModel, asked: Asked, slots: Sequence[Slot], *, action: int | None, clear: float = CLEAR) -> Curve:
     """The curve of one user.
 
     Parameters
@@ -99,7 +101,7 @@ def benefit_curve(model: TimingModel, asked: Asked, slots: Sequence[Slot], *, ac
     slots
         In order of time; whether each is allowed is the caller's to know.
     action
-        Code of what would be sent, see `models.timing.response.ResponseModel.actions`.
+        Code of what would be sent, see `models.timing.response.ResponseModel.actions`; None where no delay of it was ever randomised.
     clear
         Standard errors by which a gain must exceed 0.
 
@@ -108,33 +110,20 @@ def benefit_curve(model: TimingModel, asked: Asked, slots: Sequence[Slot], *, ac
     See ``tests/unit/models_timing/test_benefit.py``.
     """
     delays_s = np.array([slot.delay_s for slot in slots])
-    base = first_allowed(np.array([[slot.allowed for slot in slots]]))
-    away, receptive = model.hazard.still_away(asked, delays_s.tolist())[0], _receptive(asked, delays_s)[0]
-    expected = spread = gain = gain_se = gain_spread = [None] * len(slots)
-    if model.response is not None:
-        effects = model.response.effects(asked, np.array([action]), delays_s)
-        over = np.maximum(base, 0)
-        expected, spread, gain_spread = (part[0].tolist() for part in (effects.mean, effects.spread, effects.gain_spread(over)))
-        gain, gain_se = (part[0].tolist() for part in effects.gain_over(over))
+    away = model.hazard.still_away(asked, delays_s)[0].tolist()
+    usual = usual_after(asked.habit[0], int(asked.as_of_us[0]), int(asked.utc_offset_s[0]), delays_s).tolist()
+    response = None if action is None else model.response
+    known = [_NOTHING] * len(slots)
+    if response is not None and action is not None:
+        base = first_allowed(np.array([[slot.allowed for slot in slots]]))
+        known = _effects(response.effects(asked, np.array([action]), delays_s), np.maximum(base, 0))
     found = tuple(
-        SlotBenefit(
-            delay_s=slot.delay_s,
-            allowed=slot.allowed,
-            code=slot.code,
-            still_away=float(away[i]),
-            receptive=float(receptive[i]),
-            expected=expected[i],
-            low=_off(expected[i], spread[i], -INTERVAL),
-            high=_off(expected[i], spread[i], INTERVAL),
-            gain=gain[i],
-            gain_se=gain_se[i],
-            gain_low=_off(gain[i], gain_spread[i], -INTERVAL),
-            gain_high=_off(gain[i], gain_spread[i], INTERVAL),
-        )
-        for i, slot in enumerate(slots)
+        SlotBenefit(delay_s=slot.delay_s, allowed=slot.allowed, code=slot.code, still_away=still, receptive=receptive, **effect)
+        for slot, still, receptive, effect in zip(slots, away, usual, known, strict=True)
     )
-    advice, chosen = advise(found, is_shown=model.response is not None and model.response.is_shown, clear=clear)
-    return Curve(slots=found, advice=advice, chosen=chosen)
+    advice, chosen = advise(found, is_shown=response is not None and response.is_shown, clear=clear)
+    name = None if response is None or action is None else response.actions[action]
+    return Curve(slots=found, action=name, advice=advice, chosen=chosen)
 
 
 def advise(slots: Sequence[SlotBenefit], *, is_shown: bool, clear: float = CLEAR) -> tuple[Advice, int | None]:
@@ -176,12 +165,21 @@ def first_allowed(allowed: npt.NDArray[np.bool_]) -> IntArray:
     return np.where(allowed.any(axis=1), allowed.argmax(axis=1), -1)
 
 
-def _receptive(asked: Asked, delays_s: FloatArray) -> FloatArray:
-    at_us = asked.as_of_us[:, None] + (delays_s * 1e6).astype(np.int64)
-    of_week = hour_of_week(at_us, asked.utc_offset_s[:, None])
-    habit: FloatArray = np.take_along_axis(asked.habit, of_week, axis=1) * HOURS_OF_WEEK
-    return habit
+_NOTHING: Mapping[str, float | None] = dict.fromkeys(("expected", "low", "high", "gain", "gain_se"))
 
 
-def _off(centre: float | None, se: float | None, n_errors: float) -> float | None:
-    return None if centre is None or se is None else centre + n_errors * se
+def _effects(effects: Effects, base: IntArray) -> list[Mapping[str, float | None]]:
+    """Of the one row, what is expected of each slot."""
+    expected, (gain, gain_se) = effects.mean, effects.gain_over(base)
+    off, gain_off = INTERVAL * effects.spread, INTERVAL * effects.gain_spread(base)
+    columns = {
+        "expected": expected,
+        "low": expected - off,
+        "high": expected + off,
+        "gain": gain,
+        "gain_se": gain_se,
+        "gain_low": gain - gain_off,
+        "gain_high": gain + gain_off,
+    }
+    by_slot = zip(*(column[0].tolist() for column in columns.values()), strict=True)
+    return [dict(zip(columns, numbers, strict=True)) for numbers in by_slot]

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from features.core.weekly import decayed_hours, shrunk
 from models.errors import ModelError
 from models.timing.periods import HOURS_OF_DAY, HOURS_OF_WEEK, hour_of_week
 
@@ -53,26 +54,12 @@ class Receptivity:
 
     def probabilities(self, counts: FloatArray) -> FloatArray:
         """Habit by hour of the week, shape (n_users, 168), each row summing to 1, for decayed counts of that shape."""
-        by_day = counts.reshape(len(counts), 7, HOURS_OF_DAY)
-        hours = by_day.sum(axis=1) @ self._kernel
-        day = (hours + self.day_strength * self._day) / (hours.sum(axis=1, keepdims=True) + self.day_strength)
-        prior = (day[:, None, :] * self._week_of_hour).reshape(len(counts), HOURS_OF_WEEK)
-        total = counts.sum(axis=1, keepdims=True)
-        shrunk: FloatArray = (counts + self.week_strength * prior) / (total + self.week_strength)
-        return shrunk
+        return shrunk(counts, self._kernel, self._day, self._week_of_hour, (float(self.day_strength), float(self.week_strength)))
 
     def of_instants(self, occurred_us: IntArray, *, as_of_us: int, utc_offset_s: int) -> FloatArray:
         """One user's habit, shape (168,), from the instants of their activity, in any order; those after as_of do not count."""
-        hours = hours_of(np.sort(occurred_us[occurred_us <= as_of_us]))
-        counts = decayed_counts(
-            hours,
-            row_start=np.array([0]),
-            row_end=np.array([len(hours)]),
-            as_of_us=np.array([as_of_us]),
-            utc_offset_s=np.array([utc_offset_s]),
-            half_life_s=self.half_life_s,
-        )
-        return np.asarray(self.probabilities(counts)[0], dtype=np.float64)
+        counts = decayed_hours(occurred_us, as_of_us, utc_offset_s, float(self.half_life_s), FORGOTTEN)
+        return np.asarray(self.probabilities(counts[np.newaxis])[0], dtype=np.float64)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

@@ -22,7 +22,7 @@ Kott (2001), https://www.scb.se/contentassets/ca21efb41fee47d293bbee5bf7be7fb3/t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -60,27 +60,37 @@ class Act:
     """What is done to each row's user, and when: one element per row."""
 
     action: IntArray
-    delay_s: FloatArray
+    delay_s: FloatArray  # within this module also (n_rows, k), or (1, k) for all rows alike: k slots
     prognosis: FloatArray  # m(x)
 
 
-def slot_rows(asked: Asked, act: Act, sight: Sight, *, shift_h: int = 0) -> FloatArray:
-    """Inputs of r, shape (n_rows, sight.width), with the local clock put forward by ``shift_h``; the action is the first."""
-    at_us = asked.as_of_us + ((act.delay_s + shift_h * 3600) * 1e6).astype(np.int64)
-    of_week = hour_of_week(at_us, asked.utc_offset_s)
-    hour = of_week % HOURS_OF_DAY
-    columns = [
-        act.action,
-        np.log1p(act.delay_s / 3600),
-        act.delay_s < AT_ONCE_S,
+def slot_rows(asked: Asked, act: Act, sight: Sight) -> FloatArray:
+    """Inputs of r, shape (n_rows, sight.width); the action is the first."""
+    return _inputs(asked, replace(act, delay_s=act.delay_s[:, None]), sight, np.zeros(1))[:, 0]
+
+
+def _inputs(asked: Asked, act: Act, sight: Sight, shift_s: FloatArray) -> FloatArray:
+    """Of every row in k slots, shape (n_rows, k, sight.width): delays (n_rows or 1, k), the local clock put forward by ``shift_s`` (k,)."""
+    delay_s = act.delay_s
+    at_us = asked.as_of_us[:, None] + ((delay_s + shift_s) * 1e6).astype(np.int64)
+    of_week = hour_of_week(at_us, asked.utc_offset_s[:, None])
+    hour, n_core = of_week % HOURS_OF_DAY, len(CORE_INPUTS)
+    rows = np.empty((*of_week.shape, sight.width))
+    core = (
+        act.action[:, None],
+        np.log1p(delay_s / 3600),
+        delay_s < AT_ONCE_S,
         hour,
-        _hours_from(hour, 0),
-        _hours_from(hour, 6),
-        act.prognosis,
-        *(_OPTIONAL[name](asked, of_week) for name in sight.optional),
-    ]
-    extra = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
-    return np.concatenate([extra, asked.encoded[:, list(sight.columns)]], axis=1)
+        _FROM_MIDNIGHT[hour],
+        _FROM_SIX[hour],
+        act.prognosis[:, None],
+    )
+    for place, column in enumerate(core):
+        rows[..., place] = column
+    for place, name in enumerate(sight.optional, n_core):
+        rows[..., place] = _OPTIONAL[name](asked, of_week)
+    rows[..., n_core + len(sight.optional) :] = asked.encoded[:, None, list(sight.columns)]
+    return rows
 
 
 def _weekday(asked: Asked, of_week: IntArray) -> IntArray:  # noqa: ARG001 - all optional inputs are asked alike
@@ -88,18 +98,19 @@ def _weekday(asked: Asked, of_week: IntArray) -> IntArray:  # noqa: ARG001 - all
 
 
 def _habit(asked: Asked, of_week: IntArray) -> FloatArray:
-    share: FloatArray = asked.habit[np.arange(len(of_week)), of_week] * HOURS_OF_WEEK
+    share: FloatArray = np.take_along_axis(asked.habit, of_week, axis=1) * HOURS_OF_WEEK
     return share
 
 
 def _after_usual(asked: Asked, of_week: IntArray) -> FloatArray:
     """Hours since the circular mean of the user's day."""
     day = asked.habit.reshape(-1, 7, HOURS_OF_DAY).sum(axis=1)
-    angle = 2 * np.pi * np.arange(HOURS_OF_DAY) / HOURS_OF_DAY
-    usual = np.arctan2(day @ np.sin(angle), day @ np.cos(angle)) / (2 * np.pi) * HOURS_OF_DAY
-    return np.asarray((of_week - usual) % HOURS_OF_DAY, dtype=np.float64)
+    usual = np.arctan2(day @ _SIN, day @ _COS) / (2 * np.pi) * HOURS_OF_DAY
+    return np.asarray((of_week - usual[:, None]) % HOURS_OF_DAY, dtype=np.float64)
 
 
+_ANGLE = 2 * np.pi * np.arange(HOURS_OF_DAY) / HOURS_OF_DAY
+_SIN, _COS = np.sin(_ANGLE), np.cos(_ANGLE)
 _OPTIONAL: Mapping[str, Callable[[Asked, IntArray], FloatArray | IntArray]] = {
     "weekday": _weekday,
     "habit": _habit,
@@ -110,11 +121,16 @@ AT_ONCE_S = 1_800.0
 """Up to this delay a message still meets the person who was there at as_of."""
 _SHIFTS_H = (-2, 0, 2)
 """Predictions are means over these shifts of the local clock: what works at eight works nearly as well at nine."""
+_SHIFTS_S = np.array(_SHIFTS_H) * 3600.0
 
 
-def _hours_from(hour: IntArray, centre: int) -> IntArray:
-    off = (hour - centre) % HOURS_OF_DAY
+def _hours_from(centre: int) -> IntArray:
+    """Of each hour of the day, on the clock's circle."""
+    off = (np.arange(HOURS_OF_DAY) - centre) % HOURS_OF_DAY
     return np.minimum(off, HOURS_OF_DAY - off)
+
+
+_FROM_MIDNIGHT, _FROM_SIX = _hours_from(0), _hours_from(6)
 
 
 LEAST_RISK, MOST_RISK = 0.02, 0.98
@@ -123,8 +139,16 @@ LEAST_RISK, MOST_RISK = 0.02, 0.98
 
 def averaged(members: Sequence[RiskModel], asked: Asked, act: Act, sight: Sight) -> FloatArray:
     """Minus r by every member, averaged over `_SHIFTS_H`, shape (n_members, n_rows)."""
-    shifted = [slot_rows(asked, act, sight, shift_h=shift_h) for shift_h in _SHIFTS_H]
-    return np.array([np.mean([member.raw_scores(rows) for rows in shifted], axis=0) for member in members])
+    return _averaged(members, asked, replace(act, delay_s=act.delay_s[:, None]), sight)[:, :, 0]
+
+
+def _averaged(members: Sequence[RiskModel], asked: Asked, act: Act, sight: Sight) -> FloatArray:
+    """The same in each of k slots, shape (n_members, n_rows, k), by one call of each member; delays as of `_inputs`."""
+    n_slots, n_shifts = act.delay_s.shape[1], len(_SHIFTS_H)
+    every = replace(act, delay_s=np.concatenate([act.delay_s] * n_shifts, axis=1))
+    rows = _inputs(asked, every, sight, np.repeat(_SHIFTS_S, n_slots))
+    flat, shape = rows.reshape(-1, sight.width), (len(rows), n_shifts, n_slots)
+    return np.array([member.raw_scores(flat).reshape(shape).mean(axis=1) for member in members])
 
 
 def dropout_after(prognosis: FloatArray, change: FloatArray) -> FloatArray:
@@ -244,6 +268,10 @@ class ResponseModel:
         """Whether held-out users show that it matters when to act: the slope is clear of 0, one-sided at 99 %."""
         return self.slope > _CLEAR * self.slope_se
 
+    def code_of(self, names: Sequence[str]) -> int | None:
+        """Code of the action that has the first of these names that any has; None where none has, as doing nothing is no action."""
+        return next((self.actions.index(name) for name in names if name in self.actions[1:]), None)
+
     def prognosis(self, encoded: FloatArray) -> FloatArray:
         """m(x), shape (n_rows,)."""
         return np.asarray(1.0 / (1.0 + np.exp(-self._prognosis.raw_scores(encoded))), dtype=np.float64)
@@ -259,11 +287,10 @@ class ResponseModel:
             Slots after as_of, shape (n_slots,); between and beyond the delays that were drawn the trees carry on what is nearest.
         """
         prognosis = np.clip(self.prognosis(asked.encoded), LEAST_RISK, MOST_RISK)
-        acts = [Act(action=action, delay_s=np.full(len(action), delay_s), prognosis=prognosis) for delay_s in delays_s]
-        slots = [averaged(self._members, asked, act, self.sight) for act in acts]
+        changes = _averaged(self._members, asked, Act(action=action, delay_s=delays_s[None], prognosis=prognosis), self.sight)
         without = dropout_after(prognosis, np.array(self.nothing_changes)[:, None])[:, :, None]
         return Effects(
-            members=without - np.stack([dropout_after(prognosis, taken) for taken in slots], axis=2),
+            members=without - dropout_after(prognosis[:, None], changes),
             miss=self.miss.expected,
             gain_miss=self.miss.gain_at(delays_s, self.delays_s),
         )

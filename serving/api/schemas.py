@@ -334,6 +334,7 @@ class InputsOut(BaseModel):
     exhausted: Annotated[dict[str, int], Field(description="Rate limits without room, and when their window ends.")]
     timing: Annotated[list[dict[str, Any]], Field(description="What acting in each slot is expected to bring.")]
     timing_shown: bool
+    timing_of: Annotated[str | None, Field(description="Id of the message that these effects are of; absent where none is claimed.")] = None
 
 
 class ReceiptOut(BaseModel):

@@ -122,16 +122,22 @@ def bundle_source(opened: Installation, alias: str) -> BundleSource:
 
 
 def warm_scorer(opened: Installation, bundle: Bundle) -> None:
-    """Have everything made that a model makes on first use: for one user, for many, and for an explanation."""
+    """Have everything made that a model makes on first use: for one user, for many, for an explanation and for a curve."""
     import numpy as np
 
     from features.core.kernel import vectors
+    from features.core.timeline import unpack
+    from features.core.weekly import instants_of
+    from models.timing.benefit import When
 
     rows = vectors([b"", b""], np.full(2, now_us(), dtype=np.int64), opened.program)
     bundle.risk(rows[:1], [{}])
     bundle.risk(rows, [{}, {}])
     bundle.segments(rows)
     bundle.contributions(rows[0], {})
+    when = When(as_of_us=now_us(), utc_offset_s=0, activity_us=instants_of(unpack(b"").events, np.zeros(1, dtype=np.int64)))
+    tried = () if bundle.timing is None or bundle.timing.response is None else bundle.timing.response.actions
+    bundle.timing_curve(rows[0], {}, when=when, delays_s=[0.0, 3600.0], names=tried)
 
 
 def _registry(opened: Installation) -> RegistryProcess:

@@ -49,7 +49,7 @@ class Called(NamedTuple):
     trigger: Trigger | None
     lacks_risk: bool  # no trigger fired, and one would have at a higher risk
     holding: tuple[Guardrail, ...]
-    earliest: Timed
+    earliest: Moment  # where nothing is known of timing
 
 
 class Case(NamedTuple):

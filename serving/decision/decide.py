@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from serving.decision.case import Case, Choice, Moment, Said
+from serving.decision.case import Case, Choice, Moment, Said, Timed
 from serving.decision.delays import draw_delay, undone
 from serving.decision.exploration import Chosen, choose_arm, choose_message
 from serving.decision.local_time import day_window_us, local
@@ -18,14 +18,16 @@ from serving.decision.options import (
     closeness,
     is_deferred,
     judged_again,
+    moved,
     open_but_for_the_message,
     opens_from_us,
     shared_verdicts,
 )
 from serving.decision.policy import MessageClass, Mode, Policy
 from serving.decision.sentences import REFUSED, sent
+from serving.decision.timing import timed
 from serving.decision.triggers import trigger_sentence
-from serving.decision.values import Action, Arm, Decision, Inputs
+from serving.decision.values import Action, Arm, Decision, Inputs, Verdict
 from serving.decision.verdicts import remembered
 
 
@@ -67,31 +69,44 @@ class Judgement(NamedTuple):
         return any(open_but_for_the_message(option, inputs, policy) for option in self.options)
 
     def explained(self, inputs: Inputs) -> Judgement:
-        """The same with contributions, and with what is known of timing, in the inputs; nothing else in them may differ."""
+        """The same with contributions in the inputs, and with what is known of timing; nothing else in them may differ."""
         case = self.case._replace(inputs=inputs, causes=attributed(inputs, self.case.policy))
-        closing = [verdict for verdict in self.shared if not verdict.passed]
-        return self._replace(case=case, options=[judged_again(option, case, closing) for option in self.options])
+        return self._replace(case=case, options=[judged_again(option, case, self._closing) for option in self.options])
+
+    def timed(self, inputs: Inputs) -> Judgement:
+        """The same with what is known of timing in the inputs; nothing else in them may differ."""
+        return self._replace(case=self.case._replace(inputs=inputs))
+
+    def outreach(self) -> Choice | None:
+        """The message that is sent and may wait for a better slot, whatever is known of slots; None where nothing or help is."""
+        inputs, policy = self.case.inputs, self.case.policy
+        option = choose_arm(self.options, inputs, policy).option
+        if option is None or option.channel.message_class is not MessageClass.OUTREACH:
+            return None
+        return choose_message(option, inputs, policy)
 
     def decision(self) -> Decision:
         """See `decide`."""
-        options, inputs, policy = self.options, self.case.inputs, self.case.policy
-        chosen = choose_arm(options, inputs, policy)
-        if chosen.option is None:
-            decision = _without_action(self, chosen.greedy or max(reversed(options), key=closeness), chosen)
-            return decision if chosen.greedy is None or not policy.exploration.draws_delays else self._with_undone_delays(decision)
-        choice = choose_message(chosen.option, inputs, policy)
-        if policy.exploration.draws_delays:
-            return self._at_drawn_moment(chosen, choice)
-        return _with_message(self, chosen.option, choice, _without_action(self, chosen.option, chosen))
+        inputs, policy = self.case.inputs, self.case.policy
+        chosen = choose_arm(self.options, inputs, policy)
+        if chosen.option is not None:
+            return self._sending(chosen.option, chosen)
+        decision = _without_action(self, chosen.greedy or max(reversed(self.options), key=closeness), chosen)
+        return decision if chosen.greedy is None or not policy.exploration.draws_delays else self._with_undone_delays(decision)
 
-    def _at_drawn_moment(self, chosen: Chosen, choice: Choice) -> Decision:
-        """The decision where chance may choose when; what the rules say of the arm is then said of that moment."""
-        assert chosen.option is not None  # something is sent
-        drawn = draw_delay(chosen.option, choice, self.case)
-        options = [drawn.option if option is chosen.option else option for option in self.options]
-        moved = chosen._replace(option=drawn.option)
-        decision = _without_action(self._replace(options=options), drawn.option, moved)
-        return _with_message(self, drawn.option, choice, decision)._replace(delays=drawn.delays)
+    def _sending(self, option: Option, chosen: Chosen) -> Decision:
+        """The decision in which an arm sends; what the rules say of it is said of the moment in which it does."""
+        inputs, policy = self.case.inputs, self.case.policy
+        choice, delays, later = choose_message(option, inputs, policy), None, option
+        when = timed(option.channel, choice.message, option.moment, inputs, policy)
+        if when.moment != option.moment and choice.message is option.message:
+            later = moved(option, when.moment, self.case, self._closing)
+        if policy.exploration.draws_delays:
+            later, delays = draw_delay(later._replace(moment=when.moment), choice, self.case)
+            when = when._replace(moment=later.moment)
+        options = self.options if later is option else [later if one is option else one for one in self.options]
+        decision = _without_action(self._replace(options=options), later, chosen._replace(option=later))
+        return _with_message(decision, later, choice, when, self.case)._replace(delays=delays)
 
     def _with_undone_delays(self, decision: Decision) -> Decision:
         """What chance could have chosen from for the first open arm of outreach, where it chose to send nothing: "never" beside them."""
@@ -100,6 +115,11 @@ class Judgement(NamedTuple):
                 choice = choose_message(option, self.case.inputs, self.case.policy)
                 return decision._replace(delays=undone(draw_delay(option, choice, self.case)))
         return decision
+
+    @property
+    def _closing(self) -> list[Verdict]:
+        """What closes every arm."""
+        return [verdict for verdict in self.shared if not verdict.passed]
 
 
 def _without_action(judgement: Judgement, shown: Option, chosen: Chosen) -> Decision:
@@ -141,16 +161,16 @@ def _why_not(shown: Option) -> tuple[str, str]:
     return shown.refusals[0].code, shown.refusals[0].sentence
 
 
-def _with_message(judgement: Judgement, option: Option, choice: Choice, decision: Decision) -> Decision:
+def _with_message(decision: Decision, option: Option, choice: Choice, when: Timed, case: Case) -> Decision:
     assert option.trigger is not None  # the rule "trigger" passed
     assert option.choice is not None  # the rule "message" passed
-    inputs, policy, moment = judgement.case.inputs, judgement.case.policy, moment_sentence(option.moment)
+    inputs, policy, moment = case.inputs, case.policy, moment_sentence(when.moment)
     message, cause, due = choice.message, choice.cause, option.choice.cause
     cause_sentence = policy.cause_sentences.get(cause) if cause else None
     within_us, is_live = option.channel.deliver_within_us, policy.mode is Mode.LIVE
     return decision._replace(
         action=Action.SEND if is_live else Action.STAGE,
-        expires_at_us=None if within_us is None else _expiry_us(option.moment, within_us),
+        expires_at_us=None if within_us is None else _expiry_us(when.moment, within_us),
         code=f"{'sent' if is_live else 'staged'}_by_{option.trigger.name}",
         sentence=sent(trigger=trigger_sentence(option.trigger), cause=cause_sentence, channel=option.channel.name, moment=moment),
         cause=cause,
@@ -163,10 +183,10 @@ def _with_message(judgement: Judgement, option: Option, choice: Choice, decision
         title=fill(message.title, inputs),
         body=fill(message.body, inputs),
         channel=option.channel.name,
-        send_at_us=option.moment.at_us,
+        send_at_us=when.moment.at_us,
         moment_sentence=moment,
-        curve=option.timed.curve,
-        advice=option.timed.advice,
+        curve=when.curve,
+        advice=when.advice,
     )
 
 

@@ -94,8 +94,9 @@ def price(channel: Channel, policy: Policy) -> Rule | None:
     arm, slot_price = channel.arm, channel.slot_price
     if not slot_price:
         return None
-    scarce = {one.id: [cap for cap in policy.caps_by_message[one.id] if cap.limit > 1] for one in policy.live_messages[channel.name]}
-    least = {message_id: slot_price * max((1 / cap.limit for cap in caps), default=0.0) for message_id, caps in scarce.items()}
+    least = {
+        one.id: slot_price * max((1 / cap.limit for cap in _scarce(one, policy)), default=0.0) for one in policy.live_messages[channel.name]
+    }
 
     @remembered
     def weighed(worth: str, price: str, *, is_worth_it: bool) -> Verdict:
@@ -109,10 +110,20 @@ def price(channel: Channel, policy: Policy) -> Rule | None:
             return ()
         worth, price = case.risk * message.effect, least[message.id]
         if contacts:
-            price = slot_price * min(_share_used_up(scarce[message.id], contacts, offer.moment), 1.0)
+            price = slot_price_of(channel, message, contacts, offer.moment, policy)
         return (weighed(f"{worth:.3f}", f"{price:.3f}", is_worth_it=worth >= price),)
 
     return say
+
+
+def slot_price_of(channel: Channel, message: Message, contacts: Sequence[Contact], moment: Moment, policy: Policy) -> float:
+    """What a contact at the moment must be worth, see `price`."""
+    return channel.slot_price * min(_share_used_up(_scarce(message, policy), contacts, moment), 1.0)
+
+
+def _scarce(message: Message, policy: Policy) -> list[Cap]:
+    """The caps that set the price."""
+    return [cap for cap in policy.caps_by_message[message.id] if cap.limit > 1]
 
 
 def _share_used_up(caps: Sequence[Cap], contacts: Sequence[Contact], moment: Moment) -> float:

@@ -8,15 +8,14 @@ from typing import NamedTuple
 
 from serving.decision.arms import NAMES, Call, Judge
 from serving.decision.caps import is_free
-from serving.decision.case import Called, Case, Choice, Moment, Offer, Said, Timed
+from serving.decision.case import Called, Case, Choice, Moment, Offer, Said
 from serving.decision.channels import preferred_channel, rank
 from serving.decision.eligibility import is_held_out, known_risk
 from serving.decision.guardrails import holding
 from serving.decision.local_time import local, quiet_start_us, zone_of
 from serving.decision.messages import attributed, choose, messages_for
 from serving.decision.moment import moment_for
-from serving.decision.policy import Channel, MessageClass, Policy, Trigger
-from serving.decision.timing import timed
+from serving.decision.policy import Channel, Message, MessageClass, Policy, Trigger
 from serving.decision.triggers import fired, lacks_risk, threshold
 from serving.decision.values import Inputs, Verdict
 from serving.decision.verdicts import remembered
@@ -34,9 +33,13 @@ class Option(NamedTuple):
     moment: Moment
     trigger: Trigger | None
     choice: Choice | None
-    timed: Timed
     own: Sequence[Verdict]  # on this arm
     refusals: Sequence[Verdict]  # those on every arm and on this one that close it, in the order of the rules
+
+    @property
+    def message(self) -> Message | None:
+        """Its own, which chance may replace."""
+        return None if self.choice is None else self.choice.message
 
 
 def case_of(inputs: Inputs, policy: Policy) -> Case:
@@ -83,42 +86,36 @@ def all_options(case: Case, shared: Said) -> list[Option]:
 
 def judged(judge: Judge, case: Case, closing: Sequence[Verdict]) -> Option:
     """One arm; ``closing``: what closes every arm."""
-    return _judged(judge, case, closing, *_offered(judge, case))
+    called = case.called[judge.channel.message_class]
+    return _judged(judge, case, closing, choose(judge.shelf, called.trigger, case), called.earliest)
 
 
 def judged_again(option: Option, case: Case, closing: Sequence[Verdict]) -> Option:
-    """The same arm where nothing but the explanation and what is known of timing came in: the rules speak again only of another offer."""
-    choice, when = _offered(option.judge, case)
-    before = option.choice
-    is_same = before is not None and choice is not None and choice.message.id == before.message.id and when.moment == option.moment
-    return option._replace(choice=choice, timed=when) if is_same else _judged(option.judge, case, closing, choice, when)
+    """The same arm where nothing but the explanation came in: the rules speak again only of another message."""
+    choice, before = choose(option.judge.shelf, option.trigger, case), option.choice
+    is_same = before is not None and choice is not None and choice.message.id == before.message.id
+    return option._replace(choice=choice) if is_same else _judged(option.judge, case, closing, choice, option.moment)
 
 
 def judged_at_moment(option: Option, choice: Choice, moment: Moment, case: Case) -> Option:
     """An open arm, were it this message at this moment: closed by whatever rule would not allow it then."""
-    moved = _judged(option.judge, case, (), choice, option.timed._replace(moment=moment))
-    return moved._replace(choice=option.choice)
+    return _judged(option.judge, case, (), choice, moment)._replace(choice=option.choice)
 
 
-def _judged(judge: Judge, case: Case, closing: Sequence[Verdict], choice: Choice | None, when: Timed) -> Option:
+def moved(option: Option, moment: Moment, case: Case, closing: Sequence[Verdict]) -> Option:
+    """The same arm at a better moment for its message, of which the rules speak again."""
+    return _judged(option.judge, case, closing, option.choice, moment)
+
+
+def _judged(judge: Judge, case: Case, closing: Sequence[Verdict], choice: Choice | None, moment: Moment) -> Option:
     channel, rules, _ = judge
-    called, moment = case.called[channel.message_class], when.moment
+    called = case.called[channel.message_class]
     own: list[Verdict] = []
     offer = Offer(called, None if choice is None else choice.message, moment)
     for rule in rules:
         own += rule(case, offer)
     refusals = [*closing, *[verdict for verdict in own if not verdict.passed]]
-    return Option(judge, channel, moment, called.trigger, choice, when, own, refusals)
-
-
-def _offered(judge: Judge, case: Case) -> tuple[Choice | None, Timed]:
-    """Which message it would be, and when."""
-    channel, _, shelf = judge
-    called = case.called[channel.message_class]
-    choice = choose(shelf, called.trigger, case)
-    if choice is None or not case.inputs.timing:
-        return choice, called.earliest
-    return choice, timed(channel, choice.message, called.earliest.moment, case.inputs, case.policy)
+    return Option(judge, channel, moment, called.trigger, choice, own, refusals)
 
 
 def closeness(option: Option) -> tuple[bool, int]:
@@ -191,9 +188,9 @@ def _open_after_us(option: Option, inputs: Inputs, policy: Policy, *, from_us: i
 
 
 def _judged_at(at_us: int, option: Option, inputs: Inputs, policy: Policy) -> Option:
-    """The arm at a later instant; what would be expected of timing then is not known."""
+    """The arm at a later instant."""
     contacts = None if inputs.contacts is None else tuple(one for one in inputs.contacts if one.counts_at(at_us))
-    case = case_of(replace(inputs, as_of_us=at_us, contacts=contacts, timing=()), policy)
+    case = case_of(replace(inputs, as_of_us=at_us, contacts=contacts), policy)
     return judged(option.judge, case, [verdict for verdict in shared_verdicts(case) if not verdict.passed])
 
 
@@ -218,4 +215,4 @@ def _called(call: Call, inputs: Inputs, *, is_high: bool | None, moment: Moment)
     """``is_high``: whether the risk is at or above the threshold; None where there is no risk."""
     trigger = fired(call.triggers, inputs, is_high=is_high is True)
     lacking = trigger is None and is_high is False and lacks_risk(call.triggers, inputs)
-    return Called(trigger, lacking, holding(call.guardrails, inputs), Timed(moment))
+    return Called(trigger, lacking, holding(call.guardrails, inputs), moment)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from serving.decision.policy import MessageClass
@@ -36,8 +35,9 @@ def inputs_to_object(inputs: Inputs) -> dict[str, Any]:
         "degraded": [degradation.value for degradation in inputs.degraded],
         "refused_by": inputs.refused_by,
         "exhausted": _as_dict(inputs.exhausted),
-        "timing": [asdict(slot) for slot in inputs.timing],
+        "timing": [_slot_json(slot) for slot in inputs.timing],
         "timing_shown": inputs.timing_shown,
+        **({} if inputs.timing_of is None else {"timing_of": inputs.timing_of}),  # where no effect is claimed, as before
         **({"min_cause_lead": inputs.min_cause_lead} if inputs.min_cause_lead else {}),  # where stability was never measured, as before
     }
 
@@ -56,6 +56,7 @@ def inputs_from_json(recorded: Mapping[str, Any]) -> Inputs:
         **{name: recorded.get(name, {}) for name in ("segments", "ages", "exhausted")},  # receipts older than these have none
         timing=tuple(TimingSlot(**slot) for slot in recorded.get("timing", ())),
         timing_shown=recorded.get("timing_shown", False),
+        timing_of=recorded.get("timing_of"),
         min_cause_lead=recorded.get("min_cause_lead", 0.0),
         features={name: math.nan if value is None else value for name, value in recorded["features"].items()},
         contacts=None if contacts is None else tuple(_contact(contact) for contact in contacts),
@@ -76,6 +77,19 @@ def _contact_json(contact: Contact) -> dict[str, Any]:
         "message_id": contact.message_id,
         "at_us": contact.at_us,
         "expires_us": contact.expires_us,
+    }
+
+
+def _slot_json(slot: TimingSlot) -> dict[str, Any]:
+    return {
+        "delay_us": slot.delay_us,
+        "still_away": slot.still_away,
+        "receptive": slot.receptive,
+        "expected": slot.expected,
+        "low": slot.low,
+        "high": slot.high,
+        "gain": slot.gain,
+        "gain_se": slot.gain_se,
     }
 
 

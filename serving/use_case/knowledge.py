@@ -17,16 +17,16 @@ import numpy.typing as npt
 from features.core.ages import ages
 from features.core.event import text_hash
 from features.core.kernel import vector, vectors
-from features.core.layout import KIND, OCCURRED, SKEW
 from features.core.product import Product
 from features.core.program import Program
 from features.core.segments import LEARNED, segment_of, segments_of
 from features.core.timeline import unpack
 from features.core.timeline_format import NewerTimelineFormatError, TimelineFormatError, summarise
-from models.timing.benefit import Advice, SlotBenefit, When
+from features.core.weekly import instants_of
+from models.timing.benefit import Curve, When
 from serving.decision.local_time import utc_offset_s
 from serving.decision.policy import TimingRule
-from serving.decision.values import Contact, Degradation, TimingSlot
+from serving.decision.values import Contact, Degradation
 from serving.ports import FloatArray, Scorer, StoredPerson
 
 T = TypeVar("T")
@@ -88,21 +88,21 @@ class Reader:
         contributions = _attempt(lambda: scorer.contributions(vector, known.model_profile))
         return None if contributions is None else {cause: float(value) for cause, value in contributions.items() if math.isfinite(value)}
 
-    def timing(self, known: Known, rule: TimingRule, zone: ZoneInfo) -> tuple[tuple[TimingSlot, ...], bool]:
-        """What acting in each candidate slot is expected to bring, and whether timing was shown to matter; () where nothing is known."""
+    def curve(self, known: Known, rule: TimingRule, zone: ZoneInfo, names: Sequence[str]) -> Curve | None:
+        """What sending in each candidate slot is expected to bring; None where nothing is known of timing.
+
+        ``names``: what a trial may call the message, see `serving.decision.timing.trial_names`.
+        """
         scorer, vector = self.scorer, known.vector
         if scorer is None or vector is None:
-            return (), False
+            return None
         when = When(
             as_of_us=known.as_of_us,
             utc_offset_s=utc_offset_s(known.as_of_us, zone),
-            activity_us=_activity_us(known.packed, self.product.label.activity),
+            activity_us=instants_of(unpack(known.packed).events, self._activity),
         )
         delays_s = [delay.total_seconds() for delay in rule.delays]
-        curve = _attempt(lambda: scorer.timing_curve(vector, known.model_profile, when=when, delays_s=delays_s))
-        if curve is None:
-            return (), False
-        return tuple(_slot(slot) for slot in curve.slots), curve.advice is not Advice.NOT_ENOUGH_DATA
+        return _attempt(lambda: scorer.timing_curve(vector, known.model_profile, when=when, delays_s=delays_s, names=names))
 
     def min_cause_lead(self, contributions: Mapping[str, float] | None, actionable: Collection[str]) -> float:
         """Log-odds by which the top one of the actionable causes must lead to pick the message, as the model says of that cause."""
@@ -175,6 +175,11 @@ class Reader:
         return [None] * len(known) if risks is None else [risk if 0.0 <= risk <= 1.0 else None for risk in risks]
 
     @cached_property
+    def _activity(self) -> npt.NDArray[np.int64]:
+        """Hashes of the kinds that count as activity."""
+        return np.array([text_hash(kind) for kind in self.product.label.activity], dtype=np.int64)
+
+    @cached_property
     def _instants(self) -> tuple[str, ...]:
         return self.product.instants
 
@@ -197,26 +202,6 @@ def _vectors(known: Sequence[Known], program: Program) -> FloatArray:
     if len(known) == 1:  # a way of its own in the kernel, at half the cost
         return vector(known[0].packed, known[0].as_of_us, program)[np.newaxis]
     return vectors([one.packed for one in known], np.array([one.as_of_us for one in known], dtype=np.int64), program)
-
-
-def _activity_us(packed: bytes, kinds: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Effective instants of the kept events that count as activity."""
-    events = unpack(packed).events
-    mine = np.isin(events[KIND], [text_hash(kind) for kind in kinds])
-    return np.asarray(events[OCCURRED, mine] - events[SKEW, mine])
-
-
-def _slot(slot: SlotBenefit) -> TimingSlot:
-    return TimingSlot(
-        delay_us=round(slot.delay_s * 1e6),
-        still_away=slot.still_away,
-        receptive=slot.receptive,
-        expected=slot.expected,
-        low=slot.low,
-        high=slot.high,
-        gain=slot.gain,
-        gain_se=slot.gain_se,
-    )
 
 
 def _summary(packed: bytes | None) -> tuple[tuple[int, int, int | None] | None, tuple[Degradation, ...]]:

@@ -9,12 +9,14 @@ from typing import TypeVar
 
 import orjson
 
+from models.timing.benefit import Advice, SlotBenefit
 from serving.decision.caps import cap_windows, contact_of, permits
 from serving.decision.decide import Judgement, decide, judged
 from serving.decision.local_time import zone_of
 from serving.decision.output import output_json
 from serving.decision.policy import Policy
-from serving.decision.values import Action, Contact, Decision, Degradation, Inputs
+from serving.decision.timing import trial_names
+from serving.decision.values import Action, Contact, Decision, Degradation, Inputs, TimingSlot
 from serving.ports import Commit, CommitResult, Ledger, LedgerError
 from serving.use_case.knowledge import Known, Reader
 from serving.use_case.receipt import delivery_order, output_of, receipt_json, timeline_hash
@@ -130,7 +132,7 @@ class Settlement:
     def _proposed(self, cases: Sequence[Case]) -> list[Commit]:
         """What to commit of each. One stage for all after the other: code that has just run is faster."""
         judgements = [judged(case.inputs, self.policy) for case in cases]
-        decisions = [self._explained(case, one).decision() for case, one in zip(cases, judgements, strict=True)]
+        decisions = [self._with_timing(case, self._explained(case, one)).decision() for case, one in zip(cases, judgements, strict=True)]
         hashes = [timeline_hash(case.known.packed) for case in cases]
         outputs = [output_json(decision, self.versions) for decision in decisions]
         commits = []
@@ -141,22 +143,30 @@ class Settlement:
         return commits
 
     def _explained(self, case: Case, judgement: Judgement) -> Judgement:
-        """With the causes, and what is known of timing, in the case's inputs, where some arm is open."""
+        """With the causes in the case's inputs, where some arm is open."""
         if case.inputs.contributions is not None or not judgement.needs_explanation():
             return judgement
         contributions = self.reader.explain(case.known)
         lead = self.reader.min_cause_lead(contributions, self.policy.actionable_causes)
         case.inputs = replace(case.inputs, contributions=contributions, min_cause_lead=lead)
-        case.inputs = self._with_timing(case)
         return judgement.explained(case.inputs)
 
-    def _with_timing(self, case: Case) -> Inputs:
-        """What is known of better moments; only where the policy lets outreach wait for one."""
+    def _with_timing(self, case: Case, judgement: Judgement) -> Judgement:
+        """With what is known of better moments for what is sent; only where the policy lets it wait for one."""
         rule = self.policy.timing
-        if rule is None:
-            return case.inputs
-        slots, is_shown = self.reader.timing(case.known, rule, zone_of(case.inputs.profile, self.policy))
-        return replace(case.inputs, timing=slots, timing_shown=is_shown)
+        choice = None if rule is None else judgement.outreach()
+        if rule is None or choice is None:
+            return judgement
+        curve = self.reader.curve(case.known, rule, zone_of(case.inputs.profile, self.policy), trial_names(choice))
+        if curve is None:
+            return judgement
+        case.inputs = replace(
+            case.inputs,
+            timing=tuple(_slot(slot) for slot in curve.slots),
+            timing_shown=curve.advice is not Advice.NOT_ENOUGH_DATA,
+            timing_of=None if curve.action is None else choice.message.id,
+        )
+        return judgement.timed(case.inputs)
 
     def _receive(self, case: Case, result: CommitResult | None) -> None:
         """Take what the ledger said of a proposal."""
@@ -214,7 +224,10 @@ class Settlement:
         if inputs.contacts is None:
             return inputs
         contacts = self.ledger.contacts(inputs.user_id, since_us=inputs.as_of_us - self.policy.lookback_us)
-        return _without_ledger(inputs) if contacts is None else replace(inputs, contacts=self._counting(contacts, inputs.as_of_us))
+        if contacts is None:
+            return _without_ledger(inputs)
+        fresh = replace(inputs, contacts=self._counting(contacts, inputs.as_of_us))
+        return replace(fresh, timing=(), timing_shown=False, timing_of=None)  # another message may be sent now
 
     def _counting(self, contacts: Sequence[Contact], as_of_us: int) -> tuple[Contact, ...]:
         """Those that may matter: recent or to come, and not reservations that have expired."""
@@ -251,6 +264,19 @@ class Settlement:
 def _first_of_each_user(cases: Sequence[Case]) -> list[Case]:
     """Those of the cases that no other one of the same user is waited for with."""
     return list({case.known.user_id: case for case in reversed(cases)}.values())[::-1]
+
+
+def _slot(slot: SlotBenefit) -> TimingSlot:
+    return TimingSlot(
+        delay_us=round(slot.delay_s * 1e6),
+        still_away=slot.still_away,
+        receptive=slot.receptive,
+        expected=slot.expected,
+        low=slot.low,
+        high=slot.high,
+        gain=slot.gain,
+        gain_se=slot.gain_se,
+    )
 
 
 def _known_result(result: CommitResult | LedgerError) -> CommitResult | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import orjson
 import pytest
 
@@ -17,13 +18,17 @@ from features.adapters.feast_history import history_of
 from features.adapters.feast_store import open_store
 from features.adapters.memory import MemoryProfileStore, MemoryTimelineStore
 from features.adapters.raw_log import ParquetRawLog
-from features.core.event import to_us
+from features.core.event import text_hash, to_us
 from features.core.product import Product
+from features.core.timeline import unpack
+from features.core.weekly import instants_of
 from features.declarations.product_file import load_product
 from features.home import Home
 from features.ingest.import_log import ImportTarget, declared_files, import_file
 from models.bundle import Bundle, load_bundle
+from models.timing.benefit import When
 from serving.adapters.model_registry import fetch_champion
+from serving.decision.local_time import utc_offset_s, zone_of
 from serving.decision.policy import Policy
 from serving.policy_file import load_policy
 from serving.policy_file.document import with_hash
@@ -66,10 +71,15 @@ class Way:
     answers: list[DecisionAnswer]
 
     @property
-    def moments(self) -> list[dict[str, Any]]:
+    def receipts(self) -> list[dict[str, Any]]:
         """Of the decisions that send, with a curve."""
-        outputs = [orjson.loads(answer.output) for answer in self.answers]
-        return [output["moment"] for output in outputs if output["action"] == "send" and output["moment"]["curve"]]
+        receipts = [orjson.loads(answer.receipt) for answer in self.answers]
+        return [one for one in receipts if one["output"]["action"] == "send" and one["output"]["moment"]["curve"]]
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """Those of a message that the trial tried."""
+        return [one for one in self.receipts if "timing_of" in one["inputs"]]
 
 
 @pytest.fixture(scope="module")
@@ -151,18 +161,55 @@ def test_the_run_and_its_timing_stage_say_what_the_trial_showed(way: Way) -> Non
 
 
 def test_answers_show_what_is_expected_of_each_slot_and_some_wait_for_a_better_one(way: Way) -> None:
-    assert way.moments
-    for moment in way.moments:
+    moments = [one["output"]["moment"] for one in way.told]
+    assert moments
+    for moment in moments:
         assert len(moment["curve"]) == 6
         assert all(slot["low"] <= slot["expected"] <= slot["high"] for slot in moment["curve"])
-    advice = Counter(moment["advice"] for moment in way.moments)
+    advice = Counter(moment["advice"] for moment in moments)
     assert advice["better_slot"] >= 1, advice
-    waiting = next(moment for moment in way.moments if moment["advice"] == "better_slot")
+    waiting = next(moment for moment in moments if moment["advice"] == "better_slot")
     assert "when it is expected to help most" in waiting["sentence"]
     chosen = next(slot for slot in waiting["curve"] if slot["at"] == waiting["send_at"])
     assert chosen["code"] == "ok"
 
 
+def test_the_curve_is_that_of_the_action_that_the_message_is(way: Way) -> None:
+    """Of each receipt, by the model again: the effect of the cause that picked the message, and not that of the trial's first action."""
+    causes = Counter(one["output"]["cause"]["group"] for one in way.told)
+    assert set(causes) <= set(CAUSES)
+    assert causes.keys() - {way.bundle.timing.response.actions[1]}, causes
+    for one in way.told:
+        output, inputs = one["output"], one["inputs"]
+        assert inputs["timing_of"] == output["message"]["id"]
+        recorded = [slot["expected"] for slot in output["moment"]["curve"]]
+        again = {name: expected_of(way, inputs, name) for name in way.bundle.timing.response.actions[1:]}
+        assert recorded == pytest.approx(again[output["cause"]["group"]], abs=1e-9)
+        assert len({tuple(numbers) for numbers in again.values()}) > 1
+
+
+def expected_of(way: Way, inputs: dict[str, Any], name: str) -> list[float]:
+    """What the model expects of an action in each slot, from a receipt's inputs and the timeline it names."""
+    (person,) = way.world.service.people.read([inputs["user_id"]], since_us=0)
+    instants = instants_of(unpack(person.timeline).events, np.array([text_hash(kind) for kind in way.world.product.label.activity]))
+    vector = np.array(
+        [inputs["features"][each] if inputs["features"][each] is not None else np.nan for each in way.world.program.catalogue.feature_names]
+    )
+    policy = way.world.service.policy
+    when = When(
+        as_of_us=inputs["as_of_us"],
+        utc_offset_s=utc_offset_s(inputs["as_of_us"], zone_of(inputs["profile"], policy)),
+        activity_us=instants,
+    )
+    delays_s = [slot["delay_us"] / 1e6 for slot in inputs["timing"]]
+    curve = way.bundle.timing_curve(vector, {**inputs["profile"], **inputs["ages"]}, when=when, delays_s=delays_s, names=[name])
+    assert curve is not None
+    return [slot.expected for slot in curve.slots]
+
+
 def test_every_one_of_these_answers_replays_to_the_same_bytes(way: Way) -> None:
-    replayer = Replayer(archive=way.world.archive)
-    assert all(replayer.replay(answer.receipt).output == answer.output for answer in way.answers)
+    replayer = Replayer(archive=way.world.archive, ledger=way.world.ledger, scorer=way.bundle, program=way.world.program)
+    for answer in way.answers:
+        report = replayer.replay(answer.receipt)
+        assert report.output == answer.output
+        assert report.is_same

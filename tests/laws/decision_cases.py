@@ -73,6 +73,7 @@ odd_inputs = st.builds(
         ),
     ),
     timing_shown=st.booleans(),
+    timing_of=st.sampled_from([None, *(message.id for message in POLICY.messages)]),
 )
 likely_inputs = odd_inputs.map(
     lambda odd: replace(
@@ -121,6 +122,7 @@ policies = st.builds(
     messages=st.sampled_from([POLICY.messages, tuple(replace(m, suppresses=timedelta(days=3)) for m in POLICY.messages)]),
     timing=st.sampled_from([None, TimingRule(delays=(timedelta(0), timedelta(hours=1)), clear=0.5)]),
     holdout=st.sampled_from([None, None, Holdout(share=0.2, salt="laws")]),
+    channels=st.sampled_from([POLICY.channels, POLICY.channels, tuple(replace(one, slot_price=1.0) for one in POLICY.channels)]),
 )
 
 

@@ -27,6 +27,7 @@ from serving.decision.policy import (
     SwitchedOff,
 )
 from serving.decision.record import inputs_from_json, inputs_to_json
+from serving.decision.timing import NOT_ENOUGH_DATA, NOTHING_ALLOWED
 from serving.decision.values import Action
 from serving.ports import Commit
 from tests.laws.decision_cases import (
@@ -42,6 +43,7 @@ from tests.laws.decision_cases import (
 )
 from tests.serving_world import DAY_US, HOUR_US, contact
 
+NO_TIMING = {"timing": (), "timing_shown": False, "timing_of": None}
 laws = settings(max_examples=200, deadline=None)
 
 
@@ -70,8 +72,30 @@ def most_at_once(contacts, cap, zone, *, holding):
 @laws
 @given(inputs=inputs_of_all_kinds, policy=policies)
 def test_an_explanation_that_comes_later_changes_nothing_but_what_it_would_have_changed(inputs, policy):
-    before = replace(inputs, contributions=None, min_cause_lead=0.0, timing=(), timing_shown=False)
+    before = replace(inputs, contributions=None, min_cause_lead=0.0, **NO_TIMING)
     assert judged(before, policy).explained(inputs).decision() == decide(inputs, policy)
+
+
+@laws
+@given(inputs=inputs_of_all_kinds, policy=policies)
+def test_a_curve_moves_what_is_sent_and_changes_nothing_else(inputs, policy):
+    """Nor does it tell an effect of another message than the one that it was asked for."""
+    decision, without = decide(inputs, policy), decide(replace(inputs, **NO_TIMING), policy)
+    ours = ("send_at_us", "moment_sentence", "sentence", "expires_at_us", "curve", "advice")
+    assert decision._replace(verdicts=(), **dict.fromkeys(ours)) == without._replace(verdicts=(), **dict.fromkeys(ours))
+    assert [verdict.passed for verdict in decision.verdicts] == [verdict.passed for verdict in without.verdicts]
+    if inputs.timing_of not in (None, decision.message_id):
+        assert decision.send_at_us == without.send_at_us
+        assert all(word.slot.expected is None and word.slot.gain is None for word in decision.curve)
+        assert decision.advice in (None, NOT_ENOUGH_DATA, NOTHING_ALLOWED)
+
+
+@laws
+@given(inputs=inputs_of_all_kinds, policy=policies)
+def test_the_message_that_a_curve_is_asked_for_is_the_one_sent(inputs, policy):
+    choice, decision = judged(replace(inputs, **NO_TIMING), policy).outreach(), decide(inputs, policy)
+    assert (choice is None) is (decision.message_class is not MessageClass.OUTREACH)
+    assert choice is None or choice.message.id == decision.message_id
 
 
 @laws

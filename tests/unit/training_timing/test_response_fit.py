@@ -186,7 +186,7 @@ def test_a_miss_widens_intervals_and_changes_neither_advice_nor_expectation(resp
     at_night = replace(asked(1, 14), as_of_us=np.array([7 * DAY_US]))
     slots = [Slot(delay_s=delay_s) for delay_s in DELAYS_S]
     curves = [
-        benefit_curve(TimingModel(hazard=hazard(), receptivity=week, response=replace(response, miss=miss)), at_night, slots)
+        benefit_curve(TimingModel(hazard=hazard(), receptivity=week, response=replace(response, miss=miss)), at_night, slots, action=1)
         for miss in (Miss(), Miss(expected=0.5, gain=(0.0, 0.5, 0.5)))
     ]
     assert curves[0].advice is Advice.BETTER_SLOT
@@ -205,14 +205,18 @@ def test_the_curve_tells_of_every_slot_what_is_expected_and_why_it_is_closed(res
     model = TimingModel(hazard=hazard(), receptivity=week, response=response)
     at_night = replace(asked(1, 14), as_of_us=np.array([7 * DAY_US]))
     slots = [Slot(delay_s=0.0), Slot(delay_s=DELAYS_S[1], allowed=False, code="quiet_hours"), Slot(delay_s=DELAYS_S[2])]
-    curve = benefit_curve(model, at_night, slots)
+    curve = benefit_curve(model, at_night, slots, action=1)
     assert (curve.advice, curve.chosen) == (Advice.BETTER_SLOT, 2)
     assert curve.slots[1].code == "quiet_hours"
     assert all(slot.low < slot.expected < slot.high for slot in curve.slots if slot.expected is not None)
     assert curve.slots[0].still_away == 1.0
     assert curve.slots[2].receptive == pytest.approx(1.0)
-    without = benefit_curve(replace(model, response=None), at_night, slots)
-    assert (without.advice, without.chosen, without.slots[2].expected) == (Advice.NOT_ENOUGH_DATA, 0, None)
+    assert curve.action == response.actions[1]
+    for bare, action in ((replace(model, response=None), 1), (replace(model, response=None), None), (model, None)):
+        without = benefit_curve(bare, at_night, slots, action=action)
+        assert (without.action, without.advice, without.chosen) == (None, Advice.NOT_ENOUGH_DATA, 0)
+        assert without.slots[2].expected is None
+        assert without.slots[2].still_away == curve.slots[2].still_away
     assert TimingModel.from_json(model.to_json(), 2).hazard == model.hazard
 
 
