@@ -19,12 +19,12 @@ from features.ports import StoreError
 from serving import bootstrap
 from serving.adapters.person_store import RedisPersonStore
 from serving.decision.policy import Degraded
-from serving.policy_file import load_policy
 from serving.policy_file.document import with_hash
 from serving.ports import LedgerError
 from serving.settings import read_settings
+from tests.certain import certain_policy, certain_product
 from tests.fault_proxy import FaultProxy
-from tests.serving_world import NOON, ROOT, FixedScorer, World
+from tests.serving_world import NOON, FixedScorer, World
 
 AWAY = object()
 SILENCE = timedelta(days=10)
@@ -33,7 +33,7 @@ MAX_AGE = timedelta(days=12)
 
 @pytest.fixture(scope="module")
 def policy(onboarding):
-    shipped = load_policy(ROOT / "products" / "onboarding" / "policy.yaml", onboarding)
+    shipped = certain_policy(onboarding)
     return with_hash(replace(shipped, max_feature_age=MAX_AGE))
 
 
@@ -252,7 +252,7 @@ def two_servers(redis_server, onboarding, tmp_path_factory):
     """A service whose features are on one Redis and whose ledger is on another, with a proxy before each."""
     home = tmp_path_factory.mktemp("home")
     with EmbeddedRedis(home / "features") as other, FaultProxy(other.url) as features, FaultProxy(redis_server.url) as ledger:
-        settings = read_settings({"STILLHERE_HOME": str(home), "STILLHERE_PRODUCT": str(ROOT / "products" / "onboarding")})
+        settings = read_settings({"STILLHERE_HOME": str(home), "STILLHERE_PRODUCT": str(certain_product(home / "product"))})
         opened = bootstrap.installation(settings, ledger.url, timeout_s=TIMEOUT_S, asks_registry=False)
         store = open_store(onboarding, Home(home / "of-features"), features.url, timeout_s=TIMEOUT_S)
         events = [
