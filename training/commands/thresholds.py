@@ -19,6 +19,7 @@ from training.thresholds.run import Scope, monitor_product, solve_product
 from training.thresholds.signals_file import SIGNALS_FILE, load_signals
 from training.thresholds.signals_run import signal_table
 from training.thresholds.solve import Contract
+from training.thresholds.usual import Usual
 
 ALARMED = 3
 """Exit code where something is to be done: for cron."""
@@ -72,8 +73,7 @@ def thresholds(  # noqa: PLR0913 - each is a choice of the caller's
     if ran.thresholds.undecided:
         say(f"not enough data, hence the strictest of the others: {', '.join(ran.thresholds.undecided)}")
     if ran.usual is not None:
-        show(ran.usual.title, signal_table(ran.usual.baselines))
-        say(*[f"no baselines: {ran.usual.missing_because}"] * bool(ran.usual.missing_because))
+        _show_usual(ran.usual)
     say("", snippet(ran.thresholds.risk_threshold, ran.thresholds.segment_thresholds))
     done = "nothing written; --write puts these lines into policy.yaml" if ran.policy_hash is None else f"policy is now {ran.policy_hash}"
     say(f"{done}; MLflow run {ran.run_id}")
@@ -114,6 +114,13 @@ def monitor(
     if ran.rules:
         show("the risk alert, and each rule of policy.yaml, on the same decisions", rule_table(ran.monitored.figures, ran.rules))
     _show_alarm(ran.monitored)
+
+
+def _show_usual(usual: Usual) -> None:
+    if usual.missing_because:
+        say(f"no baselines: {usual.missing_because}")
+    else:
+        show(usual.title, signal_table(usual.baselines))
 
 
 def _show_alarm(seen: Monitored) -> None:
