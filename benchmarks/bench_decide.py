@@ -23,7 +23,7 @@ import psutil
 from benchmarks import report
 from benchmarks.decide_in_process import in_process
 from benchmarks.decide_services import HOME, Served, naive, prepare, service
-from benchmarks.decide_users import Users
+from benchmarks.decide_users import SEND_SHARE, Users
 from serving import bootstrap
 from serving.cli.stack import redis_server
 
@@ -195,7 +195,7 @@ def notes_of(measured: Measured, here: dict[str, float]) -> list[str]:
     """How it was measured."""
     sent = measured.counts.get("send", 0.0) / max(1.0, sum(measured.counts.values()))
     receipt_us = here["whole"] - here["without_receipt"]
-    fresh = "one request in seven is about a user whom nobody asked about, a copy of a simulated one to whom a message goes out"
+    fresh = f"{SEND_SHARE:.1%} of the requests are about users whom nobody asked about, copies of simulated ones to whom a message goes out"
     loads = f"2 processes, {CONNECTIONS} connections; naive ratio: 1 process each, {FEW_CONNECTIONS} connections"
     half = "each route at half of its own saturating load, times from when a request was due"
     return [

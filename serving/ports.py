@@ -113,7 +113,7 @@ class Ledger(Protocol):
         """The stored timeline version, or None."""
 
     def outbox(self, product: str) -> list[bytes]:
-        """Delivery orders not yet taken by a sender; each user's in the order of their commits."""
+        """Every delivery order there is, told of or not: a sender takes them out, or they expire; each user's in the order of commits."""
 
 
 class Deliveries(Protocol):

@@ -18,6 +18,7 @@ import orjson
 
 from features.core.kernel import vector
 from features.core.program import Program
+from features.core.timeline_format import NewerTimelineFormatError, TimelineFormatError
 from serving.decision.canonical import canonical
 from serving.decision.decide import decide
 from serving.decision.output import RULES_VERSION, output_json
@@ -26,6 +27,7 @@ from serving.decision.record import inputs_from_json
 from serving.decision.values import Inputs
 from serving.policy_file import policy_from_document
 from serving.ports import Ledger, PolicyArchive, Scorer
+from serving.use_case.receipt import timeline_hash
 
 SCORE_TOLERANCE = 1e-9
 """How far a re-computed risk may lie from the recorded one."""
@@ -137,12 +139,16 @@ class Replayer:
         packed = None if self.ledger is None else self.ledger.timeline(recorded["product"], inputs.user_id, recorded["timeline"]["hash"])
         if packed is None:
             return _unchecked("the timeline is not in the ledger")
-        names = self.program.catalogue.feature_names
-        again = dict(zip(names, vector(packed, inputs.as_of_us, self.program).tolist(), strict=True))
-        differences = tuple(
-            f"{name}: {inputs.features[name]} -> {again[name]}" for name in names if not _equal(inputs.features[name], again[name])
-        )
-        return Part(outcome=Outcome.DIFFERENT if differences else Outcome.SAME, differences=differences)
+        hash_, named = timeline_hash(packed), recorded["timeline"]["hash"]
+        detail = "" if hash_ == named else f"the stored timeline is {hash_}, the one that was decided on {named}"
+        try:
+            numbers = vector(packed, inputs.as_of_us, self.program).tolist()
+        except NewerTimelineFormatError as exc:
+            return _unchecked(str(exc))
+        except TimelineFormatError as exc:
+            return Part(outcome=Outcome.DIFFERENT, detail=f"the stored timeline cannot be read: {exc}")
+        differences = tuple(_different_features(inputs.features, dict(zip(self.program.catalogue.feature_names, numbers, strict=True))))
+        return Part(outcome=Outcome.DIFFERENT if differences or detail else Outcome.SAME, detail=detail, differences=differences)
 
 
 def differences(recorded: Any, replayed: Any, path: str = "", *, in_order: bool = True) -> Iterator[str]:
@@ -233,6 +239,12 @@ def _without_policy(output: Mapping[str, Any]) -> dict[str, Any]:
 
 def _unchecked(why: str) -> Part:
     return Part(outcome=Outcome.NOT_CHECKED, detail=why)
+
+
+def _different_features(recorded: Mapping[str, float], again: Mapping[str, float]) -> Iterator[str]:
+    for name, value in again.items():
+        if not _equal(recorded[name], value):
+            yield f"{name}: {recorded[name]} -> {value}"
 
 
 def _equal(left: float, right: float) -> bool:

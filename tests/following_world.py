@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from features.core.product import Product
 from features.home import Home
 from serving.adapters.model_registry import CURRENT, POINTERS
-from tests.serving_world import ROOT
+from tests.certain import certain_product
 from tests.small_model import write_small_bundle
 
 PATIENCE_S = 60.0
@@ -32,7 +31,7 @@ class Sources:
         self.product_folder = folder / "product"
         self.home = Home(folder / "home")
         self.bundles_dir = self.home.bundles_dir(product.name)
-        shutil.copytree(ROOT / "products" / "onboarding", self.product_folder)
+        certain_product(self.product_folder)
         self._text = self.policy_file.read_text()
 
     @property

@@ -18,8 +18,9 @@ from serving.api.metrics import Metrics
 from serving.identity import foreseen_rejections
 from serving.settings import read_settings
 from serving.worker import Worker, worker_of
+from tests.certain import certain_product
 from tests.http_client import InProcess
-from tests.serving_world import NOON, PATIENCE_S, ROOT
+from tests.serving_world import NOON, PATIENCE_S
 
 AGREED = {"consent": True, "in_app_opt_in": True, "email_opt_in": True, "timezone": "UTC"}
 
@@ -28,7 +29,7 @@ class InstalledWorld:
     """The onboarding product, installed in ``home``."""
 
     def __init__(self, home: Path, redis_url: str) -> None:
-        environment = {"STILLHERE_HOME": str(home), "STILLHERE_PRODUCT": str(ROOT / "products" / "onboarding")}
+        environment = {"STILLHERE_HOME": str(home), "STILLHERE_PRODUCT": str(certain_product(home.with_name(f"{home.name}-product")))}
         self.now = NOON
         self.home = Home(home)
         self.opened = bootstrap.installation(read_settings(environment), redis_url, asks_registry=False)

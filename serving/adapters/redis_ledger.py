@@ -141,7 +141,7 @@ class RedisLedger:
         return self._get(f"{user_prefix(product, user_tag(user_id))}:timeline:{timeline_hash}")
 
     def outbox(self, product: str) -> list[bytes]:
-        """Delivery orders not yet taken by a sender; each user's in the order of their commits."""
+        """Every delivery order there is, told of or not: a sender takes them out, or they expire; each user's in the order of commits."""
         tags = sorted(tag.decode() for tag in self._ask(lambda: self.client.smembers(_outbox_index(product))))
         return [order for tag in tags for order in self._orders(product, tag)]
 

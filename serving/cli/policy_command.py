@@ -48,8 +48,8 @@ def check(
     Looked for are: conditions that cannot hold together, or at all; triggers that another one always precedes, or a guardrail always
     holds back; messages that are never chosen; caps and rate limits beside which others always leave less room, and those of 0; thresholds
     at which everybody or nobody is at risk; prices of slots above what any message is worth; a max_feature_age shorter than a silence that
-    a trigger waits for; classes of which every channel is switched off; a missing holdout and missing exploration. The whole list is in
-    docs/policy-file.md.
+    a trigger waits for; words on help while something is missing that change nothing; classes of which every channel is switched off; a
+    missing holdout and missing exploration. The whole list is in docs/policy-file.md.
 
     Example: `stillhere policy check products/onboarding/policy.yaml`
 

@@ -24,6 +24,7 @@ SHARED_RULES = (
 """About every arm at once, in the order in which they speak."""
 
 RULES = (
+    eligibility.freshness,
     eligibility.opt_in,
     eligibility.available,
     eligibility.channel_switch,
@@ -42,11 +43,11 @@ RULES = (
 """About one arm, in the order in which they speak."""
 
 NAMES = (
-    *("ledger", "features", "consent", "suppression_list", "holdout", "switched_off", "opt_in", "available", "model", "evidence"),
-    *("trigger", "guardrail", "quiet_hours", "message", "cooldown", "suppression", "price", "cap", "rate"),
+    *("ledger", "features", "consent", "suppression_list", "holdout", "switched_off", "freshness", "opt_in", "available", "model"),
+    *("evidence", "trigger", "guardrail", "quiet_hours", "message", "cooldown", "suppression", "price", "cap", "rate"),
 )
-"""Of the rules, in the same order: "model" and "evidence" on outreach alone, each cap for itself as "cap:<name>", each guardrail that holds
-as "guardrail:<name>", all that do not together as "guardrail".
+"""Of the rules, in the same order: "freshness" and "evidence" on outreach alone, as is "model" unless help needs one too; each cap for
+itself as "cap:<name>", each guardrail that holds as "guardrail:<name>", all that do not together as "guardrail".
 
 The first three, "opt_in", "trigger", "quiet_hours", "message" and caps speak in every policy, the others where it has something of theirs.
 """

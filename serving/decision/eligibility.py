@@ -41,7 +41,11 @@ def ledger(_policy: Policy) -> SharedRule:
 def features(policy: Policy) -> SharedRule:
     """What the user did must be known, and be news."""
     known = (passed(EVERY_ARM, "features"),)
-    limit = "" if policy.max_feature_age is None else f" ({window_text(policy.max_feature_age)})"
+    limit = _age_text(policy)
+    if policy.degraded.assist_on_stale_features:  # `freshness` closes the other arms
+        old = (passed(EVERY_ARM, "features", saying="stale", limit=limit),)
+    else:
+        old = (refused(EVERY_ARM, "features", "features_stale", limit=limit),)
 
     def say(case: Case) -> Said:
         degraded = case.inputs.degraded
@@ -50,7 +54,7 @@ def features(policy: Policy) -> SharedRule:
         if not case.inputs.features or Degradation.FEATURES_UNAVAILABLE in degraded:
             return (refused(EVERY_ARM, "features", "features_unavailable"),)
         if Degradation.FEATURES_STALE in degraded:
-            return (refused(EVERY_ARM, "features", "features_stale", limit=limit),)
+            return old
         return known
 
     return say
@@ -121,9 +125,21 @@ def channel_switch(channel: Channel, policy: Policy) -> Rule | None:
     return lambda _case, _offer: (said,)
 
 
-def model(channel: Channel, _policy: Policy) -> Rule | None:
-    """Outreach needs a risk score; help within seconds of friction does not wait for one."""
-    if channel.message_class is MessageClass.ASSIST:
+def freshness(channel: Channel, policy: Policy) -> Rule | None:
+    """Outreach needs news of the user; the rule speaks where the policy lets help be given without, and only of what is stale."""
+    if channel.message_class is MessageClass.ASSIST or not policy.degraded.assist_on_stale_features:
+        return None
+    old = (refused(channel.arm, "freshness", "features_stale", limit=_age_text(policy)),)
+    return lambda case, _: old if Degradation.FEATURES_STALE in case.inputs.degraded else ()
+
+
+def _age_text(policy: Policy) -> str:
+    return "" if policy.max_feature_age is None else f" ({window_text(policy.max_feature_age)})"
+
+
+def model(channel: Channel, policy: Policy) -> Rule | None:
+    """Outreach needs a risk score; help within seconds of friction does not wait for one, unless the policy says so."""
+    if channel.message_class is MessageClass.ASSIST and policy.degraded.assist_without_model:
         return None
     missing = (refused(channel.arm, "model", "model_missing"),)
 

@@ -118,13 +118,14 @@ def _judged(judge: Judge, case: Case, closing: Sequence[Verdict], choice: Choice
     return Option(judge, channel, moment, called.trigger, choice, own, refusals)
 
 
-def closeness(option: Option) -> tuple[bool, int]:
+def closeness(option: Option) -> tuple[bool, int, bool]:
     """How close a closed arm came to being open, to be compared: whether something called for it, then how late it was refused.
 
-    Without a model nobody knows whether the risk would have called for it, so it counts as if it had.
+    Without a model nobody knows whether the risk would have called for it, so it counts as if it had; after what a rule did call for.
     """
-    called_for = option.trigger is not None or "model" in [verdict.rule for verdict in option.refusals]
-    return called_for, _place(option.refusals[0].rule)
+    rule, is_called = option.refusals[0].rule, option.trigger is not None
+    called_for = is_called or "model" in [verdict.rule for verdict in option.refusals]
+    return called_for, _place(rule), is_called and rule == "model"
 
 
 @remembered

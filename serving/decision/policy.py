@@ -115,6 +115,14 @@ class SwitchedOff:
     messages: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Degraded:
+    """What still goes out while something is missing: help by rule at most. Outreach needs model and news, and all need the ledger."""
+
+    assist_without_model: bool = True
+    assist_on_stale_features: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Message:
     """One message type. ``{user_id}`` and ``{attribute|text when unset}`` of the profile may stand in title and body."""
@@ -258,7 +266,8 @@ class Policy:
     fatigue_window: timedelta | None = None  # of channels that are alike otherwise, the one less used within it goes first
     actionable_causes: tuple[str, ...] = ()  # from the product; carried so that a decision needs the policy alone
     cause_sentences: Mapping[str, str] = field(default_factory=dict)
-    max_feature_age: timedelta | None = None  # since something new became known of a user; past it nothing is sent; None: any age
+    max_feature_age: timedelta | None = None  # since something new became known of a user; past it features are stale; None: any age
+    degraded: Degraded = Degraded()
 
     def __hash__(self) -> int:
         """Of the content, which the field names already."""

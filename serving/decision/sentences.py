@@ -39,6 +39,7 @@ REFUSED: Final = {
 PASSED: Final = {
     "ledger": "Past contacts are known.",
     "features": "The user's behaviour is known.",
+    "stale": "Nothing new became known of this user for longer than the policy allows{limit}; it lets help be given all the same.",
     "consent": "The user has consented.",
     "suppression_list": "The user is not on the suppression list.",
     "holdout": "The user is not in the holdout.",

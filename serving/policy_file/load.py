@@ -9,6 +9,7 @@ from features.declarations.yaml_file import DeclarationError, load_validated
 from serving.decision.policy import (
     Cap,
     Channel,
+    Degraded,
     Exploration,
     Guardrail,
     Holdout,
@@ -82,6 +83,7 @@ def _policy(schema: PolicySchema, product: Product) -> Policy:
         quiet_hours=tuple(QuietHours(start_minute=q.start, end_minute=q.end, classes=tuple(q.classes)) for q in schema.quiet_hours),
         actionable_causes=tuple(cause.name for cause in product.causes if cause.actionable),
         max_feature_age=schema.max_feature_age,
+        degraded=Degraded(**schema.degraded.model_dump()),
         cause_sentences={cause.name: cause.sentence for cause in product.causes if cause.sentence},
     )
 

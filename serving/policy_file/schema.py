@@ -167,6 +167,13 @@ class SwitchedOffSchema(Declared):
     messages: list[Name] = Field(default_factory=list)
 
 
+class DegradedSchema(Declared):
+    """What still goes out while something is missing."""
+
+    assist_without_model: bool = True
+    assist_on_stale_features: bool = False
+
+
 class PolicySchema(Declared):
     """All of ``policy.yaml``."""
 
@@ -197,3 +204,4 @@ class PolicySchema(Declared):
     exploration: ExplorationSchema = ExplorationSchema()
     switched_off: SwitchedOffSchema = SwitchedOffSchema()
     max_feature_age: PositiveDuration | None = None
+    degraded: DegradedSchema = DegradedSchema()

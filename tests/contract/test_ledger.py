@@ -163,6 +163,16 @@ def test_what_was_delivered_counts_for_good_from_the_moment_it_was(ledger):
     assert not ledger.commit("onboarding", commit(caps=[window()], as_of_us=AT_US + 10**12)).committed
 
 
+def test_news_of_a_delivery_takes_no_order_out_of_the_outbox(ledger):
+    """Senders do that, or time (docs/operations.md)."""
+    delivered, failed = commit(expires_us=AT_US + 90), commit(expires_us=AT_US + 90)
+    for made in (delivered, failed):
+        ledger.commit("onboarding", made)
+    ledger.confirm("onboarding", delivered.decision_id, delivered_us=AT_US + 7)
+    ledger.release("onboarding", failed.decision_id)
+    assert ledger.outbox("onboarding") == [delivered.outbox, failed.outbox]
+
+
 def test_what_was_not_delivered_frees_its_place_and_a_late_receipt_takes_it_back(ledger):
     made = commit(expires_us=AT_US + 90)
     ledger.commit("onboarding", made)

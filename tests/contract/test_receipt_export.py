@@ -16,6 +16,7 @@ from serving.adapters.redis_erasure import LedgerOfUsers
 from serving.adapters.redis_ledger import RedisLedger, connect
 from serving.adapters.shadow import Shadow
 from serving.use_case import Followed
+from tests.certain import certain_policy
 from tests.serving_world import FixedScorer, World
 
 
@@ -27,13 +28,7 @@ def client(redis_url):
 
 @pytest.fixture
 def world(client, onboarding):
-    from pathlib import Path
-
-    from serving.policy_file import load_policy
-    from tests.serving_world import ROOT
-
-    policy = load_policy(Path(ROOT) / "products" / "onboarding" / "policy.yaml", onboarding)
-    return World(onboarding, policy, scorer=FixedScorer(said_risk=0.9), ledger=RedisLedger(client=client))
+    return World(onboarding, certain_policy(onboarding), scorer=FixedScorer(said_risk=0.9), ledger=RedisLedger(client=client))
 
 
 @pytest.fixture

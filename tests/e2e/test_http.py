@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from pathlib import Path
 
 import orjson
 import pytest
@@ -18,19 +17,19 @@ from serving.api.app import build_app
 from serving.api.context import ApiContext
 from serving.api.metrics import Metrics
 from serving.api.schemas import ErrorAnswer
-from serving.policy_file import load_policy
 from serving.ports import EventStreamError, LedgerError
 from serving.worker import Worker
+from tests.certain import certain_policy
 from tests.formats.other import as_version
 from tests.http_client import InProcess
-from tests.serving_world import NOON, PATIENCE_S, ROOT, FixedScorer, World
+from tests.serving_world import NOON, PATIENCE_S, FixedScorer, World
 
 
 class Site:
     """A product served from memory: HTTP in front, a worker that runs when told to."""
 
     def __init__(self, product, **changes) -> None:
-        policy = load_policy(Path(ROOT) / "products" / "onboarding" / "policy.yaml", product)
+        policy = certain_policy(product)
         self.world = World(product, policy, scorer=changes.pop("scorer", FixedScorer(said_risk=0.2)))
         self.stream = changes.pop("stream", None) or MemoryEventStream()
         parts = {

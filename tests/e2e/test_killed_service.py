@@ -16,8 +16,9 @@ from features.core.event import Event, to_us
 from features.core.timeline import timeline_from_events
 from serving import bootstrap
 from serving.settings import read_settings
+from tests.certain import certain_product
 from tests.http_client import InProcess
-from tests.serving_world import PATIENT, ROOT
+from tests.serving_world import PATIENT
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -62,7 +63,7 @@ def in_time(point, is_made):
 @pytest.fixture
 def opened(redis_url, tmp_path, monkeypatch, onboarding):
     """An installation in which help is due to ada at once."""
-    monkeypatch.setenv("STILLHERE_PRODUCT", str(ROOT / "products" / "onboarding"))
+    monkeypatch.setenv("STILLHERE_PRODUCT", str(certain_product(tmp_path / "product")))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none.db")
     opened = bootstrap.installation(read_settings({**PATIENT, "STILLHERE_HOME": str(tmp_path)}), redis_url)
     now = datetime.now(UTC)

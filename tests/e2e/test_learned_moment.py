@@ -34,6 +34,7 @@ from serving.policy_file import load_policy
 from serving.policy_file.document import with_hash
 from serving.replay import Replayer
 from serving.use_case import DecisionAnswer
+from tests.certain import certain_policy
 from tests.serving_world import ROOT, World
 from training.fit import FitParameters
 from training.frame import USER
@@ -97,7 +98,7 @@ def waiting(product: Product) -> Policy:
     """The product's policy, whose outreach may wait as that of the MOOC may."""
     mooc = ROOT / "products" / "mooc"
     timing = load_policy(mooc / "policy.yaml", load_product(mooc)).timing
-    return with_hash(replace(load_policy(PRODUCT_DIR / "policy.yaml", product), timing=timing))
+    return with_hash(replace(certain_policy(product), timing=timing))
 
 
 def walk(product: Product, folder: Path) -> Way:

@@ -15,6 +15,7 @@ from features.core.event import Event, to_us
 from features.core.timeline import timeline_from_events
 from serving import bootstrap
 from serving.settings import read_settings
+from tests.certain import certain_product
 from tests.fault_proxy import FaultProxy
 from tests.following_world import until
 from tests.http_client import InProcess
@@ -42,7 +43,9 @@ def proxy(redis_url):
 @pytest.fixture
 def opened(proxy, home, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/none.db")
-    settings = read_settings({**PATIENT, "STILLHERE_HOME": str(home), "STILLHERE_REDIS_TIMEOUT_S": str(TIMEOUT_S)})
+    product = str(certain_product(home / "product"))
+    places = {"STILLHERE_HOME": str(home), "STILLHERE_PRODUCT": product}
+    settings = read_settings({**PATIENT, **places, "STILLHERE_REDIS_TIMEOUT_S": str(TIMEOUT_S)})
     opened = bootstrap.installation(settings, proxy.url, timeout_s=TIMEOUT_S)
     yield opened
     opened.close()

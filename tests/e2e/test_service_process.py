@@ -18,6 +18,7 @@ from serving.adapters.run_file import read_run_file
 from serving.cli.demo.play import backlog
 from serving.cli.processes import free_port
 from serving.cli.stack import service_and_worker
+from tests.certain import certain_product
 from tests.e2e.callers import Asked, Callers
 from tests.small_model import write_small_bundle
 
@@ -31,6 +32,7 @@ def installation(redis_server, onboarding, tmp_path_factory):
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
     environment = {
+        "STILLHERE_PRODUCT": str(certain_product(home / "product")),
         "STILLHERE_REDIS_URL": redis_server.url,
         "MLFLOW_TRACKING_URI": f"sqlite:///{home}/none.db",
         "STILLHERE_LOG_DELAY_S": "0.1",

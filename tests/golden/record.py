@@ -1,4 +1,4 @@
-"""Write the outputs of all golden cases anew from the present code, and fields that inputs and policies gained.
+"""Write the outputs of all golden cases anew from the present code, fields that inputs and policies gained, and the whole receipts.
 
 Run ``python tests/golden/record.py``, then read the diff line by line.
 """
@@ -20,6 +20,7 @@ def main() -> None:
     from serving.decision.output import output_json
     from serving.decision.record import inputs_from_json, inputs_to_json
     from serving.policy_file import policy_document, policy_from_document
+    from tests.golden.whole_receipts import record as record_whole
 
     for file in sorted((HERE / "policies").glob("*.json")):
         policy = policy_from_document(orjson.dumps(json.loads(file.read_text())))
@@ -32,6 +33,7 @@ def main() -> None:
         case["needs_explanation"] = needs_explanation(inputs, policy)
         case["output"] = orjson.loads(output_json(decide(inputs, policy), case["versions"]))
         file.write_text(json.dumps(case, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    record_whole()
 
 
 if __name__ == "__main__":

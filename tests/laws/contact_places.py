@@ -21,7 +21,8 @@ from serving.identity import FollowingLedger
 from serving.ports import Commit, CommitResult, LedgerError
 from serving.settings import read_settings
 from serving.use_case import DecisionService
-from tests.serving_world import ROOT, FixedScorer
+from tests.certain import certain_product
+from tests.serving_world import FixedScorer
 from tests.unified_world import UnifiedWorld
 
 Death = Literal["before the commit", "after the commit"]
@@ -137,7 +138,7 @@ class RedisPlace:
     """A whole installation over Redis and Feast."""
 
     def __init__(self, home: Path, redis_url: str) -> None:
-        environment = {"STILLHERE_HOME": str(home), "STILLHERE_PRODUCT": str(ROOT / "products" / "onboarding")}
+        environment = {"STILLHERE_HOME": str(home), "STILLHERE_PRODUCT": str(certain_product(home.with_name(f"{home.name}-product")))}
         self._settings, self._redis_url = read_settings(environment), redis_url
         self._open()
         self.program = self._opened.program

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from serving.decision.policy import (
     Cap,
+    Degraded,
     Exploration,
     Holdout,
     MessageClass,
@@ -61,7 +62,9 @@ odd_inputs = st.builds(
     ),
     segment=st.sampled_from([None, "enterprise", "unheard_of"]),
     contacts=st.one_of(st.none(), contacts, contacts, contacts),
-    degraded=st.sampled_from([(), (), (), (Degradation.FEATURES_UNAVAILABLE,), (Degradation.PROFILE_UNAVAILABLE,)]),
+    degraded=st.sampled_from(
+        [(), (), (), (Degradation.FEATURES_UNAVAILABLE,), (Degradation.PROFILE_UNAVAILABLE,), (Degradation.FEATURES_STALE,)]
+    ),
     refused_by=st.sampled_from([None, None, None, "cap:email_per_day"]),
     timing=st.one_of(
         st.just(()),
@@ -121,6 +124,7 @@ policies = st.builds(
     ),
     messages=st.sampled_from([POLICY.messages, tuple(replace(m, suppresses=timedelta(days=3)) for m in POLICY.messages)]),
     timing=st.sampled_from([None, TimingRule(delays=(timedelta(0), timedelta(hours=1)), clear=0.5)]),
+    degraded=st.sampled_from([Degraded(), Degraded(), Degraded(assist_without_model=False), Degraded(assist_on_stale_features=True)]),
     holdout=st.sampled_from([None, None, Holdout(share=0.2, salt="laws")]),
     channels=st.sampled_from([POLICY.channels, POLICY.channels, tuple(replace(one, slot_price=1.0) for one in POLICY.channels)]),
 )

@@ -13,9 +13,9 @@ from serving.carried_contacts import CarriedContacts
 from serving.decision.output import output_object
 from serving.decision.policy import Cap, Holdout, Policy, RateLimit
 from serving.decision.record import inputs_from_json
-from serving.policy_file import load_policy
 from serving.policy_file.document import with_hash
-from tests.serving_world import ROOT, FixedScorer, World
+from tests.certain import certain_policy
+from tests.serving_world import FixedScorer, World
 
 USERS = ("ada", "bob", "eve")
 
@@ -66,7 +66,7 @@ def done(output):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_backtest_foresees_what_a_policy_does_live(onboarding, seed):
-    base, rng = load_policy(ROOT / "products" / "onboarding" / "policy.yaml", onboarding), random.Random(seed)
+    base, rng = certain_policy(onboarding), random.Random(seed)
     then, now = drawn(base, rng), drawn(base, rng)
     carried, foreseen = CarriedContacts(policy=now), []
     for receipt in lived(onboarding, then, seed):

@@ -15,11 +15,13 @@ from serving.adapters.memory_ledger import MemoryLedger
 from serving.decision.caps import cap_windows, counted, first_refusal
 from serving.decision.chance import draw
 from serving.decision.decide import decide, judged, needs_explanation
+from serving.decision.eligibility import known_risk
 from serving.decision.local_time import day_window_us, local, quiet_range_at, zone_of
 from serving.decision.output import output_json
 from serving.decision.policy import (
     Cap,
     Channel,
+    Degraded,
     Guardrail,
     Holdout,
     MessageClass,
@@ -28,7 +30,7 @@ from serving.decision.policy import (
 )
 from serving.decision.record import inputs_from_json, inputs_to_json
 from serving.decision.timing import NOT_ENOUGH_DATA, NOTHING_ALLOWED
-from serving.decision.values import Action
+from serving.decision.values import Action, Degradation
 from serving.ports import Commit
 from tests.laws.decision_cases import (
     ALWAYS,
@@ -135,6 +137,9 @@ def test_whatever_is_sent_is_agreed_to_wanted_by_a_rule_and_within_every_limit(i
     )
     assert inputs.contacts is not None
     assert inputs.features
+    is_help, allowed = decision.message_class is MessageClass.ASSIST, policy.degraded
+    assert Degradation.FEATURES_STALE not in inputs.degraded or (is_help and allowed.assist_on_stale_features)
+    assert known_risk(inputs) is not None or (is_help and allowed.assist_without_model)
     assert send_at_us >= inputs.as_of_us
     ranges = [q for q in policy.quiet_hours if decision.message_class in q.classes]
     assert quiet_range_at(send_at_us, ranges, zone) is None
@@ -152,8 +157,9 @@ def test_every_arm_is_judged_by_every_rule_and_its_first_refusal_is_its_reason(i
     for arm in decision.arms[:-1]:
         rules = [v for v in decision.verdicts if v.arm in ("*", arm.name)]
         named = [v.rule for v in rules if v.rule in ALWAYS]
+        of_model = ["model"] if policy.degraded.assist_without_model is False else []
         own = (
-            ["opt_in", "trigger", "quiet_hours"]
+            ["opt_in", *of_model, "trigger", "quiet_hours"]
             if arm.name.startswith("assist")
             else ["opt_in", "model", "evidence", "trigger", "quiet_hours"]
         )
@@ -186,6 +192,7 @@ stricter_in_one_way = st.sampled_from(
         {"guardrails": (always,)},
         {"guardrails": (replace(always, classes=(MessageClass.OUTREACH,)),)},
         {"switched_off": SwitchedOff(everything=True)},
+        {"degraded": Degraded(assist_without_model=False, assist_on_stale_features=False)},
         {"switched_off": SwitchedOff(channels=("email",))},
         {"switched_off": SwitchedOff(triggers=(POLICY.triggers[0].name,))},
         {"suppression_attribute": "consent"},

@@ -16,13 +16,12 @@ from features.core.event import Event, from_us, to_us
 from features.core.program import compile_program
 from features.core.timeline import timeline_from_events
 from serving.decision.policy import Cap, Exploration, MessageClass, RateLimit
-from serving.policy_file import load_policy
 from serving.policy_file.document import with_hash
 from serving.ports import Delivery, Seed
 from serving.replay import Outcome, Replayer
+from tests.certain import certain_policy
 from tests.laws.contact_model import ContactModel
 from tests.laws.contact_places import Killed, MemoryPlace, RedisPlace
-from tests.serving_world import ROOT
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -39,7 +38,7 @@ deaths = st.sampled_from(["before the commit", "after the commit"])
 
 def policies_of(product):
     """Calendar days; rolling windows, classes, messages and a rate limit; chance and suppression; moments by chance within all of them."""
-    shipped = load_policy(ROOT / "products" / "onboarding" / "policy.yaml", product)
+    shipped = certain_policy(product)
     channels = tuple(replace(channel, deliver_within=timedelta(hours=2)) for channel in shipped.channels)
     messages = tuple(replace(message, cooldown=timedelta(minutes=30)) for message in shipped.messages)
     base = replace(shipped, channels=channels, messages=messages)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+import yaml
 
 from features.core.product import Segment
 from features.home import Home
@@ -89,7 +90,9 @@ def test_thresholds_are_solved_on_rows_that_the_champion_has_not_seen_and_record
     assert recorded.info.status == "FINISHED"
     assert recorded.data.metrics["whole.threshold"] == ran.thresholds.risk_threshold
     assert {"whole.of_stayers_low", "whole.of_alerts_high", "applied.recall", "applied.alerted"} <= set(recorded.data.metrics)
-    assert {each.path for each in mlflow.MlflowClient().list_artifacts(ran.run_id)} == {"thresholds.md", "thresholds.json"}
+    assert {each.path for each in mlflow.MlflowClient().list_artifacts(ran.run_id)} == {
+        *("thresholds.md", "thresholds.json", "proposal.yaml"),
+    }
     assert_says_what_it_was_made_from(ran.run_id, "tiny-thresholds")
     assert set(ran.thresholds.segment_thresholds) == {"invited", "others"}
     assert ran.policy_hash is None
@@ -152,19 +155,38 @@ def test_a_high_threshold_raises_none_and_a_young_model_without_drift_stays(plac
     assert [each.sentence for each in ran.reasons] == []
 
 
+MANY_LOGINS = Signal(
+    name="many logins",
+    feature="count_login_7d",
+    unit="count",
+    worse=Worse.ABOVE,
+    severity="low",
+    quantile=0.5,
+    absolute=1.0,
+    ratio=1.5,
+    alert_when=AlertWhen.BOTH,
+)
+
+
+def test_thresholds_come_with_what_is_usual_for_each_cohort_that_day(place: Place) -> None:
+    asked = SignalSet(by="segment", window=timedelta(days=60), least_users=10, signals=(MANY_LOGINS,))
+    ran = solve_product(PRODUCT, place.home, LOOK, Scope(contract=Contract(bound=0.3), signals=asked))
+    of_signals = signals_product(PRODUCT, place.home, LOOK, asked)
+    assert ran.usual is not None
+    assert ran.usual.baselines == of_signals.baselines
+    recorded = mlflow.MlflowClient().get_run(ran.run_id)
+    assert recorded.data.metrics["signal.many logins.others.limit"] == ran.usual.baselines[-1].limit
+    written = yaml.safe_load(mlflow.artifacts.load_text(f"runs:/{ran.run_id}/proposal.yaml"))
+    assert written["risk_threshold"] == ran.thresholds.risk_threshold
+    assert written["baselines"]["signals"]["many logins"]["others"]["limit"] == ran.usual.baselines[-1].limit
+    table = mlflow.load_table("baselines.json", run_ids=[ran.run_id])
+    assert table[["signal", "cohort", "limit"]].values.tolist() == [
+        [each.signal.name, each.cohort, each.limit] for each in ran.usual.baselines
+    ]
+
+
 def test_signals_are_a_run_with_their_limits_and_errors(place: Place) -> None:
-    signal = Signal(
-        name="many logins",
-        feature="count_login_7d",
-        unit="count",
-        worse=Worse.ABOVE,
-        severity="low",
-        quantile=0.5,
-        absolute=1.0,
-        ratio=1.5,
-        alert_when=AlertWhen.BOTH,
-    )
-    asked = SignalSet(by="segment", window=timedelta(days=60), least_users=10, signals=(signal,))
+    asked = SignalSet(by="segment", window=timedelta(days=60), least_users=10, signals=(MANY_LOGINS,))
     ran = signals_product(PRODUCT, place.home, LOOK, asked)
     assert_says_what_it_was_made_from(ran.run_id, "tiny-signals")
     recorded = mlflow.MlflowClient().get_run(ran.run_id)

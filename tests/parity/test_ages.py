@@ -19,9 +19,9 @@ from features.home import Home
 from features.ingest.admission import admit_identify
 from features.ports import StoreError
 from models.signature import ModelAttribute, Signature
-from serving.policy_file import load_policy
 from serving.replay import Outcome, Replayer
-from tests.serving_world import NOON, ROOT, FixedScorer, World
+from tests.certain import certain_policy
+from tests.serving_world import NOON, FixedScorer, World
 from training.dataset import frame_of
 from training.frame import AS_OF, causes_of, learn_signature
 
@@ -66,7 +66,7 @@ def test_training_serving_and_replay_compute_the_same_age(store, onboarding, tmp
     rows = training_rows(store, onboarding, tmp_path, [("ada", as_of), ("bob", as_of)])
 
     scorer = SeesProfiles()
-    world = World(onboarding, load_policy(ROOT / "products" / "onboarding" / "policy.yaml", onboarding), scorer=scorer)
+    world = World(onboarding, certain_policy(onboarding), scorer=scorer)
     service = world.service_with(world.service.policy, profiles=profiles)
     answers = service.decide_many(["ada", "bob"], now_us=to_us(as_of))
 

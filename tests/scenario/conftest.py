@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from serving.policy_file import load_policy
-from tests.serving_world import ROOT, FixedScorer, World
+from tests.certain import certain_policy
+from tests.serving_world import FixedScorer, World
 
 
 @pytest.fixture(scope="session")
 def shipped_policy(onboarding):
-    return load_policy(ROOT / "products" / "onboarding" / "policy.yaml", onboarding)
+    return certain_policy(onboarding)
 
 
 @pytest.fixture

@@ -6,13 +6,17 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
+import orjson
 import pytest
 from scipy.stats import binomtest, chisquare
 
 from serving.decision.decide import decide
 from serving.decision.eligibility import is_held_out
 from serving.decision.policy import Cap, Exploration, Holdout
-from tests.serving_world import golden_inputs, golden_policy
+from serving.decision.record import inputs_from_json
+from serving.policy_file import load_policy
+from tests.certain import certain_policy
+from tests.serving_world import ROOT, FixedScorer, World, golden_inputs, golden_policy
 
 N_USERS = 10_000
 N_DECISIONS = 3_000
@@ -118,3 +122,33 @@ def test_replayed_chance_is_the_same_chance(inputs):
     assert [decide(one, policy) for one in asked] == [decide(one, policy) for one in asked]
     later = [replace(one, as_of_us=one.as_of_us + timedelta(hours=1) // timedelta(microseconds=1)) for one in asked]
     assert [decide(one, policy).channel for one in later] == [decide(one, policy).channel for one in asked]  # of the id alone
+
+
+@pytest.fixture(scope="module")
+def in_trouble(onboarding):
+    """What is known of somebody whose sign-in keeps failing."""
+    world = World(onboarding, certain_policy(onboarding), scorer=FixedScorer(said_risk=0.2, said_contributions={"login_friction": 1.0}))
+    world.person("ada")
+    world.happens("ada", "login_failed", times=3)
+    return inputs_from_json(orjson.loads(world.answer("ada").receipt)["inputs"])
+
+
+def test_the_onboarding_policy_measures_what_help_is_worth_and_what_matching_is(onboarding, in_trouble):
+    """A random share gets nothing, another a message that is not matched to the cause: both are known, and so are their chances."""
+    policy = load_policy(ROOT / "products" / "onboarding" / "policy.yaml", onboarding)
+    people = [replace(in_trouble, user_id=f"user-{number}", decision_id=f"decision-{number}") for number in range(N_USERS)]
+    decisions = [decide(one, policy) for one in people]
+    held = [one for one in decisions if one.assignments == {"holdout": "held_out"}]
+    assert all((one.code, one.message_id) == ("holdout", None) for one in held)
+    assert binomtest(len(held), N_USERS, 0.05).pvalue > UNLIKELY
+    treated = [one for one in decisions if one.assignments == {"holdout": "treated"}]
+    nothing = [one for one in treated if one.message_id is None]
+    assert {one.code for one in nothing} == {"explored_none"}
+    assert binomtest(len(nothing), len(treated), 0.05 / 2).pvalue > UNLIKELY  # of two: the open arm, and none
+    assert {arm.name: arm.propensity for arm in treated[0].arms}["assist/in_app"] == pytest.approx(0.975)
+    helped = [one for one in treated if one.message_id is not None]
+    unmatched = [one for one in helped if not one.matched]
+    n_fitting = len({one.message_id for one in helped})
+    assert binomtest(len(unmatched), len(helped), 0.05 * (n_fitting - 1) / n_fitting).pvalue > UNLIKELY
+    assert {one.message_propensity for one in unmatched} == {0.05 / n_fitting}
+    assert {one.message_id for one in helped if one.matched} == {"secure_reset"}

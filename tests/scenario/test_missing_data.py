@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from datetime import timedelta
 
+import orjson
 import pytest
 
 from features.adapters.embedded_redis import EmbeddedRedis
@@ -17,12 +18,13 @@ from features.home import Home
 from features.ports import StoreError
 from serving import bootstrap
 from serving.adapters.person_store import RedisPersonStore
-from serving.policy_file import load_policy
+from serving.decision.policy import Degraded
 from serving.policy_file.document import with_hash
 from serving.ports import LedgerError
 from serving.settings import read_settings
+from tests.certain import certain_policy, certain_product
 from tests.fault_proxy import FaultProxy
-from tests.serving_world import NOON, ROOT, FixedScorer, World
+from tests.serving_world import NOON, FixedScorer, World
 
 AWAY = object()
 SILENCE = timedelta(days=10)
@@ -31,7 +33,7 @@ MAX_AGE = timedelta(days=12)
 
 @pytest.fixture(scope="module")
 def policy(onboarding):
-    shipped = load_policy(ROOT / "products" / "onboarding" / "policy.yaml", onboarding)
+    shipped = certain_policy(onboarding)
     return with_hash(replace(shipped, max_feature_age=MAX_AGE))
 
 
@@ -184,6 +186,55 @@ def test_r10_the_decision_is_the_one_in_the_table(onboarding, policy, what):
 
 LEDGER = ["ledger_unavailable"]
 FEATURES = ["features_unavailable", "profile_unavailable"]
+
+
+def gave_up_signing_in(world):
+    """Two failed sign-ins two minutes ago and nothing since: help is due, and so is an e-mail, if this is news."""
+    known(world)
+    world.happens("ada", "login_failed", times=2, ago=timedelta(minutes=2))
+
+
+def also_away(name):
+    def arrange(world):
+        gave_up_signing_in(world)
+        setattr(world, name, Away())
+
+    return arrange
+
+
+CAREFUL = Degraded(assist_without_model=False)
+HELPFUL = Degraded(assist_on_stale_features=True)
+HELPED, MISSING, STALE = "sent_by_login_abandoned", ["model_missing"], ["features_stale"]
+A_MINUTE, AN_HOUR = timedelta(minutes=1), timedelta(hours=1)
+WHERE_THE_POLICY_ALLOWS = {  # what it says of degradation, what makes features stale, and whether there is a model: what comes of it
+    "no model": (Degraded(), AN_HOUR, None, gave_up_signing_in, ("send", HELPED, MISSING)),
+    "no model, and help needs one": (CAREFUL, AN_HOUR, None, gave_up_signing_in, ("none", "model_missing", MISSING)),
+    "a model, and help needs one": (CAREFUL, AN_HOUR, 0.9, gave_up_signing_in, ("send", HELPED, [])),
+    "no news": (Degraded(), A_MINUTE, 0.9, gave_up_signing_in, ("none", "features_stale", STALE)),
+    "no news, and help needs none": (HELPFUL, A_MINUTE, 0.9, gave_up_signing_in, ("send", HELPED, STALE)),
+    "news, and help needs none": (HELPFUL, AN_HOUR, 0.9, gave_up_signing_in, ("send", HELPED, [])),
+    "no news, and no e-mail either way": (HELPFUL, A_MINUTE, 0.9, known, ("none", "features_stale", STALE)),
+    "neither model nor news, and help needs no news": (HELPFUL, A_MINUTE, None, gave_up_signing_in, ("send", HELPED, [*MISSING, *STALE])),
+    "caps fail closed whatever the policy allows": (HELPFUL, A_MINUTE, 0.9, also_away("ledger"), ("none", LEDGER[0], [*STALE, *LEDGER])),
+    "nothing is known, whatever the policy allows": (HELPFUL, A_MINUTE, 0.9, also_away("timelines"), ("none", FEATURES[0], FEATURES[:1])),
+}
+
+
+@pytest.mark.parametrize("what", WHERE_THE_POLICY_ALLOWS)
+def test_r10_help_by_rule_goes_on_where_the_policy_allows(onboarding, policy, what):
+    degraded, max_age, risk, arrange, expected = WHERE_THE_POLICY_ALLOWS[what]
+    says = with_hash(replace(policy, degraded=degraded, max_feature_age=max_age))
+    world = World(onboarding, says, scorer=Model(said_risk=risk, said_contributions={"silence": 1.0}))
+    ledger = world.ledger
+    arrange(world)
+    world.service = world.service_with(says)
+    answer = world.answer("ada")
+    decision = orjson.loads(answer.output)
+    assert (decision["action"], decision["reason"]["code"], decision["degraded"]) == expected
+    assert answer.labels == (decision["action"], decision["reason"]["code"], tuple(decision["degraded"]))  # what is counted
+    assert [orjson.loads(order)["class"] for order in ledger.outbox("onboarding")] == ["assist"] * (decision["action"] == "send")
+
+
 TWO_SERVERS = {  # which is away, and how: what is decided, and whether a receipt is kept
     ("none", "pass"): ("send", "sent_by_high_risk", [], True),
     ("features", "down"): ("none", "features_unavailable", FEATURES, True),
@@ -201,7 +252,7 @@ def two_servers(redis_server, onboarding, tmp_path_factory):
     """A service whose features are on one Redis and whose ledger is on another, with a proxy before each."""
     home = tmp_path_factory.mktemp("home")
     with EmbeddedRedis(home / "features") as other, FaultProxy(other.url) as features, FaultProxy(redis_server.url) as ledger:
-        settings = read_settings({"STILLHERE_HOME": str(home), "STILLHERE_PRODUCT": str(ROOT / "products" / "onboarding")})
+        settings = read_settings({"STILLHERE_HOME": str(home), "STILLHERE_PRODUCT": str(certain_product(home / "product"))})
         opened = bootstrap.installation(settings, ledger.url, timeout_s=TIMEOUT_S, asks_registry=False)
         store = open_store(onboarding, Home(home / "of-features"), features.url, timeout_s=TIMEOUT_S)
         events = [

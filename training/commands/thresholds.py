@@ -16,7 +16,10 @@ from training.thresholds.policy_text import snippet
 from training.thresholds.report import TITLES, monitor_table, threshold_table
 from training.thresholds.rule_errors import rule_table
 from training.thresholds.run import Scope, monitor_product, solve_product
+from training.thresholds.signals_file import SIGNALS_FILE, load_signals
+from training.thresholds.signals_run import signal_table
 from training.thresholds.solve import Contract
+from training.thresholds.usual import Usual
 
 ALARMED = 3
 """Exit code where something is to be done: for cron."""
@@ -35,6 +38,8 @@ def thresholds(  # noqa: PLR0913 - each is a choice of the caller's
     write: bool = False,
 ) -> None:
     """Solve the champion's risk thresholds, so that the alert error keeps within its bound for each segment.
+
+    Where signals.yaml stands beside the product, what is usual for each cohort is taken with them: all of it is in the run's proposal.yaml.
 
     Parameters
     ----------
@@ -58,13 +63,17 @@ def thresholds(  # noqa: PLR0913 - each is a choice of the caller's
         Put the result into policy.yaml, where nothing else changes.
     """
     contract = Contract(error=error, bound=bound, confidence=confidence, least_users=least_users)
-    scope = Scope(contract=contract, labels=labels or None, write_to=product / "policy.yaml" if write else None)
+    declared, write_to = load_product(product), product / "policy.yaml" if write else None
+    asked = load_signals(product / SIGNALS_FILE, declared) if (product / SIGNALS_FILE).is_file() else None
+    scope = Scope(contract=contract, labels=labels or None, write_to=write_to, signals=asked)
     with progress_report() as report:
-        ran = solve_product(load_product(product), Home(home), look_now(stale_after_days, product), scope, report=report)
+        ran = solve_product(declared, Home(home), look_now(stale_after_days, product), scope, report=report)
     title = f"{TITLES[contract.error.value]} at most {bound:.0%} with {confidence:.0%} confidence, champion version {ran.champion.version}"
     show(title, threshold_table(ran.thresholds))
     if ran.thresholds.undecided:
         say(f"not enough data, hence the strictest of the others: {', '.join(ran.thresholds.undecided)}")
+    if ran.usual is not None:
+        _show_usual(ran.usual)
     say("", snippet(ran.thresholds.risk_threshold, ran.thresholds.segment_thresholds))
     done = "nothing written; --write puts these lines into policy.yaml" if ran.policy_hash is None else f"policy is now {ran.policy_hash}"
     say(f"{done}; MLflow run {ran.run_id}")
@@ -105,6 +114,13 @@ def monitor(
     if ran.rules:
         show("the risk alert, and each rule of policy.yaml, on the same decisions", rule_table(ran.monitored.figures, ran.rules))
     _show_alarm(ran.monitored)
+
+
+def _show_usual(usual: Usual) -> None:
+    if usual.missing_because:
+        say(f"no baselines: {usual.missing_because}")
+    else:
+        show(usual.title, signal_table(usual.baselines))
 
 
 def _show_alarm(seen: Monitored) -> None:

@@ -32,7 +32,9 @@ from training.thresholds.report import (
     threshold_table,
 )
 from training.thresholds.rule_errors import RuleError, rule_errors, rule_table
+from training.thresholds.signals import SignalSet
 from training.thresholds.solve import Contract, Thresholds
+from training.thresholds.usual import Usual, baseline_metrics, baseline_rows, proposal_text, usual_of
 from training.tracked import tracked_run
 
 ALARM = "stillhere.alarm"
@@ -47,6 +49,7 @@ class SolvedRun:
     champion: ServingChampion
     run_id: str
     policy_hash: str | None  # of the file as written; None where it was not
+    usual: Usual | None = None  # baselines by cohort; None where no signals were asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,7 @@ class Scope:
     contract: Contract = field(default_factory=Contract)
     labels: str | None = None  # as for `training.dataset.build_frame`
     write_to: Path | None = None  # a policy file
+    signals: SignalSet | None = None  # whose baselines by cohort are taken on the same day
 
 
 def solve_product(product: Product, home: Home, look: Look, scope: Scope | None = None, *, report: Report = say_nothing) -> SolvedRun:
@@ -80,15 +84,17 @@ def solve_product(product: Product, home: Home, look: Look, scope: Scope | None 
     with tracked_run(product, "thresholds", product_dir=look.product_dir) as run_id:
         require_fresh_log(product, home, look)
         champion = load_champion(product)
-        frame = unseen(build_frame(product, home, labels=scope.labels, now=look.now, report=report), champion)
+        history = build_frame(product, home, labels=scope.labels, now=look.now, report=report)
+        usual = None if scope.signals is None else usual_of(history, scope.signals)
+        frame = unseen(history, champion)
         note_rows(frame, "thresholds", home.raw_dir(product.name))
         solved = solve_frame(frame, champion.bundle.risk(frame.vectors, frame.profiles()), scope.contract)
-        _record_thresholds(solved, champion)
+        _record_thresholds(solved, champion, usual)
         policy_hash = None
         if scope.write_to is not None:
             policy_hash = write_thresholds(scope.write_to, product, solved.risk_threshold, solved.segment_thresholds)
             _tag("stillhere.policy_hash", policy_hash)
-    return SolvedRun(thresholds=solved, champion=champion, run_id=run_id, policy_hash=policy_hash)
+    return SolvedRun(thresholds=solved, champion=champion, run_id=run_id, policy_hash=policy_hash, usual=usual)
 
 
 def monitor_product(product: Product, home: Home, look: Look, contract: Contract, *, since: datetime | None = None) -> MonitorRun:
@@ -116,13 +122,17 @@ def monitor_product(product: Product, home: Home, look: Look, contract: Contract
     return MonitorRun(monitored=seen, decided=decided, rules=rules, run_id=run_id)
 
 
-def _record_thresholds(solved: Thresholds, champion: ServingChampion) -> None:
+def _record_thresholds(solved: Thresholds, champion: ServingChampion, usual: Usual | None) -> None:
     import mlflow
 
     _log_contract(solved.contract)
     mlflow.log_metrics(threshold_metrics(solved))
     mlflow.log_text(threshold_page(solved), "thresholds.md")
     mlflow.log_table(pd.DataFrame(threshold_table(solved)), "thresholds.json")
+    mlflow.log_text(proposal_text(solved, usual), "proposal.yaml")
+    if usual is not None and usual.baselines:
+        mlflow.log_table(pd.DataFrame(baseline_rows(usual)), "baselines.json")
+        mlflow.log_metrics(baseline_metrics(usual.baselines))
     mlflow.set_tags({"stillhere.model_version": champion.version, "stillhere.model_run": champion.run_id})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,10 +20,8 @@ from training.thresholds.alert_error import AlertFigures, alert_figures
 from training.thresholds.report import TITLES, figure_metrics, markdown
 from training.thresholds.rows import rows_of_frame
 from training.thresholds.signals import QUANTILES, Baseline, SignalSet, alerts, baselines
+from training.thresholds.usual import baseline_metrics
 from training.tracked import tracked_run
-
-_REFUSED = re.compile(r"[^\w./ -]")
-"""Characters that MLflow takes in no metric's name, as cohorts may have them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +86,7 @@ def _record(ran: SignalsRun) -> None:
     mlflow.log_table(pd.DataFrame(errors), "signal_errors.json")
     lines = "\n".join(ran.conditions)
     mlflow.log_text(f"# Signals: {ran.title}\n\n{markdown(usual)}\n{markdown(errors)}\n```yaml\n{lines}\n```\n", "signals.md")
-    for each in ran.baselines:
-        limits = {"usual": each.baseline, "limit": each.limit, "users": float(each.users)}
-        cohort = _REFUSED.sub("_", each.cohort)
-        mlflow.log_metrics({f"signal.{each.signal.name}.{cohort}.{name}": value for name, value in limits.items()})
+    mlflow.log_metrics(baseline_metrics(ran.baselines))
     for name, figures in ran.errors.items():
         mlflow.log_metrics(figure_metrics(f"signal.{name}", figures))
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from serving.cli.demo.play import Played
     from serving.cli.steps import Steps
     from serving.cli.supervision import KeptRedis
+    from serving.decision.policy import Policy
     from serving.settings import Settings
 
 Users = Annotated[int, Parameter(help="Users to simulate.", validator=Number(gte=1))]
@@ -54,7 +55,7 @@ def demo(
     with redis_server(settings) as redis:
         opened = bootstrap.installation(settings, redis.url)
         _build(opened, users=users, seed=seed, steps=steps)
-        played = _play(settings, redis.url, steps=steps)
+        played = _play(settings, redis.url, opened.policy, steps=steps)
         with steps.step("replaying every decision"):
             n_same = _replayed_the_same(opened, played)
         opened.close()
@@ -129,7 +130,7 @@ def _build(opened: Installation, *, users: int, seed: int, steps: Steps) -> None
         build(opened, n_users=users, seed=seed, steps=steps)
 
 
-def _play(settings: Settings, redis_url: str, *, steps: Steps) -> list[Played]:
+def _play(settings: Settings, redis_url: str, policy: Policy, *, steps: Steps) -> list[Played]:
     from serving.cli.demo.play import play
     from serving.cli.processes import free_port
     from serving.cli.stack import service_and_worker
@@ -138,7 +139,7 @@ def _play(settings: Settings, redis_url: str, *, steps: Steps) -> list[Played]:
         with steps.step("starting service and worker"):
             api = cleanup.enter_context(service_and_worker(settings, redis_url, port=free_port(), log_delay_s=_LOG_DELAY_S))
         with steps.step("playing five live users over HTTP"):
-            played = play(api.api_url)
+            played = play(api.api_url, policy)
         with steps.step("ending service and worker"):
             cleanup.close()
     return played
@@ -166,10 +167,11 @@ def _say_where(settings: Settings, played: list[Played], product: str, *, second
     import orjson
     from rich.console import Console
 
+    from serving.cli.demo.play import first_of_its_own
     from training.tracking import runs_page
 
     console = Console(stderr=quiet, highlight=False)
-    first = orjson.loads(played[0].answer)
+    first = orjson.loads(first_of_its_own(played).answer)
     console.print(f"\nDone in {seconds:.0f} s; nothing is left running. Look further (with .venv active):")
     runs = runs_page(product, f"http://127.0.0.1:{_MLFLOW_PORT}")
     console.print(f"  models     mlflow ui --backend-store-uri {_tracking_uri()}   then {runs}", soft_wrap=True)

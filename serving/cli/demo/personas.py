@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 MINUTE, DAY = 60, 86_400
+
+_STAND_INS = 4
+"""So many at most: that chance decides about all of them happens in one demo of a hundred thousand."""
 
 Moment = tuple[float, str, str | None, int | None]
 """Seconds before now, kind, subject, value."""
@@ -37,6 +40,13 @@ class Persona:
 def personas() -> tuple[Persona, ...]:
     """Five users with five different troubles; one has none. All have been there for as long as the users that the model learned from."""
     return (_locked_out("lena", consent=True), _stuck_in_a_form(), _gone_quiet(), _doing_well(), _locked_out("nora", consent=False))
+
+
+def stand_ins(persona: Persona) -> Iterator[Persona]:
+    """Others to whom the same happens, for when chance decides about the first."""
+    for number in range(2, _STAND_INS + 2):
+        user_id = f"{persona.user_id}-{number}"
+        yield replace(persona, user_id=user_id, headline=f"The same as to {persona.user_id}, about whom chance decided. {persona.headline}")
 
 
 def fails_again(persona: Persona, now: datetime) -> dict[str, Any]:

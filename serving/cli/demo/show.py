@@ -11,25 +11,24 @@ from rich.console import Console
 from rich.panel import Panel
 
 from serving.cli.brief import brief
-from serving.cli.demo.play import Played
+from serving.cli.demo.play import Played, first_of_its_own
 
 _ESSENTIAL = {"reason": ("code",), "cause": ("group",), "message": ("id", "class", "channel"), "moment": ("send_at",)}
 
 
 def show(played: Sequence[Played], *, n_same: int, console: Console) -> None:
-    """Print all decisions; the first one also whole."""
+    """Print all decisions; the first one that chance had no part in also whole."""
     for one in played:
         console.print(panel(one))
-    console.print("The first of them whole, as the service answered it (all of them: stillhere demo --json):")
-    console.print(whole(orjson.loads(played[0].answer)), markup=False)
+    console.print("One of them whole, as the service answered it (all of them: stillhere demo --json):")
+    console.print(whole(orjson.loads(first_of_its_own(played).answer)), markup=False)
     console.print(f"Replayed from their receipts: {n_same} of {len(played)} decisions came out the same, byte for byte.")
 
 
 def panel(played: Played) -> Panel:
     """Tell what happened to one user and what was decided, in about a dozen lines."""
-    return brief(
-        played.receipt, before={"what happened": played.headline}, after={"as JSON": _json(_essentials(orjson.loads(played.answer)))}
-    )
+    before = {"what happened": played.headline, **({"chance": played.chance} if played.chance else {})}
+    return brief(played.receipt, before=before, after={"as JSON": _json(_essentials(orjson.loads(played.answer)))})
 
 
 def whole(output: dict[str, Any]) -> str:

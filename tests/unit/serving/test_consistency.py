@@ -15,8 +15,8 @@ from features.core.alias import Alias, attach
 from features.core.event import Event, to_us
 from features.core.timeline import timeline_from_events, unpack
 from serving.consistency import Checker, ConsistencyReport, Spread
-from serving.policy_file import load_policy
-from tests.serving_world import ROOT, FixedScorer, World
+from tests.certain import certain_policy
+from tests.serving_world import FixedScorer, World
 
 
 class LoggedWorld(World):
@@ -63,7 +63,7 @@ class LoggedWorld(World):
 @pytest.fixture
 def logged(onboarding, tmp_path):
     """Ada and ben over a day, asked about again and again."""
-    policy = load_policy(ROOT / "products" / "onboarding" / "policy.yaml", onboarding)
+    policy = certain_policy(onboarding)
     world = LoggedWorld(onboarding, policy, scorer=FixedScorer(said_risk=0.9), raw_log=ParquetRawLog(tmp_path / "raw"))
     for hour in range(6):
         world.person("ada")

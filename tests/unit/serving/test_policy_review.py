@@ -12,6 +12,7 @@ from features.declarations.product_file import load_product
 from serving.decision.policy import (
     Cap,
     Channel,
+    Degraded,
     Exploration,
     Guardrail,
     Holdout,
@@ -249,6 +250,55 @@ def test_who_is_silent_for_long_is_not_too_old_to_be_written_to(onboarding, ship
         age = None if days is None else timedelta(days=days)
         remarks = review_policy(replace(policy, max_feature_age=age), onboarding)
         assert [remark.kind for remark in remarks if remark.path == "max_feature_age"] == kinds
+
+
+OUTREACH_ALONE = {
+    "channels": tuple(channel for channel in CLEAN.channels if channel.message_class is MessageClass.OUTREACH),
+    "triggers": (trigger(at_least(3)),),
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "paths"),
+    [
+        ({"degraded": Degraded(assist_without_model=False)}, []),
+        ({"degraded": Degraded(assist_on_stale_features=True)}, ["degraded.assist_on_stale_features"]),  # nothing is ever stale
+        ({"degraded": Degraded(assist_on_stale_features=True), "max_feature_age": timedelta(days=1)}, []),
+        ({**OUTREACH_ALONE, "degraded": Degraded(assist_without_model=False)}, ["degraded.assist_without_model"]),
+        ({**OUTREACH_ALONE, "degraded": Degraded(assist_without_model=True)}, []),
+        ({**OUTREACH_ALONE, "degraded": Degraded(assist_on_stale_features=True)}, ["degraded.assist_on_stale_features"]),
+    ],
+)
+def test_a_word_on_help_that_changes_nothing_is_dead(changes, paths):
+    assert [path for kind, path in found(**changes) if path.startswith("degraded") and kind is Finding.DEAD] == paths
+
+
+@pytest.mark.parametrize(
+    ("conditions", "is_dead"),
+    [
+        ((at_least(3, "count_login_failed_2m"),), True),  # what is older than an hour does not count
+        ((at_most(600, "seconds_since_last_use"),), True),
+        ((at_least(3, "count_login_failed_1d"),), False),
+        ((at_least(0, "count_login_failed_2m"),), False),
+        ((at_most(7200, "seconds_since_last_use"),), False),
+        ((at_least(3, "count_login_failed_1d"), at_least(3, "count_login_failed_2m")), True),
+    ],
+)
+def test_help_on_what_is_stale_is_dead_where_every_trigger_asks_for_news(onboarding, shipped_policy, conditions, is_dead):
+    helping = replace(trigger(*conditions), message_class=MessageClass.ASSIST)
+    stale = Degraded(assist_on_stale_features=True)
+    policy = replace(shipped_policy, triggers=(helping,), degraded=stale, max_feature_age=timedelta(hours=1))
+    assert ("degraded.assist_on_stale_features" in [one.path for one in review_policy(policy, onboarding)]) is is_dead
+    waiting = replace(policy, triggers=(helping, replace(helping, name="waiting", conditions=(at_least(2, "count_login_failed_1d"),))))
+    assert "degraded.assist_on_stale_features" not in [one.path for one in review_policy(waiting, onboarding)]
+
+
+def test_help_that_waits_for_a_silence_is_no_conflict_where_stale_features_may_help(onboarding, shipped_policy):
+    helping = replace(trigger(at_least(7200, "seconds_since_last_use")), message_class=MessageClass.ASSIST)
+    policy = replace(shipped_policy, triggers=(helping,), max_feature_age=timedelta(hours=1))
+    assert [one.kind for one in review_policy(policy, onboarding) if one.path == "max_feature_age"] == [Finding.CONFLICT]
+    helpful = replace(policy, degraded=Degraded(assist_on_stale_features=True))
+    assert [one.kind for one in review_policy(helpful, onboarding) if one.path == "max_feature_age"] == []
 
 
 @pytest.mark.parametrize("name", ["onboarding", "shop", "cdnow", "mooc"])

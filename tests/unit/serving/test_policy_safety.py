@@ -7,6 +7,7 @@ import yaml
 
 from features.declarations.product_file import load_product
 from features.declarations.yaml_file import DeclarationError, Declared
+from serving.decision.policy import Degraded
 from serving.policy_file import load_policy, policy_document, policy_from_document, schema
 from tests.serving_world import ROOT
 
@@ -52,6 +53,7 @@ guardrails:
   busy: {conditions: ["count_login_1d >= 1"], classes: [outreach], sentence: Is here.}
 holdout: {share: 0.05, salt: "2026"}
 exploration: {arm_share: 0.1, message_share: 0.1}
+degraded: {assist_without_model: false, assist_on_stale_features: true}
 switched_off: {everything: false, channels: [email], triggers: [hesitating], messages: [hello]}
 """
 
@@ -80,6 +82,7 @@ def test_every_key_of_the_safe_sections_is_read_and_kept(load):
     assert policy.preference_attribute == "favourite"
     assert policy.holdout.share == 0.05
     assert (policy.exploration.arm_share, policy.exploration.message_share) == (0.1, 0.1)
+    assert policy.degraded == Degraded(assist_without_model=False, assist_on_stale_features=True)
     assert [guardrail.name for guardrail in policy.guardrails] == ["busy"]
     off = policy.switched_off
     assert (off.everything, off.channels, off.triggers, off.messages) == (False, ("email",), ("hesitating",), ("hello",))
@@ -88,18 +91,24 @@ def test_every_key_of_the_safe_sections_is_read_and_kept(load):
 
 def test_without_them_nothing_is_off_nobody_is_held_out_and_chance_decides_nothing(load):
     def drop(policy):
-        for key in ("guardrails", "holdout", "exploration", "switched_off", "static_elements", "weak_signals", "suppression_attribute"):
+        lists = ("guardrails", "static_elements", "weak_signals")
+        for key in (*lists, "holdout", "exploration", "switched_off", "degraded", "suppression_attribute"):
             del policy[key]
 
     policy = load(drop)
     assert policy.holdout is None
     assert policy.exploration.arm_share == policy.exploration.message_share == 0.0
+    assert policy.degraded == Degraded(assist_without_model=True, assist_on_stale_features=False)
     assert not policy.switched_off.everything
     assert not policy.guardrails
     assert policy.suppression_attribute is None
 
 
 FAULTS = {
+    "a word on degradation that is not there": (
+        lambda p: p["degraded"].update(outreach_without_model=True),
+        "degraded.outreach_without_model: found",
+    ),
     "a channel switched off that is not there": (
         lambda p: p["switched_off"].update(channels=["fax"]),
         'switched_off.channels[0]: found "fax", expected one of email; declare it under channels or correct the name',

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from serving.policy_file import load_policy
 from serving.replay import Outcome, Replayer
-from tests.serving_world import ROOT, FixedScorer, World
+from tests.certain import certain_policy
+from tests.serving_world import FixedScorer, World
 
 
 class ByPosition(FixedScorer):
@@ -20,7 +18,7 @@ class ByPosition(FixedScorer):
 
 @pytest.fixture
 def world(onboarding):
-    return World(onboarding, load_policy(Path(ROOT) / "products" / "onboarding" / "policy.yaml", onboarding), scorer=ByPosition())
+    return World(onboarding, certain_policy(onboarding), scorer=ByPosition())
 
 
 def test_the_score_is_computed_again_from_the_features_in_the_catalogues_order(world):
