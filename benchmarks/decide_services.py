@@ -41,18 +41,19 @@ def prepare(settings: Settings, redis_url: str) -> list[str]:
 
 
 @contextmanager
-def service(settings: Settings, redis_url: str, *, workers: int) -> Iterator[Served]:
-    """Start the real service, with its empty route."""
+def service(settings: Settings, redis_url: str, *, workers: int, name: str = "") -> Iterator[Served]:
+    """Start the real service, with its empty route; of two with as many workers one needs a name."""
     port = free_port()
+    name = name or f"service-{workers}"
     environment = {
         **child_environment(settings, redis_url),
         "STILLHERE_EMPTY_ROUTE": "yes",
         "STILLHERE_WORKERS": str(workers),
-        "BENTOML_HOME": str(HOME.absolute() / f"bentoml-{workers}"),
+        "BENTOML_HOME": str(HOME.absolute() / f"bentoml-{name}"),
     }
     arguments = ["serve", "serving.service:Stillhere", "--host", "127.0.0.1", "--port", str(port)]
     with ExitStack() as cleanup:
-        child = started(cleanup, f"service-{workers}", "bentoml", arguments, environment=environment, logs_dir=HOME / "logs")
+        child = started(cleanup, name, "bentoml", arguments, environment=environment, logs_dir=HOME / "logs")
         child.await_ready(lambda: answers(f"http://127.0.0.1:{port}/readyz"), deadline_s=READY_S)
         yield Served(port=port, pid=child.process.pid)
 

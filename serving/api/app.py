@@ -20,7 +20,7 @@ from serving.api.direct import DirectRoutes
 from serving.api.document import complete_document
 from serving.api.errors import add_error_handlers
 from serving.api.events import add_event_routes
-from serving.api.gathering import Gatherer
+from serving.api.gathering import STEPS_AT_ONCE, Gatherer
 from serving.api.health import add_health_routes
 
 DESCRIPTION = """
@@ -47,8 +47,8 @@ def build_app(context: ApiContext) -> FastAPI:
     add_error_handlers(app)
     app.add_middleware(Deadline, after_s=context.longest_s)
     add_event_routes(app, context, pool)
-    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decide")
-    gatherer = Gatherer(decider=context.decider, now_us=context.now_us, thread=thread, wait_s=context.wait_s)
+    deciding = ThreadPoolExecutor(max_workers=STEPS_AT_ONCE, thread_name_prefix="decide")
+    gatherer = Gatherer(decider=context.decider, now_us=context.now_us, pool=deciding, wait_s=context.wait_s)
     add_decision_routes(app, context, gatherer, pool)
     add_delivery_routes(app, context, pool)
     add_health_routes(app, context, pool)

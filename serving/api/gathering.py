@@ -1,4 +1,4 @@
-"""Decisions that are asked for while others are being made are made together: one thread, one read, one commit for all of them."""
+"""Decisions that are asked for while others are being made are made together: one step, one read, one commit for all of them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ MAX_WAITING = 2_000
 """Users asked about and not yet decided on; more are told to come back."""
 MAX_TOGETHER = 128
 """Users of one step: many enough to share round trips, few enough that the last does not wait long for the first."""
-LIST_AT_ONCE = 64
+LIST_AT_ONCE = 50
 """Users of one list that are decided in one step, so that a long list does not keep everybody else waiting."""
+STEPS_AT_ONCE = 2
+"""While one waits for Redis another one decides: a third more decisions of one process. A third step gains nothing."""
 _RETRY_AFTER_S = 1
 
 _log = logging.getLogger(__name__)
@@ -43,19 +45,23 @@ _Outcome = Sequence[Answer] | Exception
 
 @dataclass(slots=True, kw_only=True)
 class Gatherer:
-    """Makes decisions on one thread, all that wait in one step; a request that fails costs no other its answer.
+    """Makes decisions, all that wait in one step; a request that fails costs no other its answer.
 
-    While a step is on its way requests gather for the next, so that steps grow with the load and a lone request waits for nobody.
+    While steps are on their way requests gather for the next, so that steps grow with the load and a lone request waits for nobody.
+    Decisions about one user in one step are made one after the other; of those in two steps the ledger keeps the order, as it does
+    between processes.
     """
 
     decider: Decider
     now_us: Callable[[], int]
-    thread: Executor  # decides; one thread, so that steps follow each other
+    pool: Executor  # decides; as many threads as there are steps at once
+    steps_at_once: int = STEPS_AT_ONCE
     max_waiting: int = MAX_WAITING
     wait_s: float = WAIT_S
     _waiting: deque[_Request] = field(default_factory=deque)
     _n_waiting: int = 0
-    _is_running: bool = False
+    _n_running: int = 0  # steps
+    _is_starting: bool = False
     _lock: Lock = field(default_factory=Lock)
 
     async def decide(self, user_ids: Sequence[str], seeds: Sequence[Seed | None] | None = None) -> Sequence[Answer]:
@@ -70,9 +76,11 @@ class Gatherer:
         if len(user_ids) <= LIST_AT_ONCE:
             return await self._queued(user_ids, seeds, is_new=True)
         answers: list[Answer] = []
-        for start in range(0, len(user_ids), LIST_AT_ONCE):  # what was begun is brought to its end, however many wait
-            some = slice(start, start + LIST_AT_ONCE)
-            answers += await self._queued(user_ids[some], seeds[some], is_new=start == 0)
+        for first in range(0, len(user_ids), LIST_AT_ONCE * self.steps_at_once):  # what was begun is brought to its end, however many wait
+            starts = range(first, min(len(user_ids), first + LIST_AT_ONCE * self.steps_at_once), LIST_AT_ONCE)
+            parts = [slice(start, start + LIST_AT_ONCE) for start in starts]
+            for part in await asyncio.gather(*[self._queued(user_ids[some], seeds[some], is_new=some.start == 0) for some in parts]):
+                answers += part
         return answers
 
     def _queued(self, user_ids: Sequence[str], seeds: Sequence[Seed | None], *, is_new: bool) -> asyncio.Future[Sequence[Answer]]:
@@ -84,11 +92,18 @@ class Gatherer:
                 raise _overloaded(f"{self._n_waiting} users are waiting for a decision")
             self._waiting.append(_Request(user_ids=user_ids, seeds=seeds, until_s=until_s, future=future))
             self._n_waiting += len(user_ids)
-            starts, self._is_running = not self._is_running, True
+            starts = not self._is_starting and self._n_running < self.steps_at_once
+            self._is_starting |= starts
         if starts:
-            # Once the loop has seen to what came in with this request: else the thread begins with one, and the rest wait for it.
-            loop.call_soon(self.thread.submit, self._run)
+            # Once the loop has seen to what came in with this request: else the step begins with one, and the rest wait for it.
+            loop.call_soon(self._start)
         return future
+
+    def _start(self) -> None:
+        with self._lock:
+            self._is_starting = False
+            self._n_running += 1
+        self.pool.submit(self._run)
 
     def _run(self) -> None:
         while step := self._next_step():
@@ -103,7 +118,7 @@ class Gatherer:
                 step.append(request := self._waiting.popleft())
                 n_users += len(request.user_ids)
             self._n_waiting -= n_users
-            self._is_running = bool(step)
+            self._n_running -= not step
         return step
 
     def _decided(self, step: Sequence[_Request]) -> list[tuple[_Request, _Outcome]]:

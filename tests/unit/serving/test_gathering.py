@@ -42,8 +42,8 @@ def thread():
         yield pool
 
 
-def gatherer(decider, thread, **changes):
-    return Gatherer(decider=decider, now_us=lambda: 1, thread=thread, **changes)
+def gatherer(decider, pool, *, steps_at_once=1, **changes):
+    return Gatherer(decider=decider, now_us=lambda: 1, pool=pool, steps_at_once=steps_at_once, **changes)
 
 
 async def behind_a_closed_gate(gathered, decider, *requests):
@@ -140,3 +140,52 @@ def test_a_caller_who_has_gone_is_nobodys_problem(thread):
         return await stays
 
     assert outputs(asyncio.run(leave())) == ["bob"]
+
+
+class Slow(Decider):
+    """Only the first step waits at the gate."""
+
+    def decide_many(self, user_ids, *, now_us, seeds=None):
+        answers = super().decide_many(user_ids, now_us=now_us, seeds=seeds) if "first" in user_ids else None
+        return answers or [Said(user_id.encode()) for user_id in user_ids]
+
+
+def test_while_one_step_waits_for_redis_another_one_decides():
+    decider = Slow()
+
+    async def overtaking(gathered):
+        decider.gate.clear()
+        first = asyncio.ensure_future(gathered.decide(("first",)))
+        await asyncio.to_thread(decider.begun.wait, 30)
+        others = [await gathered.decide((name,)) for name in ("ada", "bob")]
+        assert not first.done()
+        decider.gate.set()
+        return [await first, *others]
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        answers = asyncio.run(overtaking(gatherer(decider, pool, steps_at_once=2)))
+    assert [outputs(answer) for answer in answers] == [["first"], ["ada"], ["bob"]]
+
+
+@pytest.mark.parametrize("steps_at_once", [1, 2, 3])
+def test_the_parts_of_a_long_list_come_back_in_order(steps_at_once):
+    users = [f"user-{number}" for number in range(5 * LIST_AT_ONCE + 7)]
+    decider = Decider()
+    with ThreadPoolExecutor(max_workers=steps_at_once) as pool:
+        assert outputs(asyncio.run(gatherer(decider, pool, steps_at_once=steps_at_once).decide(users))) == users
+    assert sorted(user for step in decider.steps for user in step) == sorted(users)
+
+
+def test_the_same_requests_of_many_callers_are_all_answered_whatever_the_steps():
+    """No request is left behind between a step that ends and one that begins."""
+    decider = Decider()
+
+    async def callers(gathered):
+        async def caller(number):
+            return [outputs(await gathered.decide((f"{number}-{turn}",)))[0] for turn in range(200)]
+
+        return await asyncio.gather(*[caller(number) for number in range(8)])
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        answers = asyncio.run(callers(gatherer(decider, pool, steps_at_once=2)))
+    assert answers == [[f"{number}-{turn}" for turn in range(200)] for number in range(8)]
