@@ -81,6 +81,7 @@ class Measured:
         before = counted(self.two.port)
         for _ in range(ROUNDS):
             self.load("empty", self.two.port, "/v1/empty", seconds=EMPTY_S)
+            self.load("direct", self.two.port, "/v1/empty/direct", seconds=EMPTY_S)
             self.load("decide", self.two.port, "/v1/decisions", seconds=DECIDE_S)
         self.counts = {action: n - before.get(action, 0.0) for action, n in counted(self.two.port).items()}
         for _ in range(ROUNDS):
@@ -189,6 +190,12 @@ def rows_of(measured: Measured, here: dict[str, float]) -> list[dict[str, object
         row("latency drift", latency_drift, "%", reference=f"a process without a call; over {CALLS} calls {within:.1f} %", at_most=5),
         row("memory drift", memory_drift, "%", reference=f"{measured.memory[0] / 1e6:.0f} MB at first, {CALLS} calls", at_most=2),
         *(row(f"decide {name[:3]} ms", middle("alone", name), "ms", reference=_beside(measured, name)) for name in (p50, p99)),
+        row(
+            "direct empty route ratio",
+            measured.ratio("decide", "direct"),
+            "",
+            reference=f"{middle('direct'):.0f}/s, without FastAPI's routing",
+        ),
         row("decisions per second", middle("decide"), "/s", reference=f"empty {middle('empty'):.0f}, naive {middle('naive'):.0f}"),
     ]
 

@@ -78,10 +78,13 @@ def _add_page(app: FastAPI) -> None:
         )
 
 
-def _add_empty_route(app: FastAPI, context: ApiContext) -> None:
-    """Add what the benchmark holds decisions against: the same server, the same framework, a body read, nothing done."""
+def _add_empty_route(app: DirectRoutes, context: ApiContext) -> None:
+    """Add what the benchmark holds decisions against: the same server, a body read, nothing done; as any route, and as a direct one."""
 
-    @app.post("/v1/empty", include_in_schema=False)
     async def empty(request: Request) -> Response:
         await read_body(request, max_bytes=context.max_body_bytes)
         return Response(b"{}", media_type="application/json")
+
+    for path in ("/v1/empty", "/v1/empty/direct"):
+        app.post(path, include_in_schema=False)(empty)
+    app.answer_directly("POST", "/v1/empty/direct", empty, after_s=context.longest_s)
