@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Any
 
 from serving.decision.canonical import iso_or_null
-from serving.decision.caps import contact_of, permits
+from serving.decision.caps import contact_of, permits, with_exhausted
 from serving.decision.decide import decide
 from serving.decision.policy import Policy
 from serving.decision.values import Action, Contact, Decision, Inputs, Permit
@@ -102,9 +102,10 @@ class CarriedContacts:
         """Within the rate limits, as `serving.use_case.settle` does: exhausted ones are told, and after too many every arm closes."""
         decision, refusals = decide(inputs, self.policy), 0
         while full := self._exhausted(decision, inputs.as_of_us):
-            refusals += full.name in inputs.exhausted
+            exhausted = with_exhausted(inputs.exhausted, full.name, full.until_us)
+            refusals += exhausted == inputs.exhausted
             refused_by = full.name if refusals == MAX_REFUSALS else None
-            inputs = replace(inputs, exhausted={**inputs.exhausted, full.name: full.until_us}, refused_by=refused_by)
+            inputs = replace(inputs, exhausted=exhausted, refused_by=refused_by)
             decision = decide(inputs, self.policy)
         return decision
 

@@ -244,6 +244,7 @@ class EmbeddedRedis:
                 now = time.monotonic()
                 if (percent := _loaded_percent(client, process.pid)) is not None:
                     deadline = now + self._deadline_s
+                    self._write_endpoint()  # whoever comes after a launcher that is killed meanwhile finds it
                     if not is_told and now > began + _LONG_LOAD_S:
                         is_told = True
                         _log.warning("the bundled Redis is loading its data (%s %% so far), which takes a while", percent)
@@ -276,6 +277,8 @@ class EmbeddedRedis:
             with redis.Redis(host=_HOST, port=self._port, socket_timeout=self._deadline_s, retry=_no_retry()) as client:
                 if process.poll() is None and _answers(client, process.pid):
                     client.shutdown()
+                elif _loaded_percent(client, process.pid) is not None:
+                    process.terminate()  # what is on disk stays as it is
             process.wait(timeout=0.0 if process.poll() is not None else self._deadline_s)
         except (redis.RedisError, subprocess.TimeoutExpired):
             process.kill()

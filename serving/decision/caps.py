@@ -13,7 +13,7 @@ And with one of two pushes in any seven days; the interval is open at its start,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
@@ -21,9 +21,11 @@ from features.core.catalogue import window_text
 from serving.decision.case import Case, Moment, Offer, Rule, Said
 from serving.decision.local_time import day_start_us, day_window_us, local, zone_of
 from serving.decision.moment import moment_for
-from serving.decision.policy import Cap, Channel, Message, Policy
+from serving.decision.policy import Cap, Channel, Message, Policy, RateLimit
 from serving.decision.values import Action, CapWindow, Contact, Decision, Inputs, Permit, Verdict
 from serving.decision.verdicts import passed, refused, remembered
+
+_WINDOW = "@"  # between the name of a rate limit and the end of its window
 
 _DAY = timedelta(days=1)
 
@@ -214,11 +216,36 @@ def exhausted(channel: Channel, message: Message, inputs: Inputs, moment: Moment
     """What the rate limits without room say of a contact with the message at the moment."""
     said = []
     for rate in policy.rates_by_message[message.id]:
-        until_us = inputs.exhausted.get(f"rate:{rate.name}")
-        if until_us is not None and until_us - rate.per_us <= moment.at_us < until_us:
+        until_us = exhausted_until_us(rate, moment.at_us, inputs)
+        if until_us is not None:
             facts = {"rate": rate.name, "limit": rate.limit, "per": window_text(rate.per)}
             said.append(refused(channel.arm, f"rate:{rate.name}", "rate_limited", allowed_from_us=until_us, **facts))
     return tuple(said)
+
+
+def exhausted_until_us(rate: RateLimit, at_us: int, inputs: Inputs) -> int | None:
+    """When the window of a rate limit that holds the moment ends, where it has no room."""
+    name = f"rate:{rate.name}"
+    for key, until_us in inputs.exhausted.items():
+        if key.partition(_WINDOW)[0] == name and until_us - rate.per_us <= at_us < until_us:
+            return until_us
+    return None
+
+
+def with_exhausted(exhausted: Mapping[str, int], name: str, until_us: int) -> Mapping[str, int]:
+    """With one more window of a rate limit that has no room; the same where it was known.
+
+    Examples
+    --------
+    >>> today = with_exhausted({}, "rate:sms", 100)
+    >>> with_exhausted(today, "rate:sms", 200)
+    {'rate:sms': 100, 'rate:sms@200': 200}
+    >>> with_exhausted(today, "rate:sms", 100) == today
+    True
+    """
+    if until_us in (until for key, until in exhausted.items() if key.partition(_WINDOW)[0] == name):
+        return exhausted
+    return {**exhausted, name if name not in exhausted else f"{name}{_WINDOW}{until_us}": until_us}
 
 
 def is_free(channel: Channel, message: Message, inputs: Inputs, moment: Moment, policy: Policy) -> bool:

@@ -78,9 +78,10 @@ class Judgement(NamedTuple):
         return self._replace(case=self.case._replace(inputs=inputs))
 
     def outreach(self) -> Choice | None:
-        """The message that is sent and may wait for a better slot, whatever is known of slots; None where nothing or help is."""
+        """The message that is sent, or chance chose not to send, and may wait for a better slot; None where nothing or help is."""
         inputs, policy = self.case.inputs, self.case.policy
-        option = choose_arm(self.options, inputs, policy).option
+        chosen = choose_arm(self.options, inputs, policy)
+        option = self._undone_arm if chosen.option is None and chosen.greedy is not None else chosen.option
         if option is None or option.channel.message_class is not MessageClass.OUTREACH:
             return None
         return choose_message(option, inputs, policy)
@@ -92,7 +93,8 @@ class Judgement(NamedTuple):
         if chosen.option is not None:
             return self._sending(chosen.option, chosen)
         decision = _without_action(self, chosen.greedy or max(reversed(self.options), key=closeness), chosen)
-        return decision if chosen.greedy is None or not policy.exploration.draws_delays else self._with_undone_delays(decision)
+        undone_arm = None if chosen.greedy is None else self._undone_arm
+        return decision if undone_arm is None else self._with_undone_delays(undone_arm, decision)
 
     def _sending(self, option: Option, chosen: Chosen) -> Decision:
         """The decision in which an arm sends; what the rules say of it is said of the moment in which it does."""
@@ -101,20 +103,29 @@ class Judgement(NamedTuple):
         when = timed(option.channel, choice.message, option.moment, inputs, policy)
         if when.moment != option.moment and choice.message is option.message:
             later = moved(option, when.moment, self.case, self._closing)
-        if policy.exploration.draws_delays:
+        if self._draws_delays:
             later, delays = draw_delay(later._replace(moment=when.moment), choice, self.case)
             when = when._replace(moment=later.moment)
         options = self.options if later is option else [later if one is option else one for one in self.options]
         decision = _without_action(self._replace(options=options), later, chosen._replace(option=later))
         return _with_message(decision, later, choice, when, self.case)._replace(delays=delays)
 
-    def _with_undone_delays(self, decision: Decision) -> Decision:
-        """What chance could have chosen from for the first open arm of outreach, where it chose to send nothing: "never" beside them."""
-        for option in self.options:
-            if not option.refusals and option.channel.message_class is MessageClass.OUTREACH:
-                choice = choose_message(option, self.case.inputs, self.case.policy)
-                return decision._replace(delays=undone(draw_delay(option, choice, self.case)))
-        return decision
+    @property
+    def _draws_delays(self) -> bool:
+        """Not once a rate limit was met: who drew a moment without room would draw another, and no chance would be as told."""
+        return self.case.policy.exploration.draws_delays and not self.case.inputs.exhausted
+
+    @property
+    def _undone_arm(self) -> Option | None:
+        """The arm of outreach whose moment chance could have drawn, where it chose to send nothing: "never" beside its delays."""
+        arms = self.options if self._draws_delays else ()
+        return next((arm for arm in arms if not arm.refusals and arm.channel.message_class is MessageClass.OUTREACH), None)
+
+    def _with_undone_delays(self, arm: Option, decision: Decision) -> Decision:
+        inputs, policy = self.case.inputs, self.case.policy
+        choice = choose_message(arm, inputs, policy)
+        when = timed(arm.channel, choice.message, arm.moment, inputs, policy)
+        return decision._replace(delays=undone(draw_delay(arm._replace(moment=when.moment), choice, self.case)))
 
     @property
     def _closing(self) -> list[Verdict]:

@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from serving.decision.caps import cap_window, cooldown_window, first_refusal, suppression_windows
+from serving.decision.caps import cap_window, cooldown_window, exhausted_until_us, first_refusal, suppression_windows
 from serving.decision.case import Choice, Moment, Timed
 from serving.decision.eligibility import known_risk
 from serving.decision.guardrails import slot_price_of
 from serving.decision.local_time import quiet_range_at
-from serving.decision.policy import Channel, Message, MessageClass, Policy, RateLimit
+from serving.decision.policy import Channel, Message, MessageClass, Policy
 from serving.decision.values import Inputs, SlotWord, TimingSlot
 
 BETTER_SLOT = "better_slot"
@@ -105,17 +105,12 @@ def _code(at_us: int, channel: Channel, message: Message, moment: Moment, *, inp
     caps = [cap for cap in policy.caps_by_message[message.id] if contacts or not cap.limit]  # the others have room
     if first_refusal(contacts, [cap_window(cap, at_us, moment.zone) for cap in caps]) is not None:
         return "cap_reached"
-    if any(_is_exhausted(rate, at_us, inputs) for rate in policy.rates_by_message[message.id]):
+    if any(exhausted_until_us(rate, at_us, inputs) is not None for rate in policy.rates_by_message[message.id]):
         return "rate_limited"
     if _is_too_dear(at_us, channel, message, moment, inputs=inputs, policy=policy):
         return "slot_price"
     refusal = first_refusal(contacts, [cooldown_window(message, at_us), *suppression_windows(message, at_us, policy)]) if contacts else None
     return "ok" if refusal is None else {"cooldown": "cooldown", "suppression": "suppressed_after"}[refusal.name.partition(":")[0]]
-
-
-def _is_exhausted(rate: RateLimit, at_us: int, inputs: Inputs) -> bool:
-    until_us = inputs.exhausted.get(f"rate:{rate.name}")
-    return until_us is not None and until_us - rate.per_us <= at_us < until_us
 
 
 def _is_too_dear(at_us: int, channel: Channel, message: Message, moment: Moment, *, inputs: Inputs, policy: Policy) -> bool:

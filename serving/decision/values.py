@@ -115,7 +115,9 @@ class Inputs:
     timing: tuple[TimingSlot, ...] = ()  # in order of time; empty until an arm is open, and where the model knows nothing of timing
     timing_shown: bool = False  # whether randomised delays have shown any effect of timing
     timing_of: str | None = None  # id of the message that effects in `timing` are those of; None: of any, as receipts before rules 4 had it
-    exhausted: Mapping[str, int] = field(default_factory=dict)  # rate limits without room, and when their window ends (us)
+    exhausted: Mapping[str, int] = field(
+        default_factory=dict
+    )  # windows of rate limits without room: their ends (us), see `caps.with_exhausted`
 
 
 class Verdict(NamedTuple):

@@ -39,6 +39,10 @@ def _condition(value: Any) -> Condition | SegmentCondition:
     return SegmentCondition(segmentation=match[1], membership=Membership(match[2]), segment=match[3])
 
 
+LONGEST_DELAY = timedelta(days=30)
+"""A contact that is planned must be kept until its day is over, and the longest window of caps after it."""
+
+
 def _cooldown(duration: timedelta) -> timedelta:
     if not timedelta(0) < duration <= LONGEST_COOLDOWN:
         raise refuse(f"a duration longer than nothing and at most {LONGEST_COOLDOWN.days}d", "the ledger forgets older contacts")
@@ -136,6 +140,8 @@ class HoldoutSchema(Declared):
 def _candidates(delays: list[timedelta]) -> list[timedelta]:
     if delays[0] != timedelta(0) or sorted(set(delays)) != delays:
         raise refuse("ascending delays from 0s on, each once", "begin with 0s, which is now")
+    if delays[-1] > LONGEST_DELAY:
+        raise refuse(f"delays of at most {LONGEST_DELAY.days}d", "the ledger would forget the contact before its day; name shorter ones")
     return delays
 
 

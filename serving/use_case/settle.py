@@ -10,7 +10,7 @@ from typing import TypeVar
 import orjson
 
 from models.timing.benefit import Advice, SlotBenefit
-from serving.decision.caps import cap_windows, contact_of, permits
+from serving.decision.caps import cap_windows, contact_of, permits, with_exhausted
 from serving.decision.decide import Judgement, decide, judged
 from serving.decision.local_time import zone_of
 from serving.decision.output import output_json
@@ -181,11 +181,13 @@ class Settlement:
     def _after_refusal(self, case: Case, refused_by: str | None) -> Inputs:
         """Remember a rate limit that is exhausted; after too many refusals close every arm, so that the next commit cannot be refused."""
         assert case.decision is not None  # it was proposed
-        ends = {permit.name: permit.until_us for permit in permits(case.decision, self.policy) if permit.name == refused_by}
-        if ends and refused_by not in case.inputs.exhausted:  # once for each limit: they are few
-            return replace(case.inputs, exhausted={**case.inputs.exhausted, **ends})
+        inputs = case.inputs
+        for permit in permits(case.decision, self.policy):
+            if permit.name == refused_by:
+                inputs = replace(inputs, exhausted=with_exhausted(inputs.exhausted, permit.name, permit.until_us))
+        if inputs.exhausted != case.inputs.exhausted:  # once for each window: they are few
+            return inputs
         case.refusals += 1
-        inputs = replace(case.inputs, exhausted={**case.inputs.exhausted, **ends})
         return inputs if case.refusals < MAX_REFUSALS else replace(inputs, refused_by=refused_by)
 
     def _after_lost_reply(self, case: Case, answer: DecisionAnswer) -> DecisionAnswer:

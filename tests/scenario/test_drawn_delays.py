@@ -10,14 +10,17 @@ import orjson
 import pytest
 from scipy.stats import chisquare
 
+from features.core.event import to_us
 from serving.adapters.memory_ledger import MemoryLedger
 from serving.api.schemas import DecisionOut
 from serving.decision.canonical import iso
-from serving.decision.policy import Exploration
+from serving.decision.policy import Exploration, MessageClass, RateLimit
+from serving.decision.values import Contact, Permit
 from serving.policy_file.document import with_hash
+from serving.ports import Commit
 from serving.replay import Outcome, Replayer
 from tests.scenario.situations import gone_quiet, verdict
-from tests.serving_world import HOUR_US, World
+from tests.serving_world import DAY_US, HOUR_US, NOON, World
 
 HOUR = timedelta(hours=1)
 N_USERS = 400
@@ -119,3 +122,29 @@ def test_what_chance_drew_is_drawn_again_by_the_receipt(drawing):
 
 def test_without_the_key_nothing_is_drawn_and_nothing_is_added(world):
     assert "delays" not in world.decide(gone_quiet(world))
+
+
+def test_where_a_rate_limit_has_no_room_at_a_drawn_moment_nothing_is_drawn_and_nobody_is_dropped(drawing):
+    """Tomorrow and the day after have no room: who would have been drawn one of them goes as the policy would have it, under no chance."""
+    limit = 2 * N_USERS
+    world = drawing(24, 48, rate_limits=(RateLimit(name="day", limit=limit, per=timedelta(days=1)),))
+    today_us = to_us(NOON) // DAY_US * DAY_US
+    for day in (1, 2):
+        since_us = today_us + day * DAY_US
+        permit = Permit("rate:day", since_us, since_us + DAY_US, limit)
+        for number in range(limit):
+            world.ledger.commit_many(world.product.name, [taken(f"other-{day}-{number}", permit)])
+    outputs = decided(world)
+    assert {output["action"] for output in outputs} == {"send"}
+    assert {output["moment"]["send_at"] for output in outputs} == {iso(to_us(NOON))}
+    drawn = [output["delays"] for output in outputs if "delays" in output]
+    assert {delays["delay_s"] for delays in drawn} == {0.0}
+    assert 0.2 < len(drawn) / N_USERS < 0.5  # one of three
+
+
+def taken(user_id, permit):
+    contact = Contact(
+        decision_id=user_id, channel="email", message_class=MessageClass.OUTREACH, message_id="checking_in", at_us=permit.since_us
+    )
+    parts = {"receipt": b"{}", "timeline_hash": "h", "timeline": b"", "outbox": b"", "caps": ()}
+    return Commit(decision_id=user_id, user_id=user_id, contact=contact, as_of_us=to_us(NOON), permits=(permit,), **parts)

@@ -30,7 +30,7 @@ from training.thresholds.errors import NoReceiptsError
 from training.timing.trial_log import DELAY_PROPENSITY, NONE, OPEN_DELAYS, SENT_PROPENSITY
 
 COLUMNS = (
-    *(USER, AS_OF, "action", "channel", "delay_s", DELAY_PROPENSITY, SENT_PROPENSITY, OPEN_DELAYS, "propensity", OUTCOME),
+    *(USER, AS_OF, "action", "channel", "delay_s", DELAY_PROPENSITY, SENT_PROPENSITY, OPEN_DELAYS, OUTCOME),
     "decision_id",
 )
 """Of the table, in order."""
@@ -182,14 +182,12 @@ def _row(output: Mapping[str, Any], as_of: datetime) -> dict[str, Any] | None:
         OPEN_DELAYS: _open_delays_s(delays),
     }
     if message is None:
-        return plain | {"action": NONE, "channel": None, "delay_s": None, DELAY_PROPENSITY: None, "propensity": chance["none"]}
-    arm = f"{message['class']}/{message['channel']}"
+        return plain | {"action": NONE, "channel": None, "delay_s": None, DELAY_PROPENSITY: None}
     return plain | {
         "action": message["id"],
         "channel": message["channel"],
         "delay_s": delays["delay_s"],
         DELAY_PROPENSITY: delays["chance_of_each"],
-        "propensity": chance[arm] * message["propensity"] * delays["propensity"],
     }
 
 

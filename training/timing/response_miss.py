@@ -120,14 +120,17 @@ def gain_misses(judged: LeftOut) -> tuple[float, ...]:
     gain = judged.predicted[:, :1] - judged.predicted
     weighted = judged.weight * judged.residual
     n_delays = gain.shape[1]
-    found = []
+    found, compared = [], []
     for delay in range(1, n_delays):
         both = judged.open[:, 0] & judged.open[:, delay]
+        if not both.any():  # never open to the same people: nothing says by how much it misses
+            continue
+        compared.append(delay - 1)
         missed = weighted * ((judged.drawn == 0).astype(np.float64) - (judged.drawn == delay))
         found.append(squared_miss(gain[both, delay], missed[both], judged.user[both]))
     size = (gain[:, 1:] ** 2).mean(axis=0)
     size = size if size.sum() > _LEAST else np.ones(n_delays - 1)
-    share = _together(found).most / max(float(size.mean()), _LEAST)
+    share = _together(found).most / max(float(size[compared].mean()), _LEAST) if found else 0.0
     return 0.0, *np.sqrt(share * size).tolist()
 
 

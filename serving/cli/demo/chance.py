@@ -18,8 +18,10 @@ def left_to_chance(receipt: bytes, policy: Policy) -> str:
     made, own = decide(inputs, policy), decide(inputs, replace(policy, holdout=None, exploration=Exploration()))
     if (made.channel, made.message_id) == (own.channel, own.message_id):
         return ""
-    share = policy.holdout.share if made.code == "holdout" and policy.holdout is not None else _explored(policy)
-    return f"It decided here, as it does in {share:.0%} of cases, so that the worth of contacting is known. The policy's own: {_done(own)}."
+    is_held_out = made.code == "holdout" and policy.holdout is not None
+    share = policy.holdout.share if is_held_out and policy.holdout is not None else _explored(policy)
+    done = _done(own, is_explained=not is_held_out)
+    return f"It decided here, as it does in {share:.0%} of cases, so that the worth of contacting is known. The policy's own: {done}."
 
 
 def _explored(policy: Policy) -> float:
@@ -28,5 +30,8 @@ def _explored(policy: Policy) -> float:
     return 1.0 - (1.0 - exploration.arm_share) * (1.0 - exploration.message_share)
 
 
-def _done(decision: Decision) -> str:
-    return "nothing" if decision.message_id is None else f"{decision.message_id} by {decision.channel}"
+def _done(decision: Decision, *, is_explained: bool) -> str:
+    """Which message it would be is not known of who was not explained: causes are looked for only where something may be sent."""
+    if decision.message_id is None:
+        return "nothing"
+    return f"{decision.message_id if is_explained else 'a message'} by {decision.channel}"

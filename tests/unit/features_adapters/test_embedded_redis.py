@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,8 @@ ROOT = Path(__file__).parents[3]
 
 LAUNCHER = """
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import redis
 from features.adapters.embedded_redis import EmbeddedRedis
@@ -196,14 +200,20 @@ def test_a_redis_that_is_not_there_is_refused():
             check_durable(client)
 
 
-@pytest.mark.faults
-def test_a_start_waits_for_as_long_as_the_data_load(tmp_path, caplog):
+@pytest.fixture
+def long_log(tmp_path):
+    """A directory whose data take seconds to load."""
     with EmbeddedRedis(tmp_path) as server, redis.Redis.from_url(server.url) as client:
         for name, value in {"auto-aof-rewrite-percentage": 0, "aof-use-rdb-preamble": "no"}.items():
             client.config_set(name, value)
         for k in range(800):  # small scripts: within one, a server that loads says nothing
             client.eval("for i = 1, 10000 do redis.call('SET', KEYS[1], i) end", 1, f"k{k}")
-    with EmbeddedRedis(tmp_path, deadline_s=2.5) as server, redis.Redis.from_url(server.url) as client:
+    return tmp_path
+
+
+@pytest.mark.faults
+def test_a_start_waits_for_as_long_as_the_data_load(long_log, caplog):
+    with EmbeddedRedis(long_log, deadline_s=2.5) as server, redis.Redis.from_url(server.url) as client:
         assert client.get("k799") == b"10000"
     assert "is loading its data" in caplog.text
 
@@ -216,3 +226,27 @@ def test_a_log_that_holds_far_more_than_the_data_is_rewritten(tmp_path):
     with EmbeddedRedis(tmp_path) as server, redis.Redis.from_url(server.url) as client:
         until(lambda: client.info("persistence")["aof_current_size"] < 10_000_000)
         assert client.get("k") == b"x" * 1_000_000
+
+
+@pytest.mark.faults
+def test_a_launcher_killed_while_the_data_load_is_in_nobodys_way(long_log):
+    (long_log / "server.json").unlink(missing_ok=True)
+    launcher = subprocess.Popen([sys.executable, "-c", LAUNCHER, str(long_log)], cwd=ROOT)
+    until(lambda: read_endpoint(long_log) is not None)
+    launcher.kill()
+    launcher.wait()
+    with EmbeddedRedis(long_log) as server, redis.Redis.from_url(server.url) as client:
+        assert client.get("k799") == b"10000"
+
+
+@pytest.mark.faults
+def test_a_server_that_still_loads_is_stopped_at_once(long_log):
+    server = EmbeddedRedis(long_log, deadline_s=60.0)
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(server.start)
+        until(lambda: read_endpoint(long_log) is not None and server.is_running)
+        began = time.monotonic()
+        server.stop()
+        assert time.monotonic() - began < 30.0
+        with pytest.raises(EmbeddedRedisError):
+            starting.result()

@@ -88,11 +88,9 @@ def test_every_decision_that_chance_made_is_in_the_trial_and_no_other(trial: Dra
         if row.action == "none":
             assert output["message"] is None
             assert pd.isna(row.delay_s)
-            assert row.propensity == pytest.approx(0.4 / 2)
         else:
             sent_after = datetime.fromisoformat(output["moment"]["send_at"]) - datetime.fromisoformat(output["as_of"])
             assert (row.action, row.delay_s) == (output["message"]["id"], sent_after.total_seconds())
-            assert row.propensity == pytest.approx(0.8 * (0.5 / 3 + 0.5 * (row.delay_s == 0)))
 
 
 def test_the_chances_are_those_within_the_trial(trial: DrawnTrial) -> None:
