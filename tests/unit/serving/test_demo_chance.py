@@ -51,7 +51,7 @@ def test_who_is_held_out_is_told_with_what_the_policy_would_have_done(world, pol
     answer = answered(world, held_out)
     said = left_to_chance(answer.receipt, held_out)
     assert "in 100% of cases" in said
-    assert said.endswith("The policy's own: secure_reset by in_app.")
+    assert said.endswith("The policy's own: a message by in_app.")
     assert orjson.loads(answer.output)["reason"]["code"] == "holdout"
 
 
