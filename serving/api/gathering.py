@@ -76,11 +76,12 @@ class Gatherer:
         if len(user_ids) <= LIST_AT_ONCE:
             return await self._queued(user_ids, seeds, is_new=True)
         answers: list[Answer] = []
-        for first in range(0, len(user_ids), LIST_AT_ONCE * self.steps_at_once):  # what was begun is brought to its end, however many wait
-            starts = range(first, min(len(user_ids), first + LIST_AT_ONCE * self.steps_at_once), LIST_AT_ONCE)
-            parts = [slice(start, start + LIST_AT_ONCE) for start in starts]
-            for part in await asyncio.gather(*[self._queued(user_ids[some], seeds[some], is_new=some.start == 0) for some in parts]):
-                answers += part
+        parts = [slice(start, start + LIST_AT_ONCE) for start in range(0, len(user_ids), LIST_AT_ONCE)]
+        # The first part waits alone: were it told that its turn came too late, one beside it would be decided about all the same.
+        later = range(1, len(parts), self.steps_at_once)
+        for beside in (parts[:1], *(parts[first : first + self.steps_at_once] for first in later)):
+            for part in await asyncio.gather(*[self._queued(user_ids[some], seeds[some], is_new=some.start == 0) for some in beside]):
+                answers += part  # what was begun is brought to its end, however many wait
         return answers
 
     def _queued(self, user_ids: Sequence[str], seeds: Sequence[Seed | None], *, is_new: bool) -> asyncio.Future[Sequence[Answer]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from pandas.api.types import is_numeric_dtype
 
 from features.backfill.columns import RawColumns
 from features.backfill.snapshots import snapshots_of
@@ -57,10 +58,26 @@ def read_trial(file: Path) -> pd.DataFrame:
         raise TrainingError(f"trial {file}: columns {missing} are missing, expected {list(NEEDED)}; log them with every decision")
     if not isinstance(table[AS_OF].dtype, pd.DatetimeTZDtype):
         raise TrainingError(f"trial {file}: column as_of is {table[AS_OF].dtype}, expected instants in UTC; write them with their zone")
+    if (wrong := _wrong_type(table)) is not None:
+        name, expected = wrong
+        raise TrainingError(f"trial {file}: column {name} is {table[name].dtype}, expected {expected}; write it so")
     if (fault := _fault(table)) is not None:
         row, expected = fault
         raise TrainingError(f"trial {file}: row {row} has {table.iloc[row].to_dict()}, expected {expected}; mend or drop it")
     return table.sort_values([AS_OF, USER], kind="stable", ignore_index=True)
+
+
+def _wrong_type(table: pd.DataFrame) -> tuple[str, str] | None:
+    """A column of what cannot be meant, and what was expected of it: the text "no" would be taken for a true outcome."""
+    for name in {"delay_s", DELAY_PROPENSITY, SENT_PROPENSITY} & set(table.columns):
+        if not table[name].isna().all() and not is_numeric_dtype(table[name]):
+            return name, "numbers"
+    if not table[OUTCOME].dropna().isin([False, True]).all():
+        return OUTCOME, "true or false"
+    lists = table[OPEN_DELAYS].dropna() if OPEN_DELAYS in table else ()
+    if not all((np.ndim(one) == 1 and np.asarray(one).dtype.kind in "iuf") or np.size(one) == 0 for one in lists):
+        return OPEN_DELAYS, "lists of numbers"
+    return None
 
 
 def _fault(table: pd.DataFrame) -> tuple[int, str] | None:

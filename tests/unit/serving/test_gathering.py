@@ -115,6 +115,15 @@ def test_whose_turn_comes_too_late_is_told_so_and_is_not_decided_about(thread):
     assert decider.steps == []
 
 
+@pytest.mark.parametrize("steps_at_once", [1, 2, 3])
+def test_of_a_list_that_is_told_to_come_back_nobody_was_decided_about(steps_at_once):
+    decider = Decider()
+    users = [f"user-{number}" for number in range(4 * LIST_AT_ONCE)]
+    with ThreadPoolExecutor(max_workers=steps_at_once) as pool, pytest.raises(ApiError, match="nothing was decided"):
+        asyncio.run(gatherer(decider, pool, steps_at_once=steps_at_once, wait_s=-1.0).decide(users))
+    assert decider.steps == []
+
+
 def test_a_long_list_lets_others_between_and_is_brought_to_its_end(thread):
     decider = Decider()
     users = [f"user-{number}" for number in range(2 * LIST_AT_ONCE + 1)]

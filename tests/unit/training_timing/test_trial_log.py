@@ -56,6 +56,16 @@ def test_a_whole_trial_is_read_and_can_be_learned_from(tmp_path: Path) -> None:
         ({"sent_propensity": 1.0}, "a sent_propensity of what was done, above 0"),
         ({"sent_propensity": None}, "a sent_propensity of what was done, above 0"),
         ({"as_of": "2025-03-03"}, "expected instants in UTC"),
+        ({"delay_s": "1 hour"}, "column delay_s is .*, expected numbers"),
+        ({"delay_s": pd.Timedelta(hours=1)}, "column delay_s is .*, expected numbers"),
+        ({"delay_propensity": "0.5"}, "column delay_propensity is .*, expected numbers"),
+        ({"sent_propensity": "0.5"}, "column sent_propensity is .*, expected numbers"),
+        ({"dropped_out": "no"}, "column dropped_out is .*, expected true or false"),
+        ({"dropped_out": 0.5}, "column dropped_out is .*, expected true or false"),
+        ({"open_delays_s": 3_600.0}, "column open_delays_s is .*, expected lists of numbers"),
+        ({"open_delays_s": "0s, 1h"}, "column open_delays_s is .*, expected lists of numbers"),
+        ({"open_delays_s": [["0", "3600"]] * N_ROWS}, "column open_delays_s is .*, expected lists of numbers"),
+        ({"open_delays_s": [[[0.0, 3_600.0]]] * N_ROWS}, "column open_delays_s is .*, expected lists of numbers"),
     ],
 )
 def test_what_is_missing_or_impossible_is_refused(tmp_path: Path, columns: dict[str, Any], said: str) -> None:
