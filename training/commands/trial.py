@@ -47,12 +47,16 @@ def trial(
 
 
 def _print(found: DrawnTrial, out: Path) -> None:
+    left = ", ".join(f"{count} ({reason})" for reason, count in found.left_out.items() if count) or "none"
+    if found.table.empty:
+        say(f"nothing to learn from yet; left out: {left}", f"written: {out}, without a row; come back when outcomes are known")
+        return
     say(f"{len(found.table)} decisions in which chance chose when, or never")
     show("by what was drawn", arm_table(found.table))
-    left = ", ".join(f"{count} ({reason})" for reason, count in found.left_out.items() if count)
-    say(f"left out: {left or 'none'}", *(f"note: {note}" for note in found.notes))
+    say(f"left out: {left}", *(f"note: {note}" for note in found.notes))
     try:
         require_learnable(found.table)
     except (TooLittleDataError, OneClassError) as exc:
-        say(f"too early to learn from: {exc}")
-    say(f"written: {out}; next: python -m training train --trial {out}")
+        say(f"written: {out}; too early to learn from: {exc}")
+    else:
+        say(f"written: {out}; next: python -m training train --trial {out}")

@@ -38,6 +38,8 @@ COLUMNS = (
 _READ = ["decision_id", USER, AS_OF, "policy", "action", "receipt"]
 _MENTIONED, _OUTREACH = '"delays":{', '"class":"outreach"'  # in canonical JSON; most receipts have neither and need not be parsed
 _ROWS = 2_000
+_NOT_DRAWABLE: dict[str, Any] = {}
+"""Of a decision in which chance had no moment to choose."""
 _NO_NEVER = "chance never chose to send nothing (exploration.arm_share): what waiting does can be learned, not what writing at all does"
 
 
@@ -142,11 +144,11 @@ def _found(receipts_dir: Path, since: datetime | None) -> _Found:
         found.seen.add(decision_id)
         if action == "stage":
             found.staging.add(policy)
-        if action == "send" and _OUTREACH in receipt:
+        if action == "send" and _OUTREACH in (receipt or ""):
             found.outreach[user_id].append(as_of)
-        output = orjson.loads(receipt)["output"] if _MENTIONED in receipt else {}
-        if output.get("delays"):
-            found.rows.append((policy, _row(output, as_of)))
+        row = _row_of(decision_id, receipt, as_of) if receipt and _MENTIONED in receipt else _NOT_DRAWABLE
+        if row is not _NOT_DRAWABLE:
+            found.rows.append((policy, row))
     if not found.seen:
         raise NoReceiptsError(f"no receipts in {receipts_dir}, expected some; the worker exports them every few seconds while it runs")
     return found
@@ -166,6 +168,17 @@ def _receipts(receipts_dir: Path) -> Iterator[tuple[Any, ...]]:
                     yield from zip(*(batch[name].to_pylist() for name in _READ), strict=True)
         except (OSError, KeyError, pa.ArrowException) as exc:
             raise NoReceiptsError(f"{part}: could not be read ({type(exc).__name__}: {exc}); move it away, it is exported again") from exc
+
+
+def _row_of(decision_id: str, receipt: str, as_of: datetime) -> dict[str, Any] | None:
+    try:
+        output = orjson.loads(receipt)["output"]
+        return _row(output, as_of) if output.get("delays") else _NOT_DRAWABLE
+    except (ValueError, KeyError, TypeError) as exc:
+        raise NoReceiptsError(
+            f"the receipt of {decision_id} cannot be understood ({type(exc).__name__}: {exc}), expected one that the worker exported; "
+            "move the file that holds it away, it is exported again"
+        ) from exc
 
 
 def _row(output: Mapping[str, Any], as_of: datetime) -> dict[str, Any] | None:

@@ -202,3 +202,13 @@ def test_the_command_writes_the_file_and_says_what_is_in_it(
     assert "(the policy chose the moment)" in said
     assert "too early to learn from: timing: the trial has" in said
     assert run(["trial", *place, "--out", str(out), "--since", "2027-01-01", "--stale-after-days", "0"]) == 1
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:200] + '"delays":{', lambda text: text.replace('"arms"', '"legs"')])
+def test_a_receipt_that_cannot_be_understood_is_named(
+    onboarding: Product, rows: list[dict[str, Any]], late: datetime, tmp_path: Path, damage: Any
+) -> None:
+    broken = [{**rows[0], "receipt": damage(rows[0]["receipt"])}, *rows[1:]]
+    export(tmp_path / "receipts", broken)
+    with pytest.raises(NoReceiptsError, match=rows[0]["decision_id"]):
+        trial_of_receipts(tmp_path / "receipts", log(tmp_path / "raw", onboarding, last=late), onboarding)
