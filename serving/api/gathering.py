@@ -21,7 +21,7 @@ MAX_WAITING = 2_000
 """Users asked about and not yet decided on; more are told to come back."""
 MAX_TOGETHER = 128
 """Users of one step: many enough to share round trips, few enough that the last does not wait long for the first."""
-LIST_AT_ONCE = 50
+LIST_AT_ONCE = 64
 """Users of one list that are decided in one step, so that a long list does not keep everybody else waiting."""
 STEPS_AT_ONCE = 2
 """While one waits for Redis another one decides: a third more decisions of one process. A third step gains nothing."""

@@ -204,7 +204,9 @@ def test_the_command_writes_the_file_and_says_what_is_in_it(
     assert run(["trial", *place, "--out", str(out), "--since", "2027-01-01", "--stale-after-days", "0"]) == 1
 
 
-@pytest.mark.parametrize("damage", [lambda text: text[:200] + '"delays":{', lambda text: text.replace('"arms"', '"legs"')])
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[:200] + '"delays":{', lambda text: text.replace('"arms"', '"legs"').replace('"drawn"', '"drown"')]
+)
 def test_a_receipt_that_cannot_be_understood_is_named(
     onboarding: Product, rows: list[dict[str, Any]], late: datetime, tmp_path: Path, damage: Any
 ) -> None:
