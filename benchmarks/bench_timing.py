@@ -31,12 +31,12 @@ from features.backfill.columns import read_columns
 from features.backfill.snapshots import snapshots_of
 from features.backfill.spine import log_spine
 from features.core.product import Product
+from features.core.weekly import hour_of_week
 from features.declarations.product_file import load_product
 from features.home import Home
 from features.ingest.import_log import ImportTarget, declared_files, import_file
 from models.timing.benefit import choose_many
 from models.timing.hazard import Asked
-from models.timing.periods import hour_of_week
 from models.timing.response import ResponseModel
 from tests.second_generator import second_trial
 from training.dataset import features_join, frame_of

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from features.core.weekly import HOURS_OF_DAY, hour_of_week
 from models.timing.benefit import INTERVAL
 from models.timing.hazard import Asked
-from models.timing.periods import HOURS_OF_DAY, hour_of_week
 from models.timing.response import Effects
 
 FloatArray = npt.NDArray[np.float64]

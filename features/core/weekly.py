@@ -25,10 +25,27 @@ _EPOCH_HOURS = 72  # 1970-01-01 was a Thursday; Monday is 0
 _LEAST = 1e-12  # a chance of still being away below this is no chance
 
 
-@inlined
-def _hour_of_week(at_us: int, utc_offset_s: int) -> int:
-    """Local hour of the week, 0 (Monday 00:00 to 01:00) to 167."""
-    return (int(at_us + utc_offset_s * 1_000_000) // HOUR_US + _EPOCH_HOURS) % HOURS_OF_WEEK
+def hour_of_week(at_us: Int64s, utc_offset_s: Int64s) -> Int64s:
+    """Local hour of the week of each instant, 0 (Monday 00:00 to 01:00) to 167, shapes broadcast; compiled as `_hour_of_week` for one.
+
+    Parameters
+    ----------
+    at_us
+        Microseconds since the Unix epoch.
+    utc_offset_s
+        Of the user's zone at as_of. A change of the clocks between as_of and the instant shifts the hour by one.
+
+    Examples
+    --------
+    The epoch was a Thursday:
+
+    >>> hour_of_week(np.array([0, 3_600_000_000]), np.array([0, 7_200])).tolist()
+    [72, 75]
+    """
+    return ((at_us + utc_offset_s * 1_000_000) // HOUR_US + _EPOCH_HOURS) % HOURS_OF_WEEK
+
+
+_hour_of_week = inlined(hour_of_week)
 
 
 @compiled

@@ -1,21 +1,12 @@
-"""Time since as_of in periods that grow from an hour to days, and the local hour of an instant."""
+"""Time since as_of in periods that grow from an hour to days."""
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from features.core.weekly import HOUR_S
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-
-HOUR_S = 3_600.0
 DAY_S = 86_400.0
-HOURS_OF_DAY = 24
-HOURS_OF_WEEK = 168
 
-_HOUR_US = 3_600_000_000
 _FIRST_DAY_HOURS = (0, 1, 2, 3, 4, 6, 8, 10, 12, 15, 18, 21, 24)
-_EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0
 
 
 def period_edges_s(until_s: float) -> tuple[float, ...]:
@@ -39,24 +30,3 @@ def _width_s(from_s: float) -> float:
     if days < 7:  # noqa: PLR2004
         return 12 * HOUR_S
     return DAY_S if days < 14 else 2 * DAY_S  # noqa: PLR2004
-
-
-def hour_of_week(at_us: IntArray, utc_offset_s: IntArray) -> IntArray:
-    """Local hour of the week of each instant, 0 (Monday 00:00 to 01:00) to 167, shapes broadcast.
-
-    Parameters
-    ----------
-    at_us
-        Microseconds since the Unix epoch.
-    utc_offset_s
-        Of the user's zone at as_of. A change of the clocks between as_of and the instant shifts the hour by one.
-
-    Examples
-    --------
-    The epoch was a Thursday:
-
-    >>> hour_of_week(np.array([0, 3_600_000_000]), np.array([0, 7_200])).tolist()
-    [72, 75]
-    """
-    hours: IntArray = (at_us + utc_offset_s * 1_000_000) // _HOUR_US + _EPOCH_WEEKDAY * HOURS_OF_DAY
-    return hours % HOURS_OF_WEEK

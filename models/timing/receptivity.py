@@ -25,9 +25,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.core.weekly import decayed_hours, shrunk
+from features.core.weekly import HOURS_OF_DAY, HOURS_OF_WEEK, decayed_hours, hour_of_week, shrunk
 from models.errors import ModelError
-from models.timing.periods import HOURS_OF_DAY, HOURS_OF_WEEK, hour_of_week
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -28,10 +28,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from features.core.weekly import HOURS_OF_DAY, HOURS_OF_WEEK, hour_of_week
 from models.errors import ModelError
 from models.risk import RiskModel
 from models.timing.hazard import Asked
-from models.timing.periods import HOURS_OF_DAY, HOURS_OF_WEEK, hour_of_week
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

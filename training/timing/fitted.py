@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.segments import segment_of
+from features.core.weekly import HOURS_OF_WEEK
 from models.signature import Signature
 from models.timing.hazard import Asked
 from models.timing.part import TimingModel
-from models.timing.periods import DAY_S, HOURS_OF_WEEK, period_edges_s
+from models.timing.periods import DAY_S, period_edges_s
 from models.timing.receptivity import Receptivity
 from training.frame import TrainingFrame, learn_signature
 from training.split import Slices, split_by_time

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.core.columns import Int64s
-from models.timing.periods import HOURS_OF_DAY, HOURS_OF_WEEK, hour_of_week
+from features.core.weekly import HOURS_OF_DAY, HOURS_OF_WEEK, hour_of_week
 from models.timing.receptivity import FORGOTTEN, Receptivity, decayed_counts, hours_of
 from training.timing.returns import ActivityLog, activity_log, position_after, returns_of
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from models.timing.periods import DAY_S, HOUR_S, HOURS_OF_DAY
+from features.core.weekly import HOUR_S, HOURS_OF_DAY
+from models.timing.periods import DAY_S
 from training.timing.fitted import FittedTiming, TestReturns
 from training.timing.survival import brier_scores, kaplan_meier
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from features.core.weekly import HOURS_OF_WEEK, hour_of_week
 from models.signature import Signature
 from models.timing.hazard import Asked
-from models.timing.periods import HOURS_OF_WEEK, hour_of_week
 from models.timing.receptivity import Receptivity
 from training.frame import USER
 from training.timing.habits import HabitRows, counts_of, fit_receptivity, hours_log, population_week

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from features.core.weekly import HOURS_OF_WEEK
 from models.errors import ModelError
-from models.timing.periods import DAY_S, HOURS_OF_WEEK
+from models.timing.periods import DAY_S
 from models.timing.receptivity import Receptivity
 
 HOUR_US = 3_600_000_000

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.core.weekly import HOURS_OF_DAY, HOURS_OF_WEEK, hour_of_week
 from models.timing.benefit import INTERVAL, Advice, Slot, benefit_curve, choose_many
 from models.timing.hazard import Asked, HazardModel
 from models.timing.part import TimingModel
-from models.timing.periods import HOURS_OF_DAY, HOURS_OF_WEEK, hour_of_week
 from models.timing.receptivity import Receptivity
 from models.timing.response import Miss, ResponseModel
 from training.errors import OneClassError, TooLittleDataError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.timing.periods import hour_of_week
+from features.core.weekly import hour_of_week
 from tests.second_generator import second_trial
 from training.frame import learn_signature
 from training.timing.trial_rows import delay_shares, trial_receptivity, trial_rows, visits_of
