@@ -7,6 +7,8 @@ where it is learned and used: `models.timing.receptivity` and `models.timing.haz
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,8 @@ from features.core.layout import KIND, OCCURRED, SKEW
 
 Float64s = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
+Whole = TypeVar("Whole", int, Int64s)
+"""One whole number or an array of them."""
 
 HOUR_US = 3_600_000_000
 HOUR_S = 3_600.0
@@ -25,7 +29,7 @@ _EPOCH_HOURS = 72  # 1970-01-01 was a Thursday; Monday is 0
 _LEAST = 1e-12  # a chance of still being away below this is no chance
 
 
-def hour_of_week(at_us: Int64s, utc_offset_s: Int64s) -> Int64s:
+def hour_of_week(at_us: Whole, utc_offset_s: Whole) -> Whole:
     """Local hour of the week of each instant, 0 (Monday 00:00 to 01:00) to 167, shapes broadcast; compiled as `_hour_of_week` for one.
 
     Parameters
@@ -45,7 +49,7 @@ def hour_of_week(at_us: Int64s, utc_offset_s: Int64s) -> Int64s:
     return ((at_us + utc_offset_s * 1_000_000) // HOUR_US + _EPOCH_HOURS) % HOURS_OF_WEEK
 
 
-_hour_of_week = inlined(hour_of_week)
+_hour_of_week: Callable[[int, int], int] = inlined(hour_of_week)
 
 
 @compiled

@@ -88,18 +88,16 @@ def build_api(opened: Installation, *, registry: Any = None) -> FastAPI:
 
 def warm_up(opened: Installation) -> None:
     """Compile the kernel and load the model before the first decision waits for them."""
-    _compile(opened)
+    _use_once(opened)
     if opened.scorer is not None:
         warm_scorer(opened, opened.scorer)
 
 
-def _compile(opened: Installation) -> None:
-    import numpy as np
+def _use_once(opened: Installation) -> None:
+    from features.core.event import from_us
+    from features.core.first_use import use_once
 
-    from features.core.kernel import vector, vectors
-
-    vector(b"", now_us(), opened.program)
-    vectors([b""], np.array([now_us()], dtype=np.int64), opened.program)
+    use_once(opened.program, from_us(now_us()))
 
 
 def _app(opened: Installation, decider: CurrentDecider, metrics: Metrics, faults: Callable[[], dict[str, str]]) -> FastAPI:
@@ -109,7 +107,7 @@ def _app(opened: Installation, decider: CurrentDecider, metrics: Metrics, faults
     from serving.identity import FollowingDeliveries, foreseen_rejections
 
     settings, product = opened.settings, opened.product
-    _compile(opened)
+    _use_once(opened)
     return build_app(
         ApiContext(
             product=product,

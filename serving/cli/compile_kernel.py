@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 
 
@@ -16,16 +17,14 @@ def main() -> None:
     import numpy as np
 
     from features.core.columns import EventColumns
-    from features.core.kernel import batch_vectors, vector
+    from features.core.first_use import use_once
+    from features.core.kernel import batch_vectors
     from features.core.nearest import coordinates, nearest
     from features.core.program import compile_program
-    from features.core.timeline import Timeline, merge, timeline_from_events
     from features.declarations.product_file import load_product
 
-    catalogue = load_product(Path(sys.argv[1])).catalogue
-    program = compile_program(catalogue)
-    vector(b"", 0, program)
-    merge(Timeline(), timeline_from_events([], catalogue.kinds), catalogue.kinds)
+    program = compile_program(load_product(Path(sys.argv[1])).catalogue)
+    use_once(program, datetime.now(UTC))
     numbers = {field.name: np.zeros(1, np.int64) for field in fields(EventColumns) if field.name != "kind"}
     columns = EventColumns(**numbers, kind=np.zeros(1, np.int16))
     batch_vectors(columns, 1, np.zeros(1, np.int64), np.zeros(1, np.int64), program)
