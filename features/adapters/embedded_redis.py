@@ -158,9 +158,11 @@ class EmbeddedRedis:
         try:
             for _ in range(_PORT_ATTEMPTS):
                 self._port = self._free_port()
+                size = self._log_size()
                 self._process = self._spawn(server_lock)
                 if self._await_ready(self._process):
                     self._write_endpoint()
+                    self._tell_what_was_cut_off(size - self._log_size())
                     self._tidy()
                     return
         finally:
@@ -253,6 +255,20 @@ class EmbeddedRedis:
                         f"the bundled Redis did not answer within {self._deadline_s:g} s; its log ends:\n{self._log_tail()}"
                     )
         return True
+
+    def _log_size(self) -> int:
+        log = self._directory / "appendonly.aof"
+        return log.stat().st_size if log.exists() else 0
+
+    def _tell_what_was_cut_off(self, n_bytes: int) -> None:
+        """Redis ends its log before a record that does not fit, without a word to who starts it: after a crash that is the last one."""
+        if n_bytes > 0:
+            _log.warning(
+                "the log of the bundled Redis was damaged: its last %d bytes were cut off, and what they held is lost; more than the last "
+                "record before a crash is missing where that is more than some kilobytes: see %s",
+                n_bytes,
+                self._directory / "redis.log",
+            )
 
     def _tidy(self) -> None:
         """Have a log rewritten that holds far more than the data: Redis compares its size with that at the last start alone."""

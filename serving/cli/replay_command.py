@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from serving.bootstrap import Installation
     from serving.decision.policy import Policy
     from serving.replay_many import ReplaySummary
+
+_MOST_MOVES, _MOST_PATHS, _MOST_DIFFERENCES = 20, 12, 8
+"""Of what differs, as much as is read; how much more there is, is said."""
 
 
 @Parameter(name="*")
@@ -119,13 +122,24 @@ def as_text(summary: ReplaySummary) -> str:
     if summary.other_rules:
         lines.append(f"Of those that differ, {summary.other_rules:,} were decided by another version of the rules than this release has.")
     if summary.moves:
-        lines.append("What would be done instead:")
-        lines += [f"  {count:>6,}  {before} -> {after}" for (before, after), count in summary.moves.most_common(20)]
+        moves = summary.moves.most_common()
+        told = [f"{count:>6,}  {before} -> {after}" for (before, after), count in moves]
+        lines += ["What would be done instead:", *_most(told, _MOST_MOVES)]
     if summary.paths:
-        lines.append("Differs in: " + ", ".join(f"{path} ({count:,})" for path, count in summary.paths.most_common(12)))
+        paths = [f"{path} ({count:,})" for path, count in summary.paths.most_common()]
+        rest = f" and {len(paths) - _MOST_PATHS:,} more" if len(paths) > _MOST_PATHS else ""
+        lines.append("Differs in: " + ", ".join(paths[:_MOST_PATHS]) + rest)
     for example in summary.examples:
-        lines += [f"{example.decision_id}, {example.part}:", *(f"  {line}" for line in example.differences[:8])]
+        lines += [f"{example.decision_id}, {example.part}:", *_most(example.differences, _MOST_DIFFERENCES)]
+    n_differ = sum(counts["different"] for counts in summary.outcomes.values())
+    if n_differ > len(summary.examples):
+        lines.append(f"and {n_differ - len(summary.examples):,} more that differ; one of them whole: stillhere replay ID")
     return "\n".join([*lines, *(f"could not be replayed: {fault}" for fault in summary.faults)]) + "\n"
+
+
+def _most(told: Sequence[str], most: int) -> list[str]:
+    rest = [f"  and {len(told) - most:,} more"] if len(told) > most else []
+    return [*(f"  {one}" for one in told[:most]), *rest]
 
 
 def _receipts(installation: Installation, which: Which) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ def modes(policy: Policy) -> Iterator[Remark]:
         yield Remark(kind=Finding.NOTE, path="mode", sentence="The policy is in staging: it decides and logs, and sends nothing.")
     if policy.switched_off.everything:
         yield Remark(kind=Finding.NOTE, path="switched_off.everything", sentence="Everything is switched off: nothing is sent.")
-    if policy.holdout is None:
+    if policy.holdout is None or not policy.holdout.share:
         sentence = "There is no holdout, so that nobody can say later what contacting people was worth."
         yield Remark(kind=Finding.NOTE, path="holdout", sentence=sentence)
 

@@ -8,8 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,8 +23,6 @@ ROOT = Path(__file__).parents[3]
 
 LAUNCHER = """
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import redis
 from features.adapters.embedded_redis import EmbeddedRedis
@@ -240,13 +236,26 @@ def test_a_launcher_killed_while_the_data_load_is_in_nobodys_way(long_log):
 
 
 @pytest.mark.faults
-def test_a_server_that_still_loads_is_stopped_at_once(long_log):
-    server = EmbeddedRedis(long_log, deadline_s=60.0)
-    with ThreadPoolExecutor(1) as pool:
-        starting = pool.submit(server.start)
-        until(lambda: read_endpoint(long_log) is not None and server.is_running)
-        began = time.monotonic()
-        server.stop()
-        assert time.monotonic() - began < 30.0
-        with pytest.raises(EmbeddedRedisError):
-            starting.result()
+def test_a_launcher_interrupted_while_the_data_load_ends_its_server_at_once(long_log):
+    (long_log / "server.json").unlink(missing_ok=True)
+    launcher = subprocess.Popen([sys.executable, "-c", LAUNCHER, str(long_log)], cwd=ROOT, stderr=subprocess.DEVNULL)
+    until(lambda: read_endpoint(long_log) is not None)
+    pid = json.loads((long_log / "server.json").read_text())["pid"]
+    launcher.send_signal(signal.SIGINT)
+    launcher.wait(timeout=20)  # it would wait for the server for 30 s
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_what_a_damaged_log_has_lost_is_said(tmp_path, caplog):
+    """A length that reaches past the end of the file is a last record to Redis, wherever it stands."""
+    with EmbeddedRedis(tmp_path) as server, redis.Redis.from_url(server.url) as client:
+        for number in range(50):
+            client.set(f"k{number}", b"x" * 1_000)
+    log = tmp_path / "appendonly.aof"
+    whole = log.read_bytes()
+    place = whole.index(b"$1000", len(whole) // 2)
+    log.write_bytes(whole[:place] + b"$91000000" + whole[place + 5 :])
+    with EmbeddedRedis(tmp_path) as server, redis.Redis.from_url(server.url) as client:
+        assert client.dbsize() < 50
+    assert "bytes were cut off" in caplog.text
