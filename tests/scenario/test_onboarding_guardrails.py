@@ -130,6 +130,16 @@ def test_nobody_is_called_back_in_the_middle_of_a_task(world, ago, action):
     assert verdict(output, "outreach/email", rule)["passed"] is (action == "send")
 
 
+@pytest.mark.parametrize(("ago", "action"), [(899, "none"), (900, "send")])
+def test_nobody_is_called_back_who_is_just_trying_to_sign_in(world, ago, action):
+    user_id = gone_quiet(world)
+    world.happens(user_id, "login_failed", ago=timedelta(seconds=ago))
+    output = world.decide(user_id)
+    assert output["action"] == action
+    rule = "guardrail" if action == "send" else "guardrail:signing_in"
+    assert verdict(output, "outreach/email", rule)["passed"] is (action == "send")
+
+
 def test_an_open_ticket_keeps_outreach_back_until_it_is_closed(world):
     user_id = gone_quiet(world)
     world.happens(user_id, "ticket_opened", ago=2 * DAY)
