@@ -126,3 +126,25 @@ def test_r1_a_retry_takes_no_place_in_the_window_in_which_it_comes(redis_url):
             assert (result.committed, result.receipt) == (True, receipts[0])
         others = [replace(commit_of(2 + place, one, 1), user_id="bob") for place, one in enumerate(windows)]
         assert [ledger.commit("onboarding", one).committed for one in others] == [False, True]
+
+
+def test_r1_four_processes_together_never_get_more_than_the_cap(redis_url):
+    with crowd(4) as pool:
+        granted = list(pool.map(granted_by_one_process, [redis_url] * 4, [3] * 4, range(4), [200] * 4))
+    assert sum(granted) == 3
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("k", [1, 3, 100])
+def test_r1_sixteen_processes_together_never_get_more_than_the_cap(redis_url, k):
+    with crowd(16) as pool:
+        granted = list(pool.map(granted_by_one_process, [redis_url] * 16, [k] * 16, range(16)))
+    assert sum(granted) == k
+
+
+def test_r3_control_reading_before_counting_up_lets_two_callers_through(redis_url):
+    """The naive cap, with the interleaving that breaks it written out: both read before either counts."""
+    with connect(redis_url) as first, connect(redis_url) as second:
+        seen = [int(client.get("naive") or 0) for client in (first, second)]
+        granted = [client.incr("naive") for client, count in zip((first, second), seen, strict=True) if count < 1]
+    assert len(granted) == 2

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import socket
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -23,7 +22,6 @@ from serving.decision.ids import decision_id
 from serving.decision.policy import MessageClass
 from serving.decision.values import CapWindow, Permit
 from serving.ports import Commit, Delivery, LedgerError
-from tests.contract.cap_attempts import granted_by_one_process
 from tests.serving_world import DAY_US, HOUR_US, NOON, contact
 
 AT_US = int(NOON.timestamp()) * 1_000_000
@@ -319,28 +317,6 @@ def test_sixteen_threads_together_never_get_more_than_the_cap(ledger, k):
     with ThreadPoolExecutor(16) as pool:
         assert sum(pool.map(attempts, range(16))) == k
     assert len(ledger.contacts("onboarding", "ada", since_us=0)) == len(ledger.outbox("onboarding")) == k
-
-
-def test_r1_four_processes_together_never_get_more_than_the_cap(redis_url):
-    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
-        granted = list(pool.map(granted_by_one_process, [redis_url] * 4, [3] * 4, range(4), [200] * 4))
-    assert sum(granted) == 3
-
-
-@pytest.mark.faults
-@pytest.mark.parametrize("k", [1, 3, 100])
-def test_r1_sixteen_processes_together_never_get_more_than_the_cap(redis_url, k):
-    with ProcessPoolExecutor(16, mp_context=multiprocessing.get_context("spawn")) as pool:
-        granted = list(pool.map(granted_by_one_process, [redis_url] * 16, [k] * 16, range(16)))
-    assert sum(granted) == k
-
-
-def test_r3_control_reading_before_counting_up_lets_two_callers_through(redis_url):
-    """The naive cap, with the interleaving that breaks it written out: both read before either counts."""
-    with connect(redis_url) as first, connect(redis_url) as second:
-        seen = [int(client.get("naive") or 0) for client in (first, second)]
-        granted = [client.incr("naive") for client, count in zip((first, second), seen, strict=True) if count < 1]
-    assert len(granted) == 2
 
 
 def test_a_redis_that_is_not_there_is_a_ledger_error_at_once(calls_to_a_dead_ledger):
