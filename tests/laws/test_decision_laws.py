@@ -81,9 +81,12 @@ def test_an_explanation_that_comes_later_changes_nothing_but_what_it_would_have_
 @laws
 @given(inputs=inputs_of_all_kinds, policy=policies)
 def test_a_curve_moves_what_is_sent_and_changes_nothing_else(inputs, policy):
-    """Nor does it tell an effect of another message than the one that it was asked for."""
+    """Nor does it tell an effect of another message than the one that it was asked for. Chance draws among the same delays."""
     decision, without = decide(inputs, policy), decide(replace(inputs, **NO_TIMING), policy)
-    ours = ("send_at_us", "moment_sentence", "sentence", "expires_at_us", "curve", "advice")
+    ours = ("send_at_us", "moment_sentence", "sentence", "expires_at_us", "curve", "advice", "delays")
+    assert (decision.delays is None) is (without.delays is None)
+    if decision.delays is not None and without.delays is not None:
+        assert (decision.delays.is_drawn, decision.delays.chance_of_each) == (without.delays.is_drawn, without.delays.chance_of_each)
     assert decision._replace(verdicts=(), **dict.fromkeys(ours)) == without._replace(verdicts=(), **dict.fromkeys(ours))
     assert [verdict.passed for verdict in decision.verdicts] == [verdict.passed for verdict in without.verdicts]
     if inputs.timing_of not in (None, decision.message_id):
@@ -94,10 +97,14 @@ def test_a_curve_moves_what_is_sent_and_changes_nothing_else(inputs, policy):
 
 @laws
 @given(inputs=inputs_of_all_kinds, policy=policies)
-def test_the_message_that_a_curve_is_asked_for_is_the_one_sent(inputs, policy):
+def test_the_message_that_a_curve_is_asked_for_is_the_one_sent_or_that_chance_kept_back(inputs, policy):
     choice, decision = judged(replace(inputs, **NO_TIMING), policy).outreach(), decide(inputs, policy)
-    assert (choice is None) is (decision.message_class is not MessageClass.OUTREACH)
-    assert choice is None or choice.message.id == decision.message_id
+    if decision.message_id is None:
+        assert (choice is not None) <= (decision.code == "explored_none")
+        assert (decision.delays is not None) <= (choice is not None)
+    else:
+        assert (choice is None) is (decision.message_class is not MessageClass.OUTREACH)
+        assert choice is None or choice.message.id == decision.message_id
 
 
 @laws

@@ -109,6 +109,7 @@ def test_s2_29_all_channels_together_are_capped(onboarding, shipped_policy):
         shipped_policy,
         caps=tuple(cap if cap.name == "all_per_day" else replace(cap, limit=100) for cap in shipped_policy.caps),
         messages=tuple(replace(message, cooldown=timedelta(seconds=1)) for message in shipped_policy.messages),
+        guardrails=(),
     )
     world = World(onboarding, with_hash(policy), scorer=FixedScorer(said_risk=0.9))
     user_id = in_trouble_signing_in(world)

@@ -34,7 +34,8 @@ def timing(
     home
         State directory that the log was imported into.
     trial
-        Parquet file of decisions with randomised delays, as `simulate --trial` writes it; empty: no response to delays is learned.
+        Parquet file of decisions with randomised delays, as `trial` makes it of receipts, or `simulate --trial`; empty: no response to
+        delays is learned.
     seed
         The same seed on the same log gives the same model.
     max_rows

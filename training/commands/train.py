@@ -39,8 +39,9 @@ def train(
     timing
         Learn also when people come back; where too little was watched for it, the run says so and goes on without.
     trial
-        Parquet file of decisions with randomised delays, as `simulate --trial` writes it: from it the model learns what a delay does, for
-        the benefit curve of answers. Where it is too small, the run says so and goes on without. Empty: nothing is learned of delays.
+        Parquet file of decisions with randomised delays, as `trial` makes it of receipts, or `simulate --trial`: from it the model learns
+        what a delay does, for the benefit curve of answers. Where it is too small, the run says so and goes on without. Empty: nothing is
+        learned of delays.
     promote
         auto: champion if there is none or it is better; never: challenger in any case; always: champion in any case.
     """
