@@ -251,13 +251,16 @@ def with_exhausted(exhausted: Mapping[str, int], name: str, until_us: int) -> Ma
 def is_free(channel: Channel, message: Message, inputs: Inputs, moment: Moment, policy: Policy) -> bool:
     """Whether neither the message's own caps, its cooldown nor a rate limit keep it from being sent at the moment."""
     contacts = inputs.contacts or ()
-    own = (cap for cap in policy.caps_by_message[message.id] if cap.message_id is not None)
-    windows = [
-        cooldown_window(message, moment.at_us),
-        *(cap_window(cap, moment.at_us, moment.zone) for cap in own),
-        *suppression_windows(message, moment.at_us, policy),
-    ]
-    has_room = first_refusal(contacts, windows) is None
+    own = [cap for cap in policy.caps_by_message[message.id] if cap.message_id is not None]
+    if contacts:
+        windows = [
+            cooldown_window(message, moment.at_us),
+            *(cap_window(cap, moment.at_us, moment.zone) for cap in own),
+            *suppression_windows(message, moment.at_us, policy),
+        ]
+        has_room = first_refusal(contacts, windows) is None
+    else:  # every window has room for a first contact, but those of a cap of 0
+        has_room = all(cap.limit for cap in own)
     return has_room and not (inputs.exhausted and exhausted(channel, message, inputs, moment, policy))
 
 
