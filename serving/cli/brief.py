@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from serving.cli.moments import curve_line, delays_line
 from serving.cli.story import colour, missing, title_of
 
 _EVERYONE = "*"
@@ -49,6 +50,9 @@ def _facts(output: dict[str, Any], contributions: dict[str, float] | None) -> It
     yield "risk", _risk(output, contributions)
     if output["message"] is not None:
         yield "message", f'"{output["message"]["title"]}" {output["message"]["body"]}'
+    moment = " ".join(filter(None, (curve_line(output), delays_line(output))))
+    if moment:
+        yield "moment", moment
     if output["ask_again_at"] is not None:
         yield "ask again", f"at {output['ask_again_at']}"
     if output["degraded"]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
+
+from serving.cli.moments import advice, curve_table, delays_line
 
 _MISSING = {
     "model_missing": "no model is loaded",
@@ -42,7 +44,9 @@ def story(output: dict[str, Any], *, causes: dict[str, float] | None = None) -> 
     facts.add_column()
     for name, text in _facts(output, causes):
         facts.add_row(name, escape(text))
-    body = Group(facts, "", _verdicts(output["verdicts"]))
+    curve = curve_table(output)
+    slots: list[RenderableType] = [] if curve is None else [curve, ""]
+    body = Group(facts, "", *slots, _verdicts(output["verdicts"]))
     return Panel(body, title=escape(title_of(output)), title_align="left", border_style=colour(output))
 
 
@@ -73,7 +77,7 @@ def _facts(output: dict[str, Any], causes: dict[str, float] | None) -> list[tupl
         message = output["message"]
         facts += [("message", f"{message['title']}\n{message['body']}"), ("channel", f"{message['channel']} ({message['class']})")]
     if output["moment"] is not None:
-        facts.append(("moment", f"{output['moment']['sentence']} ({output['moment']['send_at']})"))
+        facts.append(("moment", _moment(output)))
     if output["degraded"]:
         facts.append(("degraded", missing(output)))
     facts.append(("decision id", output["decision_id"]))
@@ -92,6 +96,11 @@ def _cause(cause: dict[str, Any], causes: dict[str, float] | None) -> str:
     others = sorted(((value, name) for name, value in (causes or {}).items() if name not in {"base", cause["group"]}), reverse=True)
     beside = ", ".join(f"{name} {value:+.2f}" for value, name in others[:3])
     return f"{cause['group']}{share}. {cause['sentence'] or ''}" + (f" Beside it: {beside}." if beside else "")
+
+
+def _moment(output: dict[str, Any]) -> str:
+    moment = output["moment"]
+    return " ".join(filter(None, (f"{moment['sentence']} ({moment['send_at']})", advice(output), delays_line(output))))
 
 
 def _verdicts(verdicts: list[dict[str, Any]]) -> Table:
