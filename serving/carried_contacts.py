@@ -18,8 +18,9 @@ from typing import Any
 
 from serving.decision.canonical import iso_or_null
 from serving.decision.caps import contact_of, permits, with_exhausted
-from serving.decision.decide import decide
+from serving.decision.decide import decide, judged
 from serving.decision.policy import Policy
+from serving.decision.room import asks_for_room, knowing_room
 from serving.decision.values import Action, Contact, Decision, Inputs, Permit
 from serving.use_case.settle import MAX_REFUSALS
 
@@ -75,7 +76,7 @@ class CarriedContacts:
         person = self._people.setdefault(inputs.user_id, _Person())
         is_same = recorded["versions"]["policy"] == self.policy.hash
         contacts = self._contacts(person, inputs, shown_us=self.policy.lookback_us if is_same else LEAST_LOOKBACK_US)
-        decision = self._decide(replace(inputs, contacts=contacts, exhausted={}, refused_by=None))
+        decision = self._decide(replace(inputs, contacts=contacts, exhausted={}, exhausted_before_draw=False, refused_by=None))
         _carry(person, decision, recorded)
         return decision
 
@@ -100,14 +101,20 @@ class CarriedContacts:
 
     def _decide(self, inputs: Inputs) -> Decision:
         """Within the rate limits, as `serving.use_case.settle` does: exhausted ones are told, and after too many every arm closes."""
+        inputs = knowing_room(inputs, self._full_ahead(inputs))
         decision, refusals = decide(inputs, self.policy), 0
         while full := self._exhausted(decision, inputs.as_of_us):
             exhausted = with_exhausted(inputs.exhausted, full.name, full.until_us)
             refusals += exhausted == inputs.exhausted
             refused_by = full.name if refusals == MAX_REFUSALS else None
-            inputs = replace(inputs, exhausted=exhausted, refused_by=refused_by)
+            inputs = replace(inputs, exhausted=exhausted, exhausted_before_draw=False, refused_by=refused_by)
             decision = decide(inputs, self.policy)
         return decision
+
+    def _full_ahead(self, inputs: Inputs) -> list[Permit]:
+        """What is known to have no room before chance draws; nothing where the policy draws nothing."""
+        windows = judged(inputs, self.policy).windows_ahead() if asks_for_room(self.policy) else ()
+        return [window for window in windows if self._taken[window.name, window.since_us] >= window.limit]
 
     def _exhausted(self, decision: Decision, as_of_us: int) -> Permit | None:
         """A rate limit without room for the contact; where all have room, its places are taken."""

@@ -24,10 +24,11 @@ from serving.decision.options import (
     shared_verdicts,
 )
 from serving.decision.policy import MessageClass, Mode, Policy
+from serving.decision.room import windows_ahead
 from serving.decision.sentences import REFUSED, sent
 from serving.decision.timing import timed
 from serving.decision.triggers import trigger_sentence
-from serving.decision.values import Action, Arm, Decision, Inputs, Verdict
+from serving.decision.values import Action, Arm, Decision, Inputs, Permit, Verdict
 from serving.decision.verdicts import remembered
 
 
@@ -67,6 +68,10 @@ class Judgement(NamedTuple):
         """See `needs_explanation`."""
         inputs, policy = self.case.inputs, self.case.policy
         return any(open_but_for_the_message(option, inputs, policy) for option in self.options)
+
+    def windows_ahead(self) -> tuple[Permit, ...]:
+        """Windows of rate limits to ask about before chance draws, see `serving.decision.room`."""
+        return windows_ahead(self.options, self.case)
 
     def explained(self, inputs: Inputs) -> Judgement:
         """The same with contributions in the inputs, and with what is known of timing; nothing else in them may differ."""
@@ -112,8 +117,9 @@ class Judgement(NamedTuple):
 
     @property
     def _draws_delays(self) -> bool:
-        """Not once a rate limit was met: who drew a moment without room would draw another, and no chance would be as told."""
-        return self.case.policy.exploration.draws_delays and not self.case.inputs.exhausted
+        """Not once a draw met a rate limit: who drew a moment without room would draw another, and no chance would be as told."""
+        inputs = self.case.inputs
+        return self.case.policy.exploration.draws_delays and (inputs.exhausted_before_draw or not inputs.exhausted)
 
     @property
     def _undone_arm(self) -> Option | None:
