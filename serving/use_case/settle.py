@@ -14,7 +14,7 @@ from serving.decision.caps import cap_windows, contact_of, permits, with_exhaust
 from serving.decision.decide import Judgement, decide, judged
 from serving.decision.local_time import zone_of
 from serving.decision.output import output_json
-from serving.decision.policy import Policy
+from serving.decision.policy import Mode, Policy
 from serving.decision.room import asks_for_room, knowing_room
 from serving.decision.timing import trial_names
 from serving.decision.values import Action, Contact, Decision, Degradation, Inputs, Permit, TimingSlot
@@ -140,7 +140,7 @@ class Settlement:
     def _proposed(self, cases: Sequence[Case]) -> list[Commit]:
         """What to commit of each. One stage for all after the other: code that has just run is faster."""
         judgements = [judged(case.inputs, self.policy) for case in cases]
-        if asks_for_room(self.policy):
+        if asks_for_room(self.policy) and self.policy.mode is Mode.LIVE:  # in staging the ledger refuses nothing
             judgements = self._knowing_room(cases, judgements)
         decisions = [self._with_timing(case, self._explained(case, one)).decision() for case, one in zip(cases, judgements, strict=True)]
         hashes = [timeline_hash(case.known.packed) for case in cases]

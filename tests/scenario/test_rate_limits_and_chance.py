@@ -13,7 +13,7 @@ from scipy.stats import chisquare
 from features.core.event import to_us
 from serving.adapters.memory_ledger import MemoryLedger
 from serving.api.schemas import ReceiptOut
-from serving.decision.policy import Exploration, MessageClass, RateLimit
+from serving.decision.policy import Exploration, MessageClass, Mode, RateLimit
 from serving.decision.values import Contact, Permit
 from serving.policy_file.document import with_hash
 from serving.ports import Commit, LedgerError
@@ -163,10 +163,12 @@ def test_a_window_that_another_caller_fills_in_between_is_met_at_the_commit_and_
 
 
 @pytest.mark.parametrize(
-    ("exploration", "rate_limits"), [(Exploration(arm_share=0.3), ()), (Exploration(), (EMAILS,))], ids=["no rate limits", "no chance"]
+    ("exploration", "changes"),
+    [(Exploration(arm_share=0.3), {"rate_limits": ()}), (Exploration(), {}), (Exploration(arm_share=0.3), {"mode": Mode.STAGING})],
+    ids=["no rate limits", "no chance", "staging, which takes no place"],
 )
-def test_nothing_is_asked_where_nothing_depends_on_it(exploring, exploration, rate_limits):
-    world = exploring(exploration, rate_limits=rate_limits)
+def test_nothing_is_asked_where_nothing_depends_on_it(exploring, exploration, changes):
+    world = exploring(exploration, **changes)
     assert any(arm["open"] for arm in world.decide(uses_the_app(world))["arms"] if arm["name"] != "none")
     assert world.ledger.asked == []
 
