@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import orjson
 import pytest
 from scipy.stats import chisquare
@@ -63,7 +64,9 @@ def fill(world, *, since_us=AT_NOON, rate=EMAILS):
 def exploring(onboarding, shipped_policy, world):
     def exploring(exploration, *, ledger=None, rate_limits=(EMAILS,), **changes):
         policy = replace(shipped_policy, holdout=None, exploration=exploration, rate_limits=rate_limits, **changes)
-        return World(onboarding, with_hash(policy), scorer=world.scorer, ledger=ledger or AskedLedger())
+        exploring = World(onboarding, with_hash(policy), scorer=world.scorer, ledger=ledger or AskedLedger())
+        exploring.service = exploring.service_with(with_hash(policy), entropy=np.random.default_rng(3).bytes)  # the same draws in every run
+        return exploring
 
     return exploring
 

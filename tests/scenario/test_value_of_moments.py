@@ -35,6 +35,7 @@ def lived(onboarding, shipped_policy):
     def lived(exploration, person=gone_quiet, n_users=N_USERS, **changes):
         policy = with_hash(replace(shipped_policy, holdout=None, exploration=exploration, **changes))
         world = World(onboarding, policy, scorer=FixedScorer(said_risk=0.9, said_contributions={}), ledger=MemoryLedger())
+        world.service = world.service_with(policy, entropy=np.random.default_rng(3).bytes)  # the same draws in every run
         return world, [world.answer(person(world, f"user-{number}")).receipt for number in range(n_users)]
 
     return lived
