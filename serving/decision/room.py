@@ -5,6 +5,8 @@ one of ten decisions left to chance and a full window for e-mails, so that push 
 
     not asked    most want e-mail, are refused, and go by push with a stated 0.95; who drew push at first states 0.033, and 0.933 for e-mail
     asked        e-mail is closed before anything is drawn: 0.95 for push and 0.05 for nothing, whoever it is
+
+What others fill between look and commit, be it in the same step, is still met there (`Inputs.exhausted_before_draw` is then false).
 """
 
 from __future__ import annotations
