@@ -18,8 +18,9 @@ from typing import Any
 
 from serving.decision.canonical import iso_or_null
 from serving.decision.caps import contact_of, permits, with_exhausted
-from serving.decision.decide import decide
+from serving.decision.decide import Judgement, judged
 from serving.decision.policy import Policy
+from serving.decision.room import asks_for_room, knowing_room
 from serving.decision.values import Action, Contact, Decision, Inputs, Permit
 from serving.use_case.settle import MAX_REFUSALS
 
@@ -61,7 +62,11 @@ class CarriedContacts:
     _taken: Counter[tuple[str, int]] = field(default_factory=Counter)  # places under rate limits, by name and start of the window
 
     def decide(self, inputs: Inputs, recorded: Mapping[str, Any]) -> Decision:
-        """What the policy decides, which is carried on.
+        """What the policy decides, which is carried on; see `redecide`."""
+        return self.redecide(inputs, recorded)[0]
+
+    def redecide(self, inputs: Inputs, recorded: Mapping[str, Any]) -> tuple[Decision, Judgement]:
+        """What the policy decides, which is carried on, and the judgement that it follows from.
 
         Parameters
         ----------
@@ -71,13 +76,14 @@ class CarriedContacts:
             The receipt's output.
         """
         if inputs.contacts is None:  # the ledger was down: nothing can be sent
-            return decide(inputs, self.policy)
+            judgement = judged(inputs, self.policy)
+            return judgement.decision(), judgement
         person = self._people.setdefault(inputs.user_id, _Person())
         is_same = recorded["versions"]["policy"] == self.policy.hash
         contacts = self._contacts(person, inputs, shown_us=self.policy.lookback_us if is_same else LEAST_LOOKBACK_US)
-        decision = self._decide(replace(inputs, contacts=contacts, exhausted={}, refused_by=None))
+        decision, judgement = self._decide(replace(inputs, contacts=contacts, exhausted={}, exhausted_before_draw=False, refused_by=None))
         _carry(person, decision, recorded)
-        return decision
+        return decision, judgement
 
     def _contacts(self, person: _Person, inputs: Inputs, *, shown_us: int) -> tuple[Contact, ...]:
         """Contacts as the policy finds them; ``shown_us``: how far back the receipt shows all that counted."""
@@ -98,16 +104,22 @@ class CarriedContacts:
         person.undone = {id_: at_us for id_, at_us in person.undone.items() if at_us >= as_of_us - REMEMBERED_US}
         return tuple(sorted((one for one in person.known.values() if one.counts_at(as_of_us)), key=lambda one: one.at_us))
 
-    def _decide(self, inputs: Inputs) -> Decision:
+    def _decide(self, inputs: Inputs) -> tuple[Decision, Judgement]:
         """Within the rate limits, as `serving.use_case.settle` does: exhausted ones are told, and after too many every arm closes."""
-        decision, refusals = decide(inputs, self.policy), 0
+        inputs, refusals = knowing_room(inputs, self._full_ahead(inputs)), 0
+        decision = (judgement := judged(inputs, self.policy)).decision()
         while full := self._exhausted(decision, inputs.as_of_us):
             exhausted = with_exhausted(inputs.exhausted, full.name, full.until_us)
             refusals += exhausted == inputs.exhausted
             refused_by = full.name if refusals == MAX_REFUSALS else None
-            inputs = replace(inputs, exhausted=exhausted, refused_by=refused_by)
-            decision = decide(inputs, self.policy)
-        return decision
+            inputs = replace(inputs, exhausted=exhausted, exhausted_before_draw=False, refused_by=refused_by)
+            decision = (judgement := judged(inputs, self.policy)).decision()
+        return decision, judgement
+
+    def _full_ahead(self, inputs: Inputs) -> list[Permit]:
+        """What is known to have no room before chance draws; nothing where the policy draws nothing."""
+        windows = judged(inputs, self.policy).windows_ahead() if asks_for_room(self.policy) else ()
+        return [window for window in windows if self._taken[window.name, window.since_us] >= window.limit]
 
     def _exhausted(self, decision: Decision, as_of_us: int) -> Permit | None:
         """A rate limit without room for the contact; where all have room, its places are taken."""

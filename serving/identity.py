@@ -14,7 +14,7 @@ from features.ingest.admission import ProfileChange
 from features.ingest.rejection import Rejection, shown
 from features.ingest.unified import UnifiedProfileStore, UnifiedTimelineStore
 from features.ports import AliasLog, AliasRefusal, IdentityStore, StoreError
-from serving.decision.values import Contact
+from serving.decision.values import Contact, Permit
 from serving.ports import Commit, CommitResult, ContactBook, Deliveries, Delivery, Ledger, LedgerError
 
 _EXPECTED = {
@@ -135,6 +135,10 @@ class FollowingLedger:
         if sent:
             self._follow(product, {place: commits[place].user_id for place in sent}, results)
         return results
+
+    def without_room(self, product: str, windows: Sequence[Permit]) -> list[Permit]:
+        """Those windows of rate limits that have no place left."""
+        return self.inner.without_room(product, windows)
 
     def _follow(self, product: str, user_ids: Mapping[int, str], results: list[CommitResult | LedgerError]) -> None:
         """Copy the contacts of those who are attached; where that fails, so does the commit."""

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 import orjson
 
+from features.core.event import to_us
 from serving.carried_contacts import CarriedContacts
+from serving.decision.decide import Judgement, Treatment, judged
 from serving.decision.output import output_object
 from serving.decision.policy import Policy
 from serving.decision.record import inputs_from_json
+from serving.decision.values import Inputs
+from serving.replay import Replayer, ReplayError
 from serving.replay_many import what_was_done
 
 V = TypeVar("V")
+Chances = tuple[Mapping[Treatment, float], Mapping[Treatment, float]]
 
 ACTING = ("send", "stage")
 """A decision of staging counts as what it would have done: that is what staging is for."""
@@ -24,12 +30,12 @@ _MOST_NAMED = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redecided:
-    """One decision: the arm that was taken, and the chances that either policy gives each arm."""
+    """One decision: what was done, and the chances that either policy gives it and the rest, see `compared`."""
 
     user_id: str
     as_of: str  # ISO 8601
-    arm: str  # that was taken
-    logged: Mapping[str, float]  # chance of each arm under the policy that decided
+    arm: str  # that was taken, at its moment
+    logged: Mapping[str, float]  # chances under the policy that decided
     chances: Mapping[str, float]  # under the other policy
 
 
@@ -49,6 +55,7 @@ class Backtest:
         default_factory=lambda: {name: {} for name in ("channel", "message", "segment", "trigger")}
     )
     redecided: list[Redecided] | None = field(default_factory=list)  # None: they are not kept
+    chances_unknown: int = 0  # decisions that cannot be valued: nobody knows what else the policy that made them could have done
     _contacted: dict[str, list[bool]] = field(default_factory=dict)  # each user: before, after
     _policies: set[str] = field(default_factory=set)
     _alike: dict[Any, Any] = field(default_factory=dict)  # ids and chances are few and stand in many decisions
@@ -86,11 +93,13 @@ class Backtest:
             for title, rows in self.counts.items()
         }
 
-    def add(self, before: dict[str, Any], after: dict[str, Any], *, lacks_cause: bool = False) -> None:
+    def add(self, before: dict[str, Any], after: dict[str, Any], chances: Chances | None = None, *, lacks_cause: bool = False) -> None:
         """Count one decision: its recorded output, and that of the other policy.
 
         Parameters
         ----------
+        chances
+            Of each arm at each moment, under the policy that decided and under the other; None where they are not known.
         lacks_cause
             Nobody asked then why the risk is what it is.
         """
@@ -100,7 +109,7 @@ class Backtest:
         if what_was_done(before) != what_was_done(after):
             self.moves[what_was_done(before), what_was_done(after)] += 1
         if self.redecided is not None:
-            self.redecided.append(self._redecided(before, after))
+            self._keep(self.redecided, before, chances)
 
     def _count_sends(self, before: dict[str, Any], after: dict[str, Any], *, lacks_cause: bool) -> None:
         was, would = before["action"] in ACTING, after["action"] in ACTING
@@ -125,15 +134,20 @@ class Backtest:
         for title, name in named.items():
             self.counts[title].setdefault(name, [0, 0])[side] += 1
 
-    def _redecided(self, before: dict[str, Any], after: dict[str, Any]) -> Redecided:
-        logged, chances = ({arm["name"]: arm["propensity"] for arm in output["arms"]} for output in (before, after))
-        return Redecided(
+    def _keep(self, redecided: list[Redecided], before: dict[str, Any], chances: Chances | None) -> None:
+        taken = None if chances is None else _taken(before, chances[0])
+        if chances is None or taken is None:
+            self.chances_unknown += 1
+            return
+        logged, other = compared(taken, *chances)
+        one = Redecided(
             user_id=self._once(before["user_id"], before["user_id"]),
             as_of=before["as_of"],
-            arm=self._once(arm := _arm_of(before), arm),
+            arm=self._once(taken[0], taken[0]),
             logged=self._once(tuple(logged.items()), logged),
-            chances=self._once(tuple(chances.items()), chances),
+            chances=self._once(tuple(other.items()), other),
         )
+        redecided.append(one)
 
     def _once(self, key: Any, value: V) -> V:
         """The value that stood under the key first."""
@@ -147,6 +161,7 @@ class Backtest:
             "decisions": self.decisions,
             "users": self.users,
             "unreadable": self.unreadable,
+            "chances_unknown": self.chances_unknown,
             "sent": {"before": self.sent_before, "after": self.sent_after},
             "sent_only": {"before": self.sent_only_before, "after": self.sent_only_after, "after_by_fallback": self.by_fallback},
             **{f"by_{title}": {name: list(pair) for name, pair in rows.items()} for title, rows in self.tables().items()},
@@ -156,7 +171,39 @@ class Backtest:
         }
 
 
-def backtest_policy(receipts: Iterable[bytes], policy: Policy, *, for_value: bool = True) -> Backtest:
+def compared(taken: Treatment, logged: Mapping[Treatment, float], other: Mapping[Treatment, float]) -> tuple[dict[str, float], ...]:
+    """The chances of either policy by what they say of the one that was taken: its arm at its moment stands under the arm's name.
+
+    What became of a user who was written to after six hours says nothing of writing at once: the same arm at another moment is something
+    else that could have been done, and at a moment that the policy that decided would never have chosen something that it could not do.
+
+    Examples
+    --------
+    Six hours were drawn, with now and one hour; the other policy would write now, or after two hours, which never was drawn.
+
+    >>> logged = {("email", 0): 0.5, ("email", 1): 0.2, ("email", 6): 0.2, ("none", None): 0.1}
+    >>> other = {("email", 0): 0.75, ("email", 2): 0.25}
+    >>> compared(("email", 6), logged, other)[0]
+    {'email': 0.2, 'email, at another moment': 0.7, 'none': 0.1}
+    >>> compared(("email", 6), logged, other)[1]
+    {'email, at a moment that could not be': 0.25, 'email, at another moment': 0.75}
+    """
+    together: tuple[dict[str, float], ...] = ({}, {})
+    for chances, named in zip((logged, other), together, strict=True):
+        for treatment, chance in chances.items():
+            name = _name_beside(taken, treatment, logged)
+            named[name] = named.get(name, 0.0) + chance
+    return tuple(dict(sorted(named.items())) for named in together)
+
+
+def _name_beside(taken: Treatment, treatment: Treatment, logged: Mapping[Treatment, float]) -> str:
+    arm = treatment[0]
+    if treatment not in logged:
+        return f"{arm}, at a moment that could not be" if any(arm == could for could, _ in logged) else arm
+    return arm if treatment == taken or arm != taken[0] else f"{arm}, at another moment"
+
+
+def backtest_policy(receipts: Iterable[bytes], policy: Policy, *, policies: Replayer | None = None, for_value: bool = True) -> Backtest:
     """Decide every receipt again by the policy, on the contacts that it would have made itself so far.
 
     One that cannot be read is counted and costs no other. What is assumed of contacts is said in
@@ -168,6 +215,9 @@ def backtest_policy(receipts: Iterable[bytes], policy: Policy, *, for_value: boo
     ----------
     receipts
         In the order of their ``as_of``, those of one user at least (`serving.adapters.receipt_files.receipts_in_order`).
+    policies
+        Finds the policies that decided: what else they could have done is asked of them. Without it no decision in which an arm was open
+        can be valued.
     for_value
         Keep what the estimate of a value needs, some 150 bytes a decision; without it memory grows with users alone.
     """
@@ -178,12 +228,41 @@ def backtest_policy(receipts: Iterable[bytes], policy: Policy, *, for_value: boo
             inputs, before = inputs_from_json(recorded["inputs"]), recorded["output"]
             versions = {**recorded["versions"], "policy": policy.hash}
             lacks_cause = inputs.contributions is None and inputs.risk is not None
-            found.add(before, output_object(carried.decide(inputs, before), versions), lacks_cause=lacks_cause)
+            decision, judgement = carried.redecide(inputs, before)
+            chances = _chances(inputs, before, judgement, policies) if for_value else None
+            found.add(before, output_object(decision, versions), chances, lacks_cause=lacks_cause)
         except (ValueError, KeyError, TypeError):
             found.unreadable += 1
     return found
 
 
-def _arm_of(output: dict[str, Any]) -> str:
-    message = output["message"]
-    return "none" if message is None or output["action"] not in ACTING else f"{message['class']}/{message['channel']}"
+def _taken(output: dict[str, Any], logged: Mapping[Treatment, float]) -> Treatment | None:
+    """What was done, as the chances have it; None where they do not have it, as of a decision by other rules."""
+    message, arm, at_us = output["message"], "none", None
+    if message is not None and output["action"] in ACTING:
+        arm, at_us = f"{message['class']}/{message['channel']}", to_us(datetime.fromisoformat(output["moment"]["send_at"]))
+    return next((one for one in ((arm, at_us), (arm, None)) if one in logged), None)
+
+
+def _chances(inputs: Inputs, output: dict[str, Any], other: Judgement, policies: Replayer | None) -> Chances | None:
+    """Under the policy that decided, which is asked itself: a receipt has the moments of that arm alone that was taken; and the other."""
+    if all(arm["name"] == "none" or not arm["propensity"] for arm in output["arms"]):  # as for most users
+        return {("none", None): 1.0}, other.chances()
+    try:
+        decided_by = None if policies is None else policies.policy_of(output["versions"]["policy"])
+    except ReplayError:
+        return None
+    if decided_by is None:
+        return None
+    chances = judged(inputs, decided_by).chances(), other.chances()
+    # Nobody asked then when a message would have gone that chance did not send.
+    is_curve_missing = decided_by.timing is not None and not decided_by.exploration.draws_delays
+    return (_whenever(chances[0]), _whenever(chances[1])) if is_curve_missing else chances
+
+
+def _whenever(chances: Mapping[Treatment, float]) -> dict[Treatment, float]:
+    """Of each arm, whatever its moment."""
+    found: dict[Treatment, float] = {}
+    for (arm, _), chance in chances.items():
+        found[arm, None] = found.get((arm, None), 0.0) + chance
+    return found

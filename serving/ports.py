@@ -106,6 +106,14 @@ class Ledger(Protocol):
             If the ledger could not be reached; then any of them may have been committed, or none.
         """
 
+    def without_room(self, product: str, windows: Sequence[Permit]) -> list[Permit]:
+        """Those windows of rate limits that have no place left; takes none, and promises nothing of the moment of the commit.
+
+        Raises
+        ------
+        LedgerError
+        """
+
     def receipt(self, product: str, decision_id: str) -> bytes | None:
         """The stored receipt, or None."""
 

@@ -93,7 +93,7 @@ class Replayer:
             If the bytes are no receipt, or no policy is given and the archive lacks the one that decided.
         """
         recorded, inputs = _read(receipt)
-        used = policy or self._policy(recorded["versions"]["policy"])
+        used = policy or self.policy_of(recorded["versions"]["policy"])
         versions = {**recorded["versions"], "policy": used.hash}
         output = output_json(decide(inputs, used), versions)
         return ReplayReport(
@@ -104,7 +104,14 @@ class Replayer:
             features=self._feature_part(recorded, inputs),
         )
 
-    def _policy(self, policy_hash: str) -> Policy:
+    def policy_of(self, policy_hash: str) -> Policy:
+        """The policy of that hash, from the archive.
+
+        Raises
+        ------
+        ReplayError
+            If it is not there.
+        """
         if policy_hash not in self.policies:  # reading one takes as long as many decisions
             document = self.archive.load(policy_hash)
             if document is None:

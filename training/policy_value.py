@@ -48,8 +48,8 @@ def policy_value(decisions: pd.DataFrame, raw: RawColumns, product: Product, *, 
     Parameters
     ----------
     decisions
-        One row a decision: ``user_id``, ``as_of`` (UTC), ``arm`` that was taken, and the chances that either policy gave each arm, dicts by
-        name of the arm, ``logged`` and ``other``.
+        One row a decision: ``user_id``, ``as_of`` (UTC), ``arm`` that was taken, and the chances that either policy gave it and whatever
+        else could have been done, dicts by name, ``logged`` and ``other``. An arm at another moment is something else.
     raw
         The raw log, for outcomes: a user stays who shows any activity within the product's horizon.
 
@@ -110,4 +110,4 @@ def _too_few(rows: int, unsupported: int = 0) -> str:
     if not unsupported:
         return why
     could_not = f"in {unsupported} others the policy that decided could not have done what this one does"
-    return f"{why}: {could_not}; let it explore (exploration.arm_share)"
+    return f"{why}: {could_not}; let it explore (exploration.arm_share, and delay_share for moments)"

@@ -10,7 +10,7 @@ from threading import Lock
 
 from serving.decision.caps import first_refusal
 from serving.decision.ids import tag_of, user_tag
-from serving.decision.values import Contact
+from serving.decision.values import Contact, Permit
 from serving.ports import Commit, CommitResult, Delivery, LedgerError
 
 
@@ -49,6 +49,11 @@ class MemoryLedger:
     def commit_many(self, product: str, commits: Sequence[Commit]) -> list[CommitResult | LedgerError]:
         """`commit` of each, in this order."""
         return [self.commit(product, commit) for commit in commits]
+
+    def without_room(self, product: str, windows: Sequence[Permit]) -> list[Permit]:
+        """Those windows of rate limits that have no place left."""
+        with self._lock:
+            return [window for window in windows if len(self._rates.get((product, window.name, window.since_us), ())) >= window.limit]
 
     def adopt(self, product: str, previous_id: str, user_id: str) -> None:
         """Copy every contact of the previous id to the user, reservations for good."""

@@ -22,7 +22,7 @@ from serving.adapters.redis_pipeline import Command, Reply, pipelined
 from serving.adapters.redis_rates import RedisRates
 from serving.decision.ids import tag_of, user_tag
 from serving.decision.policy import MessageClass
-from serving.decision.values import CapWindow, Contact
+from serving.decision.values import CapWindow, Contact, Permit
 from serving.ports import Commit, CommitResult, Delivery, LedgerError
 
 T = TypeVar("T")
@@ -116,6 +116,11 @@ class RedisLedger:
         results = [_result(reply, commit, is_attached=attached.get(commit.user_id)) for reply, commit in zip(replies, commits, strict=True)]
         self._rates.give_back(product, [c for c, result in zip(commits, results, strict=True) if c.permits and _leaves_places(c, result)])
         return results
+
+    def without_room(self, product: str, windows: Sequence[Permit]) -> list[Permit]:
+        """Those windows of rate limits that have no place left, in one round trip."""
+        self.prove_durable()
+        return self._ask(lambda: self._rates.without_room(product, windows))
 
     def prove_durable(self) -> None:
         """Raise `LedgerError` unless this Redis neither evicts nor forgets; asked until it once did not raise."""

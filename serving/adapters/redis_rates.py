@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 
+from serving.adapters.redis_pipeline import pipelined
 from serving.decision.values import Permit
 from serving.ports import Commit, CommitResult, LedgerError
 
@@ -51,6 +52,18 @@ class RedisRates:
                     self.client.srem(key, commit.decision_id)
             except redis.RedisError:
                 return
+
+    def without_room(self, product: str, windows: Sequence[Permit]) -> list[Permit]:
+        """Those windows that have no place left, in one round trip; one that Redis will not tell of counts as roomy: `take` asks again.
+
+        Raises
+        ------
+        redis.RedisError
+            If Redis could not be reached.
+        """
+        replies = pipelined(self.client, [("SCARD", key) for key in _keys(product, windows)])
+        taken = zip(windows, replies, strict=True)
+        return [window for window, places in taken if not isinstance(places, redis.RedisError) and places >= window.limit]
 
     @cached_property
     def _take(self) -> Any:

@@ -332,6 +332,9 @@ class InputsOut(BaseModel):
     degraded: list[str]
     refused_by: Annotated[str | None, Field(description="The window that other decisions filled meanwhile.")]
     exhausted: Annotated[dict[str, int], Field(description="Rate limits without room, and when their window ends.")]
+    exhausted_before_draw: Annotated[
+        bool, Field(description="Whether all of these were known before chance drew; absent where they were not, or there are none.")
+    ] = False
     timing: Annotated[list[dict[str, Any]], Field(description="What acting in each slot is expected to bring.")]
     timing_shown: bool
     timing_of: Annotated[str | None, Field(description="Id of the message that these effects are of; absent where none is claimed.")] = None

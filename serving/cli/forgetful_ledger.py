@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from serving.decision.values import Contact
+from serving.decision.values import Contact, Permit
 from serving.ports import Commit, CommitResult, Ledger, LedgerError
 
 
@@ -35,6 +35,10 @@ class ForgetfulLedger:
     def commit_many(self, product: str, commits: Sequence[Commit]) -> list[CommitResult | LedgerError]:
         """Agree to each, and forget."""
         return [self.commit(product, commit) for commit in commits]
+
+    def without_room(self, product: str, windows: Sequence[Permit]) -> list[Permit]:
+        """Windows of rate limits without a place left in the other ledger."""
+        return self.inner.without_room(product, windows)
 
     def receipt(self, product: str, decision_id: str) -> bytes | None:
         """Receipt of the other ledger."""

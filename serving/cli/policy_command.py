@@ -96,13 +96,14 @@ def backtest(
     from serving.cli.decide import opened
     from serving.cli.other_policy import other_policy
     from serving.policy_backtest import backtest_policy
+    from serving.replay import Replayer
 
     with opened(place) as installation:
         other = other_policy(file, installation.product, product_folder=installation.settings.product_folder)
         installation.exporter.export()  # so that the newest are there
         folder = installation.settings.home.receipts_dir(installation.product.name)
         receipts = (receipt for batch in receipts_in_order(folder) for receipt in batch)
-        found = backtest_policy(receipts, other, for_value=value)
+        found = backtest_policy(receipts, other, policies=Replayer(archive=installation.archive), for_value=value)
         worth = _worth(found, installation) if value and found.decisions else None
     sys.stdout.write(_as_json(found, worth) if json else _as_text(found, worth))
     return 0
@@ -132,7 +133,7 @@ def _worth_as_text(worth: PolicyValue) -> list[str]:
     return [
         f"worth: {worth.other} of users stay, {worth.logged} under the policies that decided; gain {worth.gain}",
         f"  from {worth.rows:,} decisions ({worth.effective_rows:,.0f} effective); {worth.unsupported:,} others say nothing of this policy",
-        "  what is compared is whether and by which channel users are contacted, not the message nor the moment",
+        "  what is compared is whether, by which channel and at which moment users are contacted, not the message",
     ]
 
 
@@ -176,6 +177,10 @@ def _as_text(found: Backtest, worth: PolicyValue | None) -> str:
     lines += _users_as_text("Newly contacted", found.newly_contacted)
     lines += _users_as_text("No longer contacted", found.no_longer_contacted)
     lines += [] if worth is None else _worth_as_text(worth)
+    if worth is not None and found.chances_unknown:
+        lines.append(
+            f"  {found.chances_unknown:,} are left out: the policy that decided is not in the archive, or these rules would not do the same"
+        )
     return "\n".join(lines) + "\n"
 
 

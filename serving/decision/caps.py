@@ -102,11 +102,20 @@ def permits(decision: Decision, policy: Policy) -> tuple[Permit, ...]:
     """The places under rate limits that this decision's contact takes; nothing for "do nothing"."""
     if decision.action is not Action.SEND or decision.send_at_us is None or decision.message_id is None:
         return ()
-    made = []
-    for rate in policy.rates_by_message[decision.message_id]:
-        since_us = decision.send_at_us // rate.per_us * rate.per_us
-        made.append(Permit(name=f"rate:{rate.name}", since_us=since_us, until_us=since_us + rate.per_us, limit=rate.limit))
-    return tuple(made)
+    at_us = decision.send_at_us
+    return tuple(permit_at(rate, at_us) for rate in policy.rates_by_message[decision.message_id])
+
+
+def permit_at(rate: RateLimit, at_us: int) -> Permit:
+    """A place in the window of the rate limit that holds the moment.
+
+    Examples
+    --------
+    >>> permit_at(RateLimit(name="sms", limit=60, per=timedelta(minutes=1)), 90_000_000)
+    Permit(name='rate:sms', since_us=60000000, until_us=120000000, limit=60)
+    """
+    since_us = at_us // rate.per_us * rate.per_us
+    return Permit(name=f"rate:{rate.name}", since_us=since_us, until_us=since_us + rate.per_us, limit=rate.limit)
 
 
 def cooldown_window(message: Message, at_us: int) -> CapWindow:

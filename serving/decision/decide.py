@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from serving.decision.case import Case, Choice, Moment, Said, Timed
-from serving.decision.delays import draw_delay, undone
+from serving.decision.delays import Drawn, draw_delay, undone
 from serving.decision.exploration import Chosen, choose_arm, choose_message
 from serving.decision.local_time import day_window_us, local
 from serving.decision.messages import attributed, fill
@@ -24,11 +24,15 @@ from serving.decision.options import (
     shared_verdicts,
 )
 from serving.decision.policy import MessageClass, Mode, Policy
+from serving.decision.room import windows_ahead
 from serving.decision.sentences import REFUSED, sent
 from serving.decision.timing import timed
 from serving.decision.triggers import trigger_sentence
-from serving.decision.values import Action, Arm, Decision, Inputs, Verdict
+from serving.decision.values import Action, Arm, Decision, Inputs, Permit, Verdict
 from serving.decision.verdicts import remembered
+
+Treatment = tuple[str, int | None]
+"""An arm, and the moment in which it sends (us); "none" at no moment."""
 
 
 def decide(inputs: Inputs, policy: Policy) -> Decision:
@@ -68,6 +72,10 @@ class Judgement(NamedTuple):
         inputs, policy = self.case.inputs, self.case.policy
         return any(open_but_for_the_message(option, inputs, policy) for option in self.options)
 
+    def windows_ahead(self) -> tuple[Permit, ...]:
+        """Windows of rate limits to ask about before chance draws, see `serving.decision.room`."""
+        return windows_ahead(self.options, self.case)
+
     def explained(self, inputs: Inputs) -> Judgement:
         """The same with contributions in the inputs, and with what is known of timing; nothing else in them may differ."""
         case = self.case._replace(inputs=inputs, causes=attributed(inputs, self.case.policy))
@@ -85,6 +93,15 @@ class Judgement(NamedTuple):
         if option is None or option.channel.message_class is not MessageClass.OUTREACH:
             return None
         return choose_message(option, inputs, policy)
+
+    def chances(self) -> dict[Treatment, float]:
+        """Of each arm at each moment, those that have any; of the messages that chance may give an arm, with the one that it drew."""
+        chosen = choose_arm(self.options, self.case.inputs, self.case.policy)
+        found: dict[Treatment, float] = {("none", None): chosen.propensities[-1]} if chosen.propensities[-1] else {}
+        for option, chance in zip(self.options, chosen.propensities, strict=False):
+            if chance:
+                found |= {(option.channel.arm, at_us): chance * of_moment for at_us, of_moment in self._moments(option).items()}
+        return found
 
     def decision(self) -> Decision:
         """See `decide`."""
@@ -112,8 +129,9 @@ class Judgement(NamedTuple):
 
     @property
     def _draws_delays(self) -> bool:
-        """Not once a rate limit was met: who drew a moment without room would draw another, and no chance would be as told."""
-        return self.case.policy.exploration.draws_delays and not self.case.inputs.exhausted
+        """Not once a draw met a rate limit: who drew a moment without room would draw another, and no chance would be as told."""
+        inputs = self.case.inputs
+        return self.case.policy.exploration.draws_delays and (inputs.exhausted_before_draw or not inputs.exhausted)
 
     @property
     def _undone_arm(self) -> Option | None:
@@ -122,10 +140,19 @@ class Judgement(NamedTuple):
         return next((arm for arm in arms if not arm.refusals and arm.channel.message_class is MessageClass.OUTREACH), None)
 
     def _with_undone_delays(self, arm: Option, decision: Decision) -> Decision:
+        return decision._replace(delays=undone(self._drawn(arm)))
+
+    def _drawn(self, arm: Option) -> Drawn:
+        """An open arm at the moment of its message, which chance may have drawn."""
         inputs, policy = self.case.inputs, self.case.policy
         choice = choose_message(arm, inputs, policy)
-        when = timed(arm.channel, choice.message, arm.moment, inputs, policy)
-        return decision._replace(delays=undone(draw_delay(arm._replace(moment=when.moment), choice, self.case)))
+        later = arm._replace(moment=timed(arm.channel, choice.message, arm.moment, inputs, policy).moment)
+        return draw_delay(later, choice, self.case) if self._draws_delays else Drawn(later, None)
+
+    def _moments(self, arm: Option) -> dict[int, float]:
+        """When an open arm would send (us), and with which chances."""
+        option, delays = self._drawn(arm)
+        return {option.moment.at_us: 1.0} if delays is None else {slot.at_us: slot.propensity for slot in delays.slots if slot.propensity}
 
     @property
     def _closing(self) -> list[Verdict]:

@@ -139,9 +139,11 @@ def _age_text(policy: Policy) -> str:
 
 def model(channel: Channel, policy: Policy) -> Rule | None:
     """Outreach needs a risk score; help within seconds of friction does not wait for one, unless the policy says so."""
-    if channel.message_class is MessageClass.ASSIST and policy.degraded.assist_without_model:
+    is_help = channel.message_class is MessageClass.ASSIST
+    if is_help and policy.degraded.assist_without_model:
         return None
-    missing = (refused(channel.arm, "model", "model_missing"),)
+    reason = "the policy has help wait for one" if is_help else "this class of message needs one"
+    missing = (refused(channel.arm, "model", "model_missing", reason=reason),)
 
     @remembered
     def scored(risk: str) -> Said:

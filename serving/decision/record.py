@@ -35,6 +35,7 @@ def inputs_to_object(inputs: Inputs) -> dict[str, Any]:
         "degraded": [degradation.value for degradation in inputs.degraded],
         "refused_by": inputs.refused_by,
         "exhausted": _as_dict(inputs.exhausted),
+        **({"exhausted_before_draw": True} if inputs.exhausted_before_draw else {}),  # where nobody asked, as before
         "timing": [_slot_json(slot) for slot in inputs.timing],
         "timing_shown": inputs.timing_shown,
         **({} if inputs.timing_of is None else {"timing_of": inputs.timing_of}),  # where no effect is claimed, as before
@@ -55,6 +56,7 @@ def inputs_from_json(recorded: Mapping[str, Any]) -> Inputs:
         **{name: recorded[name] for name in _AS_THEY_ARE},
         **{name: recorded.get(name, {}) for name in ("segments", "ages", "exhausted")},  # receipts older than these have none
         timing=tuple(TimingSlot(**slot) for slot in recorded.get("timing", ())),
+        exhausted_before_draw=recorded.get("exhausted_before_draw", False),
         timing_shown=recorded.get("timing_shown", False),
         timing_of=recorded.get("timing_of"),
         min_cause_lead=recorded.get("min_cause_lead", 0.0),

@@ -24,7 +24,7 @@ REFUSED: Final = {
     "explored_another": "Chance chose another open arm, to measure what each is worth.",
     "another_arm_first": "It could be sent now; an arm that the policy prefers is open too.",
     "no_opt_in": "The user has not opted in to {channel} ({attribute} is not true).",
-    "model_missing": "There is no risk score, and this class of message needs one.",
+    "model_missing": "There is no risk score, and {reason}.",
     "too_little_evidence": "Only {n_events} events are known of this user; {min_events} are needed first.",
     "no_trigger": "Nothing happened that calls for a message of the class {message_class}.",
     "risk_below_threshold": "The risk {risk} is below the threshold {threshold}.",

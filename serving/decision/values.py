@@ -118,6 +118,7 @@ class Inputs:
     exhausted: Mapping[str, int] = field(
         default_factory=dict
     )  # windows of rate limits without room: their ends (us), see `caps.with_exhausted`
+    exhausted_before_draw: bool = False  # whether all of them were known before chance drew; else the ledger met one when it refused
 
 
 class Verdict(NamedTuple):

@@ -14,9 +14,10 @@ from serving.decision.caps import cap_windows, contact_of, permits, with_exhaust
 from serving.decision.decide import Judgement, decide, judged
 from serving.decision.local_time import zone_of
 from serving.decision.output import output_json
-from serving.decision.policy import Policy
+from serving.decision.policy import Mode, Policy
+from serving.decision.room import asks_for_room, knowing_room
 from serving.decision.timing import trial_names
-from serving.decision.values import Action, Contact, Decision, Degradation, Inputs, TimingSlot
+from serving.decision.values import Action, Contact, Decision, Degradation, Inputs, Permit, TimingSlot
 from serving.ports import Commit, CommitResult, Ledger, LedgerError
 from serving.use_case.knowledge import Known, Reader
 from serving.use_case.receipt import delivery_order, output_of, receipt_json, timeline_hash
@@ -59,6 +60,13 @@ class LedgerOfOneCall:
         """What the ledger did with each; None where that is not known."""
         results = self._ask(lambda: self.ledger.commit_many(self.product, commits))
         return [None] * len(commits) if results is None else [_known_result(result) for result in results]
+
+    def without_room(self, windows: Sequence[Permit]) -> set[Permit]:
+        """Those windows of rate limits that have no room; where the ledger is down, none, and then nothing is committed either."""
+        found = self._ask(lambda: self.ledger.without_room(self.product, windows)) if windows else []
+        if found is None:
+            self.is_lost = True  # nothing will be committed: there is no receipt to ask for
+        return set(found or ())
 
     def receipt_of_uncertain(self, decision_id: str) -> bytes | None:
         """The receipt under the id of a commit that got no reply, although the ledger failed; None when nothing is found out."""
@@ -132,6 +140,8 @@ class Settlement:
     def _proposed(self, cases: Sequence[Case]) -> list[Commit]:
         """What to commit of each. One stage for all after the other: code that has just run is faster."""
         judgements = [judged(case.inputs, self.policy) for case in cases]
+        if asks_for_room(self.policy) and self.policy.mode is Mode.LIVE:  # in staging the ledger refuses nothing
+            judgements = self._knowing_room(cases, judgements)
         decisions = [self._with_timing(case, self._explained(case, one)).decision() for case, one in zip(cases, judgements, strict=True)]
         hashes = [timeline_hash(case.known.packed) for case in cases]
         outputs = [output_json(decision, self.versions) for decision in decisions]
@@ -141,6 +151,16 @@ class Settlement:
             case.decision, case.answer = decision, answer
             commits.append(self._commit(case, decision, answer, hash_=hash_))
         return commits
+
+    def _knowing_room(self, cases: Sequence[Case], judgements: Sequence[Judgement]) -> list[Judgement]:
+        """With the rate limits that have no room in the inputs of each case that is proposed for the first time: before chance draws."""
+        windows = [one.windows_ahead() if case.decision is None else () for case, one in zip(cases, judgements, strict=True)]
+        full = self.ledger.without_room(tuple(dict.fromkeys(window for some in windows for window in some)))
+        known = []
+        for case, judgement, some in zip(cases, judgements, windows, strict=True):
+            before, case.inputs = case.inputs, knowing_room(case.inputs, full.intersection(some))
+            known.append(judgement if case.inputs is before else judged(case.inputs, self.policy))
+        return known
 
     def _explained(self, case: Case, judgement: Judgement) -> Judgement:
         """With the causes in the case's inputs, where some arm is open."""
@@ -186,7 +206,7 @@ class Settlement:
             if permit.name == refused_by:
                 inputs = replace(inputs, exhausted=with_exhausted(inputs.exhausted, permit.name, permit.until_us))
         if inputs.exhausted != case.inputs.exhausted:  # once for each window: they are few
-            return inputs
+            return replace(inputs, exhausted_before_draw=False)
         case.refusals += 1
         return inputs if case.refusals < MAX_REFUSALS else replace(inputs, refused_by=refused_by)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import redis
@@ -12,6 +13,7 @@ from features.core.alias import Alias
 from features.core.event import from_us
 from serving.adapters.redis_ledger import RedisLedger, connect
 from serving.decision.ids import decision_id
+from serving.decision.values import Permit
 from serving.identity import FollowingLedger
 from serving.ports import Commit
 from tests.serving_world import DAY_US, contact
@@ -71,3 +73,9 @@ def test_a_commit_whose_aliases_cannot_be_read_counts_as_not_answered(ledger: Fo
     client.set("stillhere:{p:alias}:links", "no hash")
     with pytest.raises(Exception, match="aliases could not be read"):
         ledger.commit("p", sending_to("ada"))
+
+
+def test_windows_without_room_are_those_of_the_ledger_inside(ledger: FollowingLedger) -> None:
+    full, roomy = (Permit("rate:r", AT_US, AT_US + DAY_US, limit) for limit in (1, 2))
+    assert ledger.commit("p", replace(sending_to("ada"), permits=(full,))).committed
+    assert ledger.without_room("p", [full, roomy]) == [full]

@@ -204,6 +204,17 @@ def test_a_rate_limit_is_shared_by_all_users_and_opens_again_with_its_next_windo
     assert ledger.commit("mooc", commit("eve", permits=(permit(),))).committed
 
 
+def test_windows_without_room_are_told_before_anything_is_proposed_and_asking_takes_no_place(ledger):
+    full, half, empty = permit(1), permit(2, name="rate:half"), permit(1, since_us=AT_US + HOUR_US)
+    assert ledger.commit("onboarding", commit(permits=(full, half))).committed
+    for _ in range(2):
+        assert ledger.without_room("onboarding", [empty, full, half]) == [full]
+    assert ledger.without_room("mooc", [full]) == []
+    assert ledger.without_room("onboarding", [full._replace(limit=2), permit(0, name="rate:closed")]) == [permit(0, name="rate:closed")]
+    assert ledger.commit("onboarding", commit("bob", permits=(half, empty))).committed
+    assert ledger.without_room("onboarding", [empty, full, half]) == [empty, full, half]
+
+
 def test_a_retry_and_a_refusal_by_the_users_own_cap_take_no_place_under_a_rate_limit(ledger):
     first = commit(permits=(permit(1),))
     for _ in range(2):
@@ -367,6 +378,18 @@ def test_a_timeline_seen_again_is_kept_for_longer(redis_url):
         client.pexpire(key, 1000)
         ledger.commit("onboarding", second)
         assert client.pttl(key) > 86_400_000
+
+
+def test_a_window_that_cannot_be_told_of_is_left_to_the_commit_and_a_server_that_is_away_is_an_error(redis_url):
+    with connect(redis_url, timeout_ms=5_000) as client, socket.create_server(("127.0.0.1", 0)) as listener:
+        ledger, full, broken = RedisLedger(client=client), permit(1), permit(1, name="rate:broken")
+        ledger.commit("onboarding", commit(permits=(full,)))
+        client.set(f"stillhere:{{onboarding:rates}}:broken:{AT_US}", "no set")
+        assert ledger.without_room("onboarding", [broken, full]) == [full]
+        with pytest.raises(LedgerError, match="did not answer"):
+            ledger.commit("onboarding", commit(permits=(broken,)))
+        with connect(f"redis://127.0.0.1:{listener.getsockname()[1]}/0", timeout_ms=50) as silent, pytest.raises(LedgerError):
+            RedisLedger(client=silent).without_room("onboarding", [full])
 
 
 def test_a_server_that_restarted_is_asked_again_on_a_new_connection(redis_url):

@@ -30,6 +30,8 @@ DrawnDelays = tuple[TrialRows, tuple[str, ...], tuple[float, ...]]
 NEEDED = (USER, AS_OF, "action", "delay_s", OUTCOME)
 DELAY_PROPENSITY, SENT_PROPENSITY, OPEN_DELAYS = "delay_propensity", "sent_propensity", "open_delays_s"
 NONE = "none"
+LEAST_PROPENSITY = 1e-4
+"""Least logged chance of what was done: a row weighs one over it, and one of a smaller chance could outweigh ten thousand others."""
 _INSTANT = pa.timestamp("us", tz="UTC")
 _LEAST_DELAYS = 2
 
@@ -40,7 +42,7 @@ def read_trial(file: Path) -> pd.DataFrame:
     Columns: ``user_id``, ``as_of``, ``action`` ("none" where nothing was sent), ``delay_s`` (drawn at random; missing where nothing was
     sent), ``dropped_out``; and, unless delays were drawn whoever it was about, ``delay_propensity``: P(this delay | the action); unless it
     was drawn so whether anything was sent, ``sent_propensity``: P(something is sent), whatever was done; unless every delay could be drawn
-    for everybody, ``open_delays_s``: a list of those that could.
+    for everybody, ``open_delays_s``: a list of those that could. What was done had at least the chance `LEAST_PROPENSITY`, of either.
 
     Raises
     ------
@@ -89,11 +91,13 @@ def _fault(table: pd.DataFrame) -> tuple[int, str] | None:
     }
     if DELAY_PROPENSITY in table:
         drawn = table[DELAY_PROPENSITY]
-        faulty["a delay_propensity above 0, at most 1"] = sent & ~((drawn > 0) & (drawn <= 1)).fillna(False).astype(bool)
+        possible = (drawn >= LEAST_PROPENSITY) & (drawn <= 1)
+        faulty[f"a delay_propensity of at least {LEAST_PROPENSITY:g}, at most 1"] = sent & ~possible.fillna(False).astype(bool)
     if SENT_PROPENSITY in table:
         some = table[SENT_PROPENSITY]
-        possible = (some >= 0) & (some <= 1) & (some.where(sent, 1 - some) > 0)
-        faulty["a sent_propensity of what was done, above 0"] = ~possible.fillna(False).astype(bool)
+        possible = (some >= 0) & (some <= 1) & (some.where(sent, 1 - some) >= LEAST_PROPENSITY)
+        expected = f"a sent_propensity from 0 to 1 that gives what was done a chance of at least {LEAST_PROPENSITY:g}"
+        faulty[expected] = ~possible.fillna(False).astype(bool)
     if OPEN_DELAYS in table:
         pairs = zip(table["delay_s"], table[OPEN_DELAYS], strict=True)
         is_open = np.array([open_s is not None and delay_s in list(open_s) for delay_s, open_s in pairs], dtype=np.bool_)

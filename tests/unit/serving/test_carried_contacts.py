@@ -11,7 +11,7 @@ import pytest
 
 from serving.carried_contacts import CarriedContacts
 from serving.decision.output import output_object
-from serving.decision.policy import Cap, Message, Mode, RateLimit
+from serving.decision.policy import Cap, Exploration, Message, Mode, RateLimit
 from serving.decision.record import inputs_from_json
 from serving.policy_file.document import with_hash
 from tests.serving_world import HOUR_US, FixedScorer, World
@@ -19,6 +19,8 @@ from tests.serving_world import HOUR_US, FixedScorer, World
 USERS = ("ada", "bob", "eve")
 DAILY = (Cap(name="email_per_day", limit=1, channel="email"), Cap(name="all_per_day", limit=4))
 WEEKLY = (*DAILY, Cap(name="email_per_week", limit=2, channel="email", window=timedelta(days=7)))
+FEW = RateLimit(name="few", limit=2, per=timedelta(hours=12))
+CHANCE = Exploration(arm_share=0.5, message_share=0.5, delay_share=0.5, delays=(timedelta(0), timedelta(hours=13)))
 MONTHLY = (*DAILY, Cap(name="email_per_month", limit=2, channel="email", window=timedelta(days=28)))
 
 
@@ -78,7 +80,7 @@ def redecided(receipts, policy):
         ({"risk_threshold": 0.1}, {"risk_threshold": 0.1, "caps": WEEKLY}),
         ({"risk_threshold": 0.1, "caps": WEEKLY}, {"risk_threshold": 0.1}),
         ({"risk_threshold": 0.1, "caps": WEEKLY}, {"risk_threshold": 0.4, "caps": MONTHLY}),
-        ({"risk_threshold": 0.1}, {"risk_threshold": 0.1, "rate_limits": (RateLimit(name="few", limit=2, per=timedelta(hours=12)),)}),
+        ({"risk_threshold": 0.1}, {"risk_threshold": 0.1, "rate_limits": (FEW,)}),
         ({"risk_threshold": 0.1, "rate_limits": (RateLimit(name="few", limit=1, per=timedelta(hours=12)),)}, {"risk_threshold": 0.1}),
     ],
 )
@@ -91,10 +93,14 @@ def test_it_does_what_the_policy_would_have_done_live(onboarding, calm, then, no
     assert any(output["action"] == "send" for output in live)
 
 
-def test_the_policy_that_decided_does_the_same_again(onboarding, calm):
-    receipts = lived(onboarding, varied(calm, risk_threshold=0.2, caps=WEEKLY, segment_thresholds={}))
-    policy = varied(calm, risk_threshold=0.2, caps=WEEKLY, segment_thresholds={})
-    assert [done(output) for output in redecided(receipts, policy)] == [done(orjson.loads(receipt)["output"]) for receipt in receipts]
+@pytest.mark.parametrize("more", [{}, {"rate_limits": (FEW,), "exploration": CHANCE}], ids=["of itself", "with rate limits and chance"])
+def test_the_policy_that_decided_does_the_same_again(onboarding, calm, more):
+    policy = varied(calm, risk_threshold=0.2, caps=WEEKLY, segment_thresholds={}, **more)
+    receipts = lived(onboarding, policy)
+    assert redecided(receipts, policy) == [orjson.loads(receipt)["output"] for receipt in receipts]
+    had_no_room = [receipt for receipt in receipts if b'"rate_limited"' in receipt]
+    assert bool(had_no_room) is bool(more)
+    assert all(b'"exhausted_before_draw":true' in receipt for receipt in had_no_room)
 
 
 def test_a_policy_in_staging_does_not_stage_what_its_caps_would_refuse(onboarding, calm):

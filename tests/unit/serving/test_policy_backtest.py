@@ -8,12 +8,15 @@ from datetime import timedelta
 import orjson
 import pytest
 
+from serving.adapters.policy_archive import MemoryPolicyArchive
 from serving.adapters.receipt_export import SCHEMA, receipt_row
 from serving.adapters.receipt_files import receipts_in_order
 from serving.cli.policy_command import _as_text, decisions_frame
 from serving.decision.policy import Exploration
 from serving.policy_backtest import backtest_policy
 from serving.policy_file.document import with_hash
+from serving.replay import Replayer
+from training.policy_value import PolicyValue
 
 
 def test_a_backtest_counts_sends_by_everything_a_team_asks_for(world, receipts, shipped_policy):
@@ -28,9 +31,17 @@ def test_a_backtest_counts_sends_by_everything_a_team_asks_for(world, receipts, 
 def test_a_backtest_keeps_the_chances_of_both_policies(world, receipts, shipped_policy):
     exploring = with_hash(replace(shipped_policy, exploration=Exploration(arm_share=0.5)))
     assert backtest_policy(receipts, exploring, for_value=False).redecided is None
-    (ada, *_) = backtest_policy(receipts, exploring).redecided
-    assert (ada.arm, ada.logged["outreach/email"]) == ("outreach/email", 1.0)
-    assert ada.chances == {"assist/in_app": 0.0, "outreach/push": 0.0, "outreach/email": 0.75, "none": 0.25}
+    (ada, *_) = backtest_policy(receipts, exploring, policies=Replayer(archive=world.archive)).redecided
+    assert (ada.arm, ada.logged) == ("outreach/email", {"outreach/email": 1.0})
+    assert ada.chances == {"outreach/email": 0.75, "none": 0.25}
+
+
+def test_without_the_policy_that_decided_what_it_might_have_done_is_unknown_and_counted(world, receipts, shipped_policy):
+    for policies in (None, Replayer(archive=MemoryPolicyArchive())):
+        found = backtest_policy(receipts, shipped_policy, policies=policies)
+        assert (found.chances_unknown, len(found.redecided), found.decisions) == (1, 2, 3)
+    worth = PolicyValue(rows=0, unsupported=0, left_out={}, why_not="")
+    assert "1 are left out: the policy that decided is not in the archive" in _as_text(found, worth)
 
 
 def hourly(world, hours=36):
@@ -77,7 +88,9 @@ def test_who_is_no_longer_written_to_is_named(world, shipped_policy):
 
 def test_decisions_in_whole_seconds_and_between_are_valued_alike(world, shipped_policy):
     world.later(microseconds=1)
-    found = backtest_policy([*hourly(world, 1), *map(other_instant, hourly(world, 1))], shipped_policy)
+    found = backtest_policy(
+        [*hourly(world, 1), *map(other_instant, hourly(world, 1))], shipped_policy, policies=Replayer(archive=world.archive)
+    )
     frame = decisions_frame(found.redecided)
     assert [instant.microsecond for instant in frame["as_of"]] == [1, 1, 0, 0]
     assert list(frame["user_id"]) == ["ada", "bob"] * 2

@@ -13,9 +13,11 @@ from features.core.product import Product
 from features.home import Home
 from training.errors import BadInputError, OneClassError, TooLittleDataError, TrainingError
 from training.run import Options, train_product
-from training.timing.trial_log import read_trial, require_learnable
+from training.timing.trial_log import LEAST_PROPENSITY, read_trial, require_learnable
 
 N_ROWS = 900
+IMPOSSIBLE = (1e-300, 0.99 * LEAST_PROPENSITY, 0.0, -0.5, 1.5, np.inf, np.nan)
+"""As the chance of what was done."""
 
 
 def decisions(**columns: Any) -> pd.DataFrame:
@@ -49,12 +51,12 @@ def test_a_whole_trial_is_read_and_can_be_learned_from(tmp_path: Path) -> None:
         ({"delay_s": np.nan}, "a delay_s of 0 or more where something was sent"),
         ({"delay_s": -1.0}, "a delay_s of 0 or more where something was sent"),
         ({"dropped_out": None}, "a dropped_out"),
-        ({"delay_propensity": 0.0}, "a delay_propensity above 0"),
+        *(({"delay_propensity": chance}, "a delay_propensity of at least 0.0001, at most 1") for chance in IMPOSSIBLE),
+        *(({"sent_propensity": chance}, "a sent_propensity from 0 to 1 that gives what was done") for chance in IMPOSSIBLE),
         ({"open_delays_s": [[7.0]] * N_ROWS}, "open_delays_s with the delay_s among them"),
         ({"open_delays_s": None}, "open_delays_s with the delay_s among them"),
-        ({"sent_propensity": 0.0}, "a sent_propensity of what was done, above 0"),
-        ({"sent_propensity": 1.0}, "a sent_propensity of what was done, above 0"),
-        ({"sent_propensity": None}, "a sent_propensity of what was done, above 0"),
+        ({"sent_propensity": 1.0}, "a sent_propensity from 0 to 1 that gives what was done a chance of at least 0.0001"),
+        ({"sent_propensity": None}, "a sent_propensity from 0 to 1 that gives what was done a chance of at least 0.0001"),
         ({"as_of": "2025-03-03"}, "expected instants in UTC"),
         ({"delay_s": "1 hour"}, "column delay_s is .*, expected numbers"),
         ({"delay_s": pd.Timedelta(hours=1)}, "column delay_s is .*, expected numbers"),
@@ -71,6 +73,10 @@ def test_a_whole_trial_is_read_and_can_be_learned_from(tmp_path: Path) -> None:
 def test_what_is_missing_or_impossible_is_refused(tmp_path: Path, columns: dict[str, Any], said: str) -> None:
     with pytest.raises(TrainingError, match=said):
         read_trial(written(tmp_path, decisions(**columns)))
+
+
+def test_the_least_chance_of_a_delay_is_taken(tmp_path: Path) -> None:
+    assert set(read_trial(written(tmp_path, decisions(delay_propensity=LEAST_PROPENSITY)))["delay_propensity"]) == {LEAST_PROPENSITY}
 
 
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
