@@ -150,6 +150,35 @@ def test_spaces_around_a_key_on_the_wire_are_no_part_of_it(client):
     assert [(status, content) for status, _, content in answers] == [(200, answers[0][2])] * 4
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"line": b"hello"},
+        {"line": b"GET /two words HTTP/1.1"},
+        {"line": b"GET /" + b"a" * 100_000 + b" HTTP/1.1"},
+        {"line": b"GET /healthz HTTP/9.9"},
+        {"heads": [b"no colon"]},
+        {"heads": [b"Idempotency-Key: a\0b"]},
+        {"heads": [b"Content-Length: 3"]},
+        {"heads": [b"Transfer-Encoding: gzip"]},
+    ],
+)
+def test_what_is_no_http_is_refused_by_the_server_beneath_in_plain_text(client, request_):
+    """The exception that `docs/api.md` names from the one shape of errors; the service goes on."""
+    rest = {name: value for name, value in request_.items() if name != "heads"}
+    status, headers, content = sent_as_it_is(client, *request_.get("heads", []), **rest)
+    assert (status, content) == (400, b"Invalid HTTP request received.")
+    assert b"content-type: text/plain" in headers
+    assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_a_handshake_for_a_websocket_is_refused_without_a_body(client):
+    handshake = [b"Upgrade: websocket", b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+    status, headers, content = sent_as_it_is(client, *handshake, b"Connection: upgrade", line=b"GET /v1/decisions HTTP/1.1", body=b"")
+    assert (status, content) == (403, b"")
+    assert b"content-type: text/plain" in headers
+
+
 def test_public_routes_are_ours_and_not_bentomls(client):
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/livez").json() == {"status": "ok"}
