@@ -7,19 +7,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import orjson
-
 from serving.carried_contacts import CarriedContacts
 from serving.decision.output import output_object
 from serving.decision.policy import Policy
-from serving.decision.record import inputs_from_json
 from serving.replay_many import what_was_done
+from serving.use_case.recorded import ReceiptError, read_receipt
 
 V = TypeVar("V")
 
 ACTING = ("send", "stage")
 """A decision of staging counts as what it would have done: that is what staging is for."""
-_MOST_NAMED = 100
+_MOST_NAMED, _MOST_FAULTS = 100, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +37,7 @@ class Backtest:
 
     decisions: int = 0
     unreadable: int = 0
+    faults: list[str] = field(default_factory=list)  # of the first unreadable ones
     sent_before: int = 0
     sent_after: int = 0
     sent_only_after: int = 0  # decisions
@@ -147,6 +146,7 @@ class Backtest:
             "decisions": self.decisions,
             "users": self.users,
             "unreadable": self.unreadable,
+            "faults": self.faults,
             "sent": {"before": self.sent_before, "after": self.sent_after},
             "sent_only": {"before": self.sent_only_before, "after": self.sent_only_after, "after_by_fallback": self.by_fallback},
             **{f"by_{title}": {name: list(pair) for name, pair in rows.items()} for title, rows in self.tables().items()},
@@ -172,15 +172,16 @@ def backtest_policy(receipts: Iterable[bytes], policy: Policy, *, for_value: boo
         Keep what the estimate of a value needs, some 150 bytes a decision; without it memory grows with users alone.
     """
     found, carried = Backtest(redecided=[] if for_value else None), CarriedContacts(policy=policy)
-    for receipt in receipts:
+    for number, receipt in enumerate(receipts, start=1):
         try:
-            recorded = orjson.loads(receipt)
-            inputs, before = inputs_from_json(recorded["inputs"]), recorded["output"]
-            versions = {**recorded["versions"], "policy": policy.hash}
-            lacks_cause = inputs.contributions is None and inputs.risk is not None
-            found.add(before, output_object(carried.decide(inputs, before), versions), lacks_cause=lacks_cause)
-        except (ValueError, KeyError, TypeError):
+            recorded, inputs = read_receipt(receipt)
+        except ReceiptError as exc:
             found.unreadable += 1
+            found.faults += [f"number {number}: {exc}"] if len(found.faults) < _MOST_FAULTS else []
+            continue
+        before, versions = recorded["output"], {**recorded["versions"], "policy": policy.hash}
+        lacks_cause = inputs.contributions is None and inputs.risk is not None
+        found.add(before, output_object(carried.decide(inputs, before), versions), lacks_cause=lacks_cause)
     return found
 
 

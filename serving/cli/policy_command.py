@@ -176,6 +176,7 @@ def _as_text(found: Backtest, worth: PolicyValue | None) -> str:
     lines += _users_as_text("Newly contacted", found.newly_contacted)
     lines += _users_as_text("No longer contacted", found.no_longer_contacted)
     lines += [] if worth is None else _worth_as_text(worth)
+    lines += [f"could not be read: {fault}" for fault in found.faults]
     return "\n".join(lines) + "\n"
 
 
