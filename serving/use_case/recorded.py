@@ -13,9 +13,11 @@ from features.declarations.schema_faults import schema_faults
 from serving.decision.policy import MessageClass
 from serving.decision.record import inputs_from_json
 from serving.decision.values import Action, Degradation, Inputs
+from serving.use_case.receipt import SCHEMA_VERSION
 
 _MOST_FAULTS = 3
 """So many are told; how many more there are, is said."""
+_ANEW = "take it anew from GET /v1/decisions/{}"
 _END_US = 253_402_300_800_000_000  # year 10000, which no instant reaches
 
 _InstantUs = Annotated[int, Field(ge=0, lt=_END_US)]
@@ -178,7 +180,13 @@ def _error(content: Any, faults: list[str]) -> ReceiptError:
     decision_id = decision_of(content)
     whose = "this is no receipt" if decision_id is None else f"receipt {decision_id}"
     more = f" and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
-    return ReceiptError(f"{whose}: {'; '.join(faults[:_MOST_FAULTS])}{more}; take it anew from GET /v1/decisions/{decision_id or '<id>'}")
+    advice = "a newer release wrote it; replay it with that one" if _is_newer(content) else _ANEW.format(decision_id or "<id>")
+    return ReceiptError(f"{whose}: {'; '.join(faults[:_MOST_FAULTS])}{more}; {advice}")
+
+
+def _is_newer(content: Any) -> bool:
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    return isinstance(version, int) and version > SCHEMA_VERSION
 
 
 def decision_of(content: Any) -> str | None:

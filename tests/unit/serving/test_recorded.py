@@ -106,7 +106,7 @@ def test_whatever_stands_in_a_part_is_replayed_or_refused_by_its_path(whole, rep
         (("inputs", "degraded"), ["tired"], 'inputs.degraded[0]: found "tired", expected model_missing, '),
         (("inputs", "contacts"), [{"channel": "email"}], "inputs.contacts[0].decision_id: found nothing, expected this key"),
         (("timeline",), [], "timeline: found a list of 0, expected a mapping of keys to values"),
-        (("schema_version",), 2, "schema_version: found 2, expected 1"),
+        (("schema_version",), 2, "schema_version: found 2, expected 1; a newer release wrote it; replay it with that one"),
     ],
 )
 def test_what_was_found_and_what_was_expected_is_said(whole, replays, place, value, said):
