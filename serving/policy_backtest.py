@@ -8,24 +8,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-import orjson
-
 from features.core.event import to_us
 from serving.carried_contacts import CarriedContacts
 from serving.decision.decide import Judgement, Treatment, judged
 from serving.decision.output import output_object
 from serving.decision.policy import Policy
-from serving.decision.record import inputs_from_json
 from serving.decision.values import Inputs
 from serving.replay import Replayer, ReplayError
 from serving.replay_many import what_was_done
+from serving.use_case.recorded import ReceiptError, read_receipt
 
 V = TypeVar("V")
 Chances = tuple[Mapping[Treatment, float], Mapping[Treatment, float]]
 
 ACTING = ("send", "stage")
 """A decision of staging counts as what it would have done: that is what staging is for."""
-_MOST_NAMED = 100
+_MOST_NAMED, _MOST_FAULTS = 100, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +43,7 @@ class Backtest:
 
     decisions: int = 0
     unreadable: int = 0
+    faults: list[str] = field(default_factory=list)  # of the first unreadable ones
     sent_before: int = 0
     sent_after: int = 0
     sent_only_after: int = 0  # decisions
@@ -162,6 +161,7 @@ class Backtest:
             "users": self.users,
             "unreadable": self.unreadable,
             "chances_unknown": self.chances_unknown,
+            "faults": self.faults,
             "sent": {"before": self.sent_before, "after": self.sent_after},
             "sent_only": {"before": self.sent_only_before, "after": self.sent_only_after, "after_by_fallback": self.by_fallback},
             **{f"by_{title}": {name: list(pair) for name, pair in rows.items()} for title, rows in self.tables().items()},
@@ -222,24 +222,25 @@ def backtest_policy(receipts: Iterable[bytes], policy: Policy, *, policies: Repl
         Keep what the estimate of a value needs, some 150 bytes a decision; without it memory grows with users alone.
     """
     found, carried = Backtest(redecided=[] if for_value else None), CarriedContacts(policy=policy)
-    for receipt in receipts:
+    for number, receipt in enumerate(receipts, start=1):
         try:
-            recorded = orjson.loads(receipt)
-            inputs, before = inputs_from_json(recorded["inputs"]), recorded["output"]
-            versions = {**recorded["versions"], "policy": policy.hash}
-            lacks_cause = inputs.contributions is None and inputs.risk is not None
-            decision, judgement = carried.redecide(inputs, before)
-            chances = _chances(inputs, before, judgement, policies) if for_value else None
-            found.add(before, output_object(decision, versions), chances, lacks_cause=lacks_cause)
-        except (ValueError, KeyError, TypeError):
+            recorded, inputs = read_receipt(receipt)
+        except ReceiptError as exc:
             found.unreadable += 1
+            found.faults += [f"number {number}: {exc}"] if len(found.faults) < _MOST_FAULTS else []
+            continue
+        before, versions = recorded["output"], {**recorded["versions"], "policy": policy.hash}
+        lacks_cause = inputs.contributions is None and inputs.risk is not None
+        decision, judgement = carried.redecide(inputs, before)
+        chances = _chances(inputs, before, judgement, policies) if for_value else None
+        found.add(before, output_object(decision, versions), chances, lacks_cause=lacks_cause)
     return found
 
 
 def _taken(output: dict[str, Any], logged: Mapping[Treatment, float]) -> Treatment | None:
     """What was done, as the chances have it; None where they do not have it, as of a decision by other rules."""
     message, arm, at_us = output["message"], "none", None
-    if message is not None and output["action"] in ACTING:
+    if message is not None and output["moment"] is not None and output["action"] in ACTING:
         arm, at_us = f"{message['class']}/{message['channel']}", to_us(datetime.fromisoformat(output["moment"]["send_at"]))
     return next((one for one in ((arm, at_us), (arm, None)) if one in logged), None)
 
@@ -249,7 +250,7 @@ def _chances(inputs: Inputs, output: dict[str, Any], other: Judgement, policies:
     if all(arm["name"] == "none" or not arm["propensity"] for arm in output["arms"]):  # as for most users
         return {("none", None): 1.0}, other.chances()
     try:
-        decided_by = None if policies is None else policies.policy_of(output["versions"]["policy"])
+        decided_by = None if policies is None else policies.policy_of(output["versions"]["policy"], decision_id=inputs.decision_id)
     except ReplayError:
         return None
     if decided_by is None:

@@ -23,11 +23,11 @@ from serving.decision.canonical import canonical
 from serving.decision.decide import decide
 from serving.decision.output import RULES_VERSION, output_json
 from serving.decision.policy import Policy
-from serving.decision.record import inputs_from_json
 from serving.decision.values import Inputs
 from serving.policy_file import policy_from_document
 from serving.ports import Ledger, PolicyArchive, Scorer
 from serving.use_case.receipt import timeline_hash
+from serving.use_case.recorded import ReceiptError, read_receipt
 
 SCORE_TOLERANCE = 1e-9
 """How far a re-computed risk may lie from the recorded one."""
@@ -90,10 +90,24 @@ class Replayer:
         Raises
         ------
         ReplayError
-            If the bytes are no receipt, or no policy is given and the archive lacks the one that decided.
+            If the bytes are no receipt: it says what of one is missing or of another kind; or as `replay_read`.
         """
-        recorded, inputs = _read(receipt)
-        used = policy or self.policy_of(recorded["versions"]["policy"])
+        try:
+            recorded, inputs = read_receipt(receipt)
+        except ReceiptError as exc:
+            raise ReplayError(str(exc)) from exc
+        return self.replay_read(recorded, inputs, policy=policy)
+
+    def replay_read(self, recorded: Mapping[str, Any], inputs: Inputs, *, policy: Policy | None = None) -> ReplayReport:
+        """`replay` of a receipt that `serving.use_case.recorded.read_receipt` has read.
+
+        Raises
+        ------
+        ReplayError
+            If it lacks features of its catalogue; or no policy is given and the archive lacks the one that decided.
+        """
+        self._require_features(recorded, inputs)
+        used = policy or self.policy_of(recorded["versions"]["policy"], decision_id=inputs.decision_id)
         versions = {**recorded["versions"], "policy": used.hash}
         output = output_json(decide(inputs, used), versions)
         return ReplayReport(
@@ -104,19 +118,32 @@ class Replayer:
             features=self._feature_part(recorded, inputs),
         )
 
-    def policy_of(self, policy_hash: str) -> Policy:
+    def _require_features(self, recorded: Mapping[str, Any], inputs: Inputs) -> None:
+        """Refuse a receipt that lacks features which its own catalogue, the one at hand, has."""
+        if not inputs.features or self.program is None or self.program.catalogue.fingerprint != recorded["versions"]["features"]:
+            return
+        lacking = [name for name in self.program.catalogue.feature_names if name not in inputs.features]
+        if lacking:
+            more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+            raise ReplayError(
+                f"receipt {inputs.decision_id}: inputs.features.{lacking[0]}{more}: found nothing, expected all of the features "
+                f"{recorded['versions']['features']}; take it anew from GET /v1/decisions/{inputs.decision_id}"
+            )
+
+    def policy_of(self, policy_hash: str, *, decision_id: str) -> Policy:
         """The policy of that hash, from the archive.
 
         Raises
         ------
         ReplayError
-            If it is not there.
+            If it is not there; it names the decision.
         """
         if policy_hash not in self.policies:  # reading one takes as long as many decisions
             document = self.archive.load(policy_hash)
             if document is None:
                 raise ReplayError(
-                    f"the archive has no policy {policy_hash}, which made this decision; name a policy file to replay against"
+                    f"receipt {decision_id}: versions.policy: the archive has no policy {policy_hash}, which made this decision; "
+                    "name a policy file to replay against"
                 )
             if len(self.policies) == _POLICIES:
                 self.policies.clear()
@@ -212,16 +239,6 @@ _FIRST_RULES = 1  # of receipts that carry no version
 
 def _text(value: Any) -> str:
     return "nothing" if value is _NOTHING else canonical(value).decode()
-
-
-def _read(receipt: bytes) -> tuple[dict[str, Any], Inputs]:
-    try:
-        recorded = orjson.loads(receipt)
-        return recorded, inputs_from_json(recorded["inputs"])
-    except (ValueError, KeyError, TypeError) as exc:
-        raise ReplayError(
-            f"this is no receipt ({type(exc).__name__}: {exc}); expected the JSON that GET /v1/decisions/<id> answers"
-        ) from exc
 
 
 def _decision_part(recorded: Mapping[str, Any], replayed: bytes, *, is_other: bool) -> Part:

@@ -11,6 +11,7 @@ import orjson
 
 from serving.decision.policy import Policy
 from serving.replay import Outcome, Replayer, ReplayError, ReplayReport
+from serving.use_case.recorded import ReceiptError, read_receipt
 
 _MOST_EXAMPLES = 5
 PARTS = ("decision", "score", "features")
@@ -84,17 +85,17 @@ def replay_all(receipts: Iterable[bytes], replayer_of: Callable[[str | None], Re
         What replays decisions of a model version; None: of no model.
     """
     summary, replayers = ReplaySummary(), dict[str | None, Replayer]()
-    for receipt in receipts:
+    for number, receipt in enumerate(receipts, start=1):
         try:
-            content = orjson.loads(receipt)
+            content, inputs = read_receipt(receipt)
             version = content["versions"]["model"]
             if version not in replayers:
                 replayers[version] = replayer_of(version)
-            summary.add(content["output"], replayers[version].replay(receipt, policy=policy))
-        except (ReplayError, ValueError, KeyError, TypeError) as exc:
+            summary.add(content["output"], replayers[version].replay_read(content, inputs, policy=policy))
+        except (ReceiptError, ReplayError) as exc:
             summary.unreadable += 1
             if len(summary.faults) < _MOST_EXAMPLES:
-                summary.faults.append(str(exc) or type(exc).__name__)
+                summary.faults.append(f"number {number}: {exc}")
     return summary
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from models.signature import Signature
 from training.baselines import logistic_regression
+from training.repeatable import repeatable
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -77,9 +78,5 @@ def _options(n_rows: int, monotone: Sequence[int], seed: int) -> dict[str, Any]:
         "feature_fraction": 0.5,
         "interaction_constraints": [[i] for i in range(len(monotone))],
         "monotone_constraints": list(monotone),
-        "num_threads": 1,
-        "deterministic": True,
-        "force_col_wise": True,
-        "verbosity": -1,
-        "seed": seed,
+        **repeatable(seed=seed),
     }

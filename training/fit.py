@@ -17,6 +17,7 @@ from models.signature import Signature
 from training import additive as additive_trees
 from training.errors import BadInputError
 from training.frame import TrainingFrame
+from training.repeatable import repeatable
 from training.trees import average, with_intercept
 
 FloatArray = npt.NDArray[np.float64]
@@ -78,11 +79,7 @@ class FitParameters:
             "lambda_l2": self.lambda_l2,
             "path_smooth": self.path_smooth,
             "monotone_constraints": monotone,
-            "num_threads": self.num_threads,
-            "deterministic": True,
-            "force_col_wise": True,
-            "verbosity": -1,
-            "seed": seed,
+            **repeatable(seed=seed, num_threads=self.num_threads),
         }
 
 

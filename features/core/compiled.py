@@ -27,6 +27,13 @@ def compiled(function: _Function) -> _Function:
     return dispatcher  # type: ignore[no-any-return]
 
 
+def is_on_disk(function: Callable[..., object]) -> bool:
+    """Whether the cache has machine code of a `compiled` function: made from the present sources, for such a processor."""
+    cached = function._cache._cache_file._load_index()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way; a test holds it
+    here = function.targetctx.codegen().magic_tuple()  # type: ignore[attr-defined]
+    return any(target == here for _, target, *_ in cached)
+
+
 def inlined(function: _Function) -> _Function:
     """Compile into its callers: for small functions on the hot path."""
     return numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)  # type: ignore[no-any-return]

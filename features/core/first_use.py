@@ -6,11 +6,21 @@ from datetime import datetime
 
 import numpy as np
 
+from features.core.compiled import is_on_disk
 from features.core.event import Event, to_us
 from features.core.kernel import vector, vectors
+from features.core.passes import pass_over_bytes
 from features.core.program import Program
 from features.core.timeline import merge, pack, timeline_from_events, unpack
 from features.core.timeline_format import summarise
+
+
+def is_compiled() -> bool:
+    """Whether `use_once` loads what was compiled before: else it takes about a minute, once on a machine.
+
+    Told by what it compiles last, which is most of it.
+    """
+    return is_on_disk(pass_over_bytes)
 
 
 def use_once(program: Program, at: datetime) -> None:

@@ -107,18 +107,25 @@ def receipts_of_file(file: Path) -> Iterator[list[bytes]]:
     StoreError
         If the file cannot be read.
     """
+    expected = "exported Parquet with a column receipt, or one JSON receipt a line"
     try:
         if file.suffix == ".parquet":
             with pq.ParquetFile(file) as parquet:
+                if "receipt" not in parquet.schema_arrow.names:
+                    raise StoreError(f"{file}: found columns {', '.join(parquet.schema_arrow.names)}, expected {expected}")
                 for batch in parquet.iter_batches(batch_size=_ROWS, columns=["receipt"]):
-                    yield [receipt.encode() for receipt in batch["receipt"].to_pylist()]
+                    yield [_as_bytes(receipt) for receipt in batch["receipt"].to_pylist()]
             return
         with file.open("rb") as lines:
-            while some := [line for line in islice(lines, _ROWS) if line.strip()]:
-                yield some
-    except (OSError, KeyError, pa.ArrowException) as exc:
-        expected = "exported Parquet with a column receipt, or one JSON receipt a line"
+            while some := list(islice(lines, _ROWS)):
+                yield [line for line in some if line.strip()]
+    except (OSError, pa.ArrowException) as exc:
         raise StoreError(f"{file}: could not be read ({type(exc).__name__}: {exc}); expected {expected}") from exc
+
+
+def _as_bytes(receipt: Any) -> bytes:
+    """What stands in the column; whether it is a receipt is for whoever reads it to say."""
+    return receipt if isinstance(receipt, bytes) else str(receipt or "").encode()
 
 
 def exported_scores(receipts_dir: Path) -> dict[str, npt.NDArray[Any]]:

@@ -43,19 +43,27 @@ async def seed_of(request: Request, payload: Any, context: ApiContext, pool: Exe
     Raises
     ------
     ApiError
-        ``invalid_request`` for what is no key; ``idempotency_conflict`` where the key came with another body.
+        ``invalid_request`` for what is no key, or for more than one; ``idempotency_conflict`` where the key came with another body.
     """
-    key = request.headers.get(HEADER)
-    if key is None:
+    keys = request.headers.getlist(HEADER)
+    if not keys:
         return None
-    if _KEY.fullmatch(key) is None:
-        raise ApiError(
-            "invalid_request",
-            f"{HEADER}: got {len(key)} characters, expected 1 to 255 of visible ASCII",
-            field=HEADER,
-            what_to_do="send a UUID, the same one with every retry of a request",
-        )
+    key = _checked(keys)
     return await asyncio.get_running_loop().run_in_executor(pool, _claimed, key, _fingerprint(payload), context)
+
+
+def _checked(keys: list[str]) -> str:
+    """Return the one key there is; of two nobody could say by which of them a retry is known."""
+    key = keys[0].strip(" \t")  # no part of a header's value (RFC 9110, 5.5); the server beneath takes it away in front alone
+    if len(keys) > 1:
+        got, what_to_do = f"got {len(keys)} such headers, expected one", "send one key a request, the same one with every retry of it"
+    elif _KEY.fullmatch(key) is None:
+        strange = next((f", {char!a} among them" for char in key if not "!" <= char <= "~"), "")
+        got = f"got {len(key)} characters{strange}, expected 1 to 255 of visible ASCII"
+        what_to_do = "send a UUID, the same one with every retry of a request"
+    else:
+        return key
+    raise ApiError("invalid_request", f"{HEADER}: {got}", field=HEADER, what_to_do=what_to_do)
 
 
 def _claimed(key: str, fingerprint: str, context: ApiContext) -> Seed:

@@ -12,6 +12,7 @@ from serving.bootstrap.installation import Installation, installation, now_us, r
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
     from serving.api.metrics import Metrics
     from serving.ports import Scorer
@@ -26,12 +27,14 @@ _LONGEST_FAULT = 300  # characters of it in an answer; the log has it whole
 class RunningApi:
     """The app over an open installation."""
 
-    app: FastAPI
+    app: ASGIApp
     close: Callable[[], None]
 
 
 def start_api() -> RunningApi:
     """Build the public app, everything loaded; for the service.
+
+    Where the feature kernel was never compiled on this machine, the app says so to whoever asks until it is.
 
     Raises
     ------
@@ -44,7 +47,25 @@ def start_api() -> RunningApi:
     settings = settings_from_environment()
     opened = installation(settings, required_redis_url(settings), timeout_s=settings.redis_timeout_s)
     opened.refuse_forgetful_redis()
-    return run_api(opened, shared_by_processes=_MULTIPROCESS_DIR in os.environ)
+
+    def run() -> RunningApi:
+        return run_api(opened, shared_by_processes=_MULTIPROCESS_DIR in os.environ)
+
+    return run() if _is_compiled() else _compile_first(run)
+
+
+def _is_compiled() -> bool:
+    from features.core.first_use import is_compiled
+
+    return is_compiled()
+
+
+def _compile_first(run: Callable[[], RunningApi]) -> RunningApi:
+    from serving.api.compiling import CompilingFirst
+
+    app = CompilingFirst(run)
+    app.start()
+    return RunningApi(app=app, close=app.close)
 
 
 def run_api(opened: Installation, *, shared_by_processes: bool = False, registry: Any = None) -> RunningApi:

@@ -18,12 +18,12 @@ _LARGEST_CAUSES = 3
 _NOTHING: Mapping[str, str] = {}
 
 
-def brief(receipt: bytes, *, before: Mapping[str, str] = _NOTHING, after: Mapping[str, str] = _NOTHING) -> Panel:
+def brief(receipt: bytes, *, before: Mapping[str, str] = _NOTHING) -> Panel:
     """Tell what a receipt says, and say nothing twice.
 
     Parameters
     ----------
-    before, after
+    before
         Lines of the caller's own, by their label.
     """
     recorded = orjson.loads(receipt)
@@ -33,8 +33,6 @@ def brief(receipt: bytes, *, before: Mapping[str, str] = _NOTHING, after: Mappin
     facts.add_column()
     for label, words in (*before.items(), *_facts(output, recorded["inputs"]["contributions"])):
         facts.add_row(escape(label), escape(words))
-    for label, words in after.items():
-        facts.add_row(escape(label), escape(words), style="dim")
     return Panel(
         facts,
         title=escape(title_of(output)),

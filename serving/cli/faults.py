@@ -23,6 +23,7 @@ _WHERE = (
     ("serving.ports", "LedgerError"),
     ("serving.ports", "EventStreamError"),
     ("serving.replay", "ReplayError"),
+    ("serving.use_case.recorded", "ReceiptError"),
     ("serving.adapters.model_registry", "RegistryError"),
     ("serving.cli.processes", "ProcessError"),
     ("serving.cli.listening", "AlreadyRunningError"),

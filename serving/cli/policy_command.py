@@ -181,6 +181,7 @@ def _as_text(found: Backtest, worth: PolicyValue | None) -> str:
         lines.append(
             f"  {found.chances_unknown:,} are left out: the policy that decided is not in the archive, or these rules would not do the same"
         )
+    lines += [f"could not be read: {fault}" for fault in found.faults]
     return "\n".join(lines) + "\n"
 
 

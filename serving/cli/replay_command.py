@@ -87,12 +87,11 @@ def _check(decision_id: str | None, which: Which) -> None:
 
 
 def _replay_one(installation: Installation, decision_id: str, policy: Policy | None) -> int:
-    import orjson
-
     from serving.cli.decide import print_bytes, stored_receipt
+    from serving.use_case.recorded import read_receipt
 
-    receipt = stored_receipt(installation, decision_id)
-    report = installation.replayer(orjson.loads(receipt)["versions"]["model"]).replay(receipt, policy=policy)
+    recorded, inputs = read_receipt(stored_receipt(installation, decision_id))
+    report = installation.replayer(recorded["versions"]["model"]).replay_read(recorded, inputs, policy=policy)
     print_bytes(report.output)
     for name, part in (("decision", report.decision), ("score", report.score), ("features", report.features)):
         detail = f" ({part.detail})" if part.detail else ""
@@ -157,12 +156,18 @@ def _receipts(installation: Installation, which: Which) -> Iterator[bytes]:
 
 
 def _lies_within(receipt: bytes, since: datetime | None, until: datetime | None) -> bool:
-    if since is None and until is None:
-        return True
+    """Whether a decision is of that time, or does not say of which it is: what is wrong with it is told by whoever replays it."""
+    at = None if since is None and until is None else _as_of(receipt)
+    return at is None or ((since is None or since <= at) and (until is None or at < until))
+
+
+def _as_of(receipt: bytes) -> datetime | None:
     import orjson
 
-    at = datetime.fromisoformat(orjson.loads(receipt)["output"]["as_of"])
-    return (since is None or since <= at) and (until is None or at < until)
+    try:
+        return _utc(datetime.fromisoformat(orjson.loads(receipt)["output"]["as_of"]))
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def _utc(instant: datetime | None) -> datetime | None:

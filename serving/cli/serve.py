@@ -27,6 +27,7 @@ def serve(
     from rich.console import Console
     from rich.markup import escape
 
+    from serving.cli.cold_kernel import compile_first
     from serving.cli.demo.state import keep
     from serving.cli.listening import numeric_address, refuse_if_taken
     from serving.cli.stack import redis_server, refuse_if_running, service_and_worker
@@ -37,6 +38,7 @@ def serve(
     address = numeric_address(host)
     refuse_if_taken(address, {"--port": port})
     keep(settings.home)
+    compile_first(settings, console)
     console.print("Starting service and worker; ready in about 20 seconds ...")
     with redis_server(settings) as redis, service_and_worker(settings, redis.url, port=port, host=address) as stack:
         url = escape(stack.api_url)  # brackets of IPv6 are no markup

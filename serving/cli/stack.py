@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,8 @@ from serving.cli.processes import Child, start
 from serving.cli.supervision import KeptChild, KeptRedis
 from serving.settings import Settings
 
-_READY_S = 90.0
+_READY_S = 240.0
+"""A loaded machine takes more than a minute to import everything and to have MLflow's answer; who ends meanwhile is noticed at once."""
 _LAST_REQUESTS_S = 2
 """How long the end waits for requests that are being answered: without a limit a caller that stalls within its body delays it by BentoML's
 timeout of a request."""
@@ -112,18 +112,6 @@ def _require_durable(settings: Settings, redis_url: str) -> None:
     opened = bootstrap.installation(settings, redis_url)
     opened.require_durable_redis()
     opened.close()
-
-
-@contextmanager
-def kernel_compiling(settings: Settings) -> Iterator[None]:
-    """Compile the kernel in another process while the context lasts; the end of the context waits for it."""
-    with ExitStack() as cleanup:
-        folder = str(settings.product_folder.absolute())
-        logs_dir = settings.home.root / "logs"
-        child = started(cleanup, "compile", "serving.cli.compile_kernel", [folder], environment=dict(os.environ), logs_dir=logs_dir)
-        yield
-        with suppress(subprocess.TimeoutExpired):  # a failure shows, and is told, where the kernel is used
-            child.process.wait(timeout=_READY_S)
 
 
 @contextmanager

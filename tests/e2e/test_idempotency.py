@@ -57,10 +57,52 @@ def test_a_list_is_the_same_list_again_its_bad_items_included(site, ada):
     assert len(site.world.ledger.outbox("onboarding")) == 1
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, "two words", "tab\t"])
-def test_what_is_no_key_is_refused(site, key):
+@pytest.mark.parametrize(
+    ("key", "got"),
+    [
+        (b"", "got 0 characters, expected"),
+        (b" \t ", "got 0 characters, expected"),
+        (b"x" * 256, "got 256 characters, expected"),
+        (b"x" * 10_000, "got 10000 characters, expected"),
+        (b"two words", "got 9 characters, ' ' among them, expected"),
+        (b"k1, k2", "got 6 characters, ' ' among them, expected"),
+        (b"ta\tb", r"got 4 characters, '\t' among them, expected"),
+        ("schlüssel".encode(), r"got 10 characters, '\xc3' among them, expected"),
+        (b"\xff", r"got 1 characters, '\xff' among them, expected"),
+    ],
+)
+def test_what_is_no_key_is_refused_and_says_what_of_it(site, key, got):
     answer = ask(site, {"user_id": "ada"}, key)
-    assert (answer.status_code, answer.json()["error"]["field"]) == (422, "Idempotency-Key")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["field"]) == (422, "invalid_request", "Idempotency-Key")
+    assert error["message"].startswith(f"Idempotency-Key: {got}")
+
+
+@pytest.mark.parametrize("second", ["k1", "k2"])
+def test_two_keys_are_refused_be_they_the_same_and_nothing_is_decided(site, ada, second):
+    answer = site.http.post("/v1/decisions", {"user_id": ada}, headers=[("Idempotency-Key", "k1"), ("idempotency-key", second)])
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["field"]) == (422, "invalid_request", "Idempotency-Key")
+    assert error["message"] == "Idempotency-Key: got 2 such headers, expected one"
+    assert "one key a request" in error["what_to_do"]
+    assert site.world.ledger.contacts("onboarding", ada, since_us=0) == ()
+    assert ask(site, {"user_id": "somebody else"}, "k1").status_code == 200  # neither key was claimed
+
+
+def test_spaces_around_a_key_are_no_part_of_it(site, ada):
+    assert ask(site, {"user_id": ada}, "  k1 \t").content == ask(site, {"user_id": ada}, "k1").content
+
+
+def test_r4_of_two_bodies_at_once_under_one_key_one_is_decided_and_the_other_is_a_conflict(site):
+    """The short form, in one process, of what `tests/e2e/test_requests_of_many_callers.py` asks of two over HTTP."""
+    for key in range(4):
+        users = [site.world.person(f"{name}-{key}") for name in ("ada", "bob")]
+        with ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda n, users=users, key=key: ask(site, {"user_id": users[n % 2]}, f"k{key}"), range(16)))
+        decided = {answer.content for answer in answers if answer.status_code == 200}
+        assert sorted(answer.status_code for answer in answers) == [200] * 8 + [409] * 8
+        assert len(decided) == 1
+    assert len(site.world.ledger._receipts) == 4  # nothing was decided about those whose body lost
 
 
 def test_where_keys_cannot_be_looked_up_it_is_decided_all_the_same(onboarding):

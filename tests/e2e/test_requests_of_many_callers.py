@@ -1,4 +1,4 @@
-"""R2 and R5: a real service with two workers, asked by 64 callers who repeat themselves; and with its workers killed under that load."""
+"""R2, R4 and R5: a real service of two workers, asked by 64 callers who repeat themselves or disagree; and its workers killed meanwhile."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from features.core.timeline import timeline_from_events
 from serving import bootstrap
 from serving.cli.processes import free_port
 from serving.cli.stack import Stack, redis_server, service_and_worker
+from serving.decision.ids import user_tag
 from tests.e2e.callers import Asked, Callers, post, workers_of
 from tests.following_world import Sources, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 
 CALLERS = 64
+DISAGREEING = 32
 CAP = 3
 COOLDOWN = timedelta(seconds=1)
 AGREED = {"consent": True, "in_app_opt_in": True, "email_opt_in": True, "timezone": "UTC"}
@@ -55,6 +57,10 @@ class Site:
 
     def contacts(self, users):
         return {user_id: self.opened.ledger.contacts("onboarding", user_id, since_us=0) for user_id in users}
+
+    def kept_of(self, user_id):
+        """Whatever the ledger has under the user: contacts, receipts, the timelines they were made from, orders."""
+        return self.opened.client.keys(f"stillhere:{{onboarding:{user_tag(user_id)}}}:*")
 
     def orders(self, users):
         """Decision ids of the delivery orders about these users, each as often as it was ordered."""
@@ -131,6 +137,29 @@ async def conflicts_have_no_effect(site, users, keys):
     async with httpx.AsyncClient(base_url=site.stack.api_url) as client:
         answers = await asyncio.gather(*(post(client, key, f"somebody-else-than-{users[0]}") for key in keys))
     assert {(answer.status_code, answer.json()["error"]["code"]) for answer in answers} == {(409, "idempotency_conflict")}
+
+
+def test_r4_of_two_bodies_at_once_under_one_key_one_is_decided_and_nothing_of_the_other(site):
+    """32 callers at once, half of them with each body, of 50 keys."""
+    for key in range(50):
+        users = site.people(f"r4-{key}", 2)
+        answers = asyncio.run(disagree(site, f"r4-{key}", users))
+        decided = {answer.content for answer in answers if answer.status_code == httpx.codes.OK}
+        conflicts = {answer.json()["error"]["code"] for answer in answers if answer.status_code != httpx.codes.OK}
+        assert Counter(answer.status_code for answer in answers) == {200: DISAGREEING // 2, 409: DISAGREEING // 2}
+        assert (len(decided), conflicts) == (1, {"idempotency_conflict"})
+        won = orjson.loads(next(iter(decided)))
+        assert (won["action"], won["degraded"]) == ("send", [])
+        (loser,) = set(users) - {won["user_id"]}
+        assert site.orders(set(users)) == {won["decision_id"]: 1}
+        assert {user_id: len(found) for user_id, found in site.contacts(users).items()} == {won["user_id"]: 1, loser: 0}
+        assert site.kept_of(loser) == []
+
+
+async def disagree(site, key, users):
+    """One request a connection, all sent together."""
+    async with httpx.AsyncClient(base_url=site.stack.api_url) as client:
+        return await asyncio.gather(*(post(client, key, users[number % 2]) for number in range(DISAGREEING)))
 
 
 async def kill_under_load(site, callers, users, n_kills):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -119,6 +120,63 @@ def test_r2_many_callers_who_repeat_themselves_get_one_effect_a_key(client, stac
     assert {
         c.decision_id for user_id in users for c in installation.ledger.contacts(installation.product.name, user_id, since_us=0)
     } == set(sent)
+
+
+def sent_as_it_is(client, *heads, line=b"POST /v1/decisions HTTP/1.1", body=b'{"user_id": "wire"}'):
+    """Bytes that no client library would send; status line and the rest of the answer."""
+    url = client.base_url
+    with socket.create_connection((url.host, url.port), timeout=30) as wire:
+        wire.sendall(b"\r\n".join([line, b"Host: x", b"Connection: close", b"Content-Length: %d" % len(body), *heads, b"", body]))
+        answer = b"".join(iter(lambda: wire.recv(65_536), b""))
+    head, _, content = answer.partition(b"\r\n\r\n")
+    status, _, headers = head.lower().partition(b"\r\n")
+    return int(status.split()[1]), headers, content
+
+
+@pytest.mark.parametrize("key", [b"", b"   ", b"x" * 10_000, "schlüssel".encode(), b"\xff\xfe", b"two words", b"a\tb"])
+def test_what_is_no_idempotency_key_on_the_wire_is_refused_in_the_one_shape(client, key):
+    status, _, content = sent_as_it_is(client, b"Idempotency-Key: " + key)
+    assert (status, orjson.loads(content)["error"]["code"]) == (422, "invalid_request")
+
+
+def test_two_idempotency_keys_on_the_wire_are_refused(client):
+    status, _, content = sent_as_it_is(client, b"Idempotency-Key: w1", b"IDEMPOTENCY-KEY: w2")
+    assert (status, orjson.loads(content)["error"]["field"]) == (422, "Idempotency-Key")
+    assert "got 2 such headers, expected one" in orjson.loads(content)["error"]["message"]
+
+
+def test_spaces_around_a_key_on_the_wire_are_no_part_of_it(client):
+    answers = [sent_as_it_is(client, b"Idempotency-Key:" + key) for key in (b"w3", b"   w3", b" w3   ", b"\tw3\t ")]
+    assert [(status, content) for status, _, content in answers] == [(200, answers[0][2])] * 4
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"line": b"hello"},
+        {"line": b"GET /two words HTTP/1.1"},
+        {"line": b"GET /" + b"a" * 100_000 + b" HTTP/1.1"},
+        {"line": b"GET /healthz HTTP/9.9"},
+        {"heads": [b"no colon"]},
+        {"heads": [b"Idempotency-Key: a\0b"]},
+        {"heads": [b"Content-Length: 3"]},
+        {"heads": [b"Transfer-Encoding: gzip"]},
+    ],
+)
+def test_what_is_no_http_is_refused_by_the_server_beneath_in_plain_text(client, request_):
+    """The exception that `docs/api.md` names from the one shape of errors; the service goes on."""
+    rest = {name: value for name, value in request_.items() if name != "heads"}
+    status, headers, content = sent_as_it_is(client, *request_.get("heads", []), **rest)
+    assert (status, content) == (400, b"Invalid HTTP request received.")
+    assert b"content-type: text/plain" in headers
+    assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_a_handshake_for_a_websocket_is_refused_without_a_body(client):
+    handshake = [b"Upgrade: websocket", b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+    status, headers, content = sent_as_it_is(client, *handshake, b"Connection: upgrade", line=b"GET /v1/decisions HTTP/1.1", body=b"")
+    assert (status, content) == (403, b"")
+    assert b"content-type: text/plain" in headers
 
 
 def test_public_routes_are_ours_and_not_bentomls(client):

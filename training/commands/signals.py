@@ -6,12 +6,13 @@ from pathlib import Path
 
 from features.declarations.product_file import load_product
 from features.home import Home
+from training.commands.alert_tables import SHARES, shares, show_baselines
 from training.commands.clock import look_now
 from training.commands.progress import progress_report
 from training.commands.tables import say, show
 from training.freshness import STALE_AFTER_DAYS
 from training.thresholds.signals_file import SIGNALS_FILE, load_signals
-from training.thresholds.signals_run import error_table, signal_table, signals_product
+from training.thresholds.signals_run import signals_product
 
 
 def signals(
@@ -39,6 +40,7 @@ def signals(
     with progress_report() as report:
         look = look_now(stale_after_days, product)
         ran = signals_product(declared, Home(home), look, asked, labels=labels or None, report=report)
-    show(ran.title, signal_table(ran.baselines))
-    show("their alert error on the same rows: the risk thresholds are measured against this", error_table(ran.errors))
+    show_baselines(ran.title, ran.baselines)
+    rows = [{"signal": name} | shares(figures) for name, figures in ran.errors.items()]
+    show("their alert error on the same rows: the risk thresholds are measured against this", rows, legend=SHARES)
     say(*ran.conditions, f"MLflow run {ran.run_id}")

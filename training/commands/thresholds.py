@@ -6,6 +6,7 @@ from pathlib import Path
 
 from features.declarations.product_file import load_product
 from features.home import Home
+from training.commands.alert_tables import SHARES, show_baselines, show_thresholds
 from training.commands.clock import instant_of, look_now
 from training.commands.progress import progress_report
 from training.commands.tables import say, show
@@ -13,11 +14,10 @@ from training.freshness import STALE_AFTER_DAYS
 from training.thresholds.alert_error import AlertError
 from training.thresholds.monitor import Monitored
 from training.thresholds.policy_text import snippet
-from training.thresholds.report import TITLES, monitor_table, threshold_table
+from training.thresholds.report import TITLES, monitor_table
 from training.thresholds.rule_errors import rule_table
 from training.thresholds.run import Scope, monitor_product, solve_product
 from training.thresholds.signals_file import SIGNALS_FILE, load_signals
-from training.thresholds.signals_run import signal_table
 from training.thresholds.solve import Contract
 from training.thresholds.usual import Usual
 
@@ -69,7 +69,7 @@ def thresholds(  # noqa: PLR0913 - each is a choice of the caller's
     with progress_report() as report:
         ran = solve_product(declared, Home(home), look_now(stale_after_days, product), scope, report=report)
     title = f"{TITLES[contract.error.value]} at most {bound:.0%} with {confidence:.0%} confidence, champion version {ran.champion.version}"
-    show(title, threshold_table(ran.thresholds))
+    show_thresholds(title, ran.thresholds)
     if ran.thresholds.undecided:
         say(f"not enough data, hence the strictest of the others: {', '.join(ran.thresholds.undecided)}")
     if ran.usual is not None:
@@ -112,7 +112,11 @@ def monitor(
     say(*(f"{title}: {getattr(ran.monitored.figures, name)}" for name, title in TITLES.items()))
     say(f"left out: {', '.join(f'{count} {reason}' for reason, count in ran.decided.left_out.items())}; MLflow run {ran.run_id}")
     if ran.rules:
-        show("the risk alert, and each rule of policy.yaml, on the same decisions", rule_table(ran.monitored.figures, ran.rules))
+        show(
+            "the risk alert, and each rule of policy.yaml, on the same decisions",
+            rule_table(ran.monitored.figures, ran.rules),
+            legend=SHARES,
+        )
     _show_alarm(ran.monitored)
 
 
@@ -120,7 +124,7 @@ def _show_usual(usual: Usual) -> None:
     if usual.missing_because:
         say(f"no baselines: {usual.missing_because}")
     else:
-        show(usual.title, signal_table(usual.baselines))
+        show_baselines(usual.title, usual.baselines)
 
 
 def _show_alarm(seen: Monitored) -> None:
@@ -130,6 +134,6 @@ def _show_alarm(seen: Monitored) -> None:
     if seen.proposal is None:
         say(f"no thresholds can be proposed: {seen.no_proposal_because}")
     else:
-        show("proposal: solved anew on what came since the change", threshold_table(seen.proposal))
+        show_thresholds("proposal: solved anew on what came since the change", seen.proposal)
         say("", snippet(seen.proposal.risk_threshold, seen.proposal.segment_thresholds))
     raise SystemExit(ALARMED)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from training.repeatable import repeatable
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
@@ -35,11 +37,7 @@ class TreeParameters:
             "min_data_in_leaf": self.min_data_in_leaf,
             "lambda_l2": self.lambda_l2,
             "feature_fraction": self.feature_fraction,
-            "num_threads": self.num_threads,
-            "deterministic": True,
-            "force_col_wise": True,
-            "verbosity": -1,
-            "seed": seed,
+            **repeatable(seed=seed, num_threads=self.num_threads),
         }
 
 

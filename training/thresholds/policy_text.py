@@ -1,17 +1,12 @@
-"""The solved thresholds as text of policy.yaml, and their way into the file: nothing else in it changes."""
+"""The solved thresholds as text of policy.yaml: nothing else in it changes. `training.thresholds.policy_write` puts it into the file."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from features.core.product import Product
 from training.thresholds.errors import PolicyTextError
 
 WHOLE, BY_SEGMENT = "risk_threshold", "segment_thresholds"
@@ -60,38 +55,6 @@ def replaced(text: str, risk_threshold: float, segment_thresholds: Mapping[str, 
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + text[end:]
     return text
-
-
-def write_thresholds(file: Path, product: Product, risk_threshold: float, segment_thresholds: Mapping[str, float]) -> str:
-    """Replace the thresholds of a policy file, whole or not at all; returns the new policy's hash.
-
-    The new text is checked as a policy of the product before it takes the old one's place in one step.
-
-    Raises
-    ------
-    PolicyTextError, DeclarationError
-        If the new text would not be such a policy; the file is as it was.
-    """
-    from serving.policy_file import load_policy
-
-    load_policy(file, product)  # a file that is wrong already is not ours to touch
-    file = file.resolve()  # of a link: what it leads to
-    text = file.read_bytes().decode("utf-8")
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(replaced(text, risk_threshold, segment_thresholds).encode("utf-8"))
-            out.flush()
-            os.fsync(out.fileno())
-        policy = load_policy(temporary, product)
-        if policy.risk_threshold != risk_threshold or dict(policy.segment_thresholds) != dict(segment_thresholds):
-            raise PolicyTextError(f"{file}: the edited text does not say what was solved; put the printed lines into it by hand")
-        shutil.copymode(file, temporary)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return str(policy.hash)
 
 
 def _entries(thresholds: Mapping[str, float], indent: str) -> list[str]:

@@ -21,7 +21,7 @@ from training.thresholds.alerts import solve_frame
 from training.thresholds.champion import ServingChampion, load_champion, unseen
 from training.thresholds.decisions import Decided, read_decisions, with_outcomes
 from training.thresholds.monitor import Monitored, monitor
-from training.thresholds.policy_text import write_thresholds
+from training.thresholds.policy_write import require_writable, write_thresholds
 from training.thresholds.report import (
     figure_metrics,
     markdown,
@@ -78,9 +78,13 @@ def solve_product(product: Product, home: Home, look: Look, scope: Scope | None 
     Raises
     ------
     TrainingError
-        If the log is empty or stale, there is no champion, or rows are too few: nothing is written then.
+        If the log is empty or stale, there is no champion, rows are too few, or the policy file may not be written: nothing is then.
+    DeclarationError
+        If the policy file is missing or no policy, before anything is solved.
     """
     scope = scope or Scope()
+    if scope.write_to is not None:
+        require_writable(scope.write_to, product)
     with tracked_run(product, "thresholds", product_dir=look.product_dir) as run_id:
         require_fresh_log(product, home, look)
         champion = load_champion(product)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from models.timing.hazard import PERIOD_INPUTS, Asked, HazardModel, person_period_rows
 from training.errors import TooLittleDataError
+from training.repeatable import repeatable
 from training.timing.returns import PersonPeriods, Returns, person_periods
 
 FloatArray = npt.NDArray[np.float64]
@@ -38,12 +39,8 @@ class HazardParameters:
             "min_data_in_leaf": self.min_data_in_leaf,
             "feature_fraction": self.feature_fraction,
             "lambda_l2": self.lambda_l2,
-            "num_threads": self.num_threads,
-            "deterministic": True,
-            "force_col_wise": True,
             "max_bin": 127,
-            "verbosity": -1,
-            "seed": seed,
+            **repeatable(seed=seed, num_threads=self.num_threads),
         }
 
 

@@ -39,6 +39,7 @@ from models.timing.response import (
     slot_rows,
 )
 from training.errors import OneClassError, TooLittleDataError
+from training.repeatable import repeatable
 from training.timing.response_miss import LeftOut, expected_miss, gain_misses
 
 FloatArray = npt.NDArray[np.float64]
@@ -88,12 +89,8 @@ class ResponseParameters:
             "min_data_in_leaf": max(20, round(self.min_share_in_leaf * n_rows)),
             "feature_fraction": self.feature_fraction,
             "lambda_l2": self.lambda_l2,
-            "num_threads": self.num_threads,
-            "deterministic": True,
-            "force_col_wise": True,
             "max_bin": 127,
-            "verbosity": -1,
-            "seed": seed,
+            **repeatable(seed=seed, num_threads=self.num_threads),
         }
 
 

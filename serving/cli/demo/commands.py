@@ -102,11 +102,13 @@ def _keep_up(settings: Settings, redis: KeptRedis, product: str, *, port: int, m
     """Serve with the MLflow UI until Ctrl-C."""
     from rich.console import Console
 
+    from serving.cli.cold_kernel import compile_first
     from serving.cli.stack import mlflow_page, service_and_worker
     from serving.cli.supervision import watch
     from training.tracking import runs_page
 
     console = Console(highlight=False)
+    compile_first(settings, console)
     with (
         service_and_worker(settings, redis.url, port=port) as stack,
         mlflow_page(settings, _tracking_uri(), port=mlflow_port) as mlflow_url,
@@ -122,11 +124,11 @@ def _keep_up(settings: Settings, redis: KeptRedis, product: str, *, port: int, m
 
 
 def _build(opened: Installation, *, users: int, seed: int, steps: Steps) -> None:
+    from serving.cli.cold_kernel import compiled_beside
     from serving.cli.demo.build import build
-    from serving.cli.stack import kernel_compiling
 
     steps.console.print(f"State: {opened.settings.home.root}   Product: {opened.settings.product_folder}")
-    with kernel_compiling(opened.settings):
+    with compiled_beside(opened.settings, steps):
         build(opened, n_users=users, seed=seed, steps=steps)
 
 

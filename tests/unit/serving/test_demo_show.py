@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from serving.cli.demo.play import Played
-from serving.cli.demo.show import panel, show, whole
+from serving.cli.demo.show import _essentials, panel, show, whole
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_every_verdict_of_every_arm_is_there(played):
         output, text = orjson.loads(one.answer), words(printed(panel(one)))
         for verdict in output["verdicts"]:
             label = "guardrails" if verdict["arm"] == "*" else verdict["arm"]
-            said = re.search(rf"{re.escape(label)} (.*?)(?= \w+/\w+ (?:yes|no):| as JSON)", text)[1]
+            said = re.search(rf"{re.escape(label)} (.*?)(?= \w+/\w+ (?:yes|no):| {output['decision_id']})", text)[1]
             stopped, _, passed = said.partition("yes: ")
             assert verdict["rule"] in (passed if verdict["passed"] else stopped)
         assert output["reason"]["sentence"] in text
@@ -55,7 +56,7 @@ def test_it_says_what_was_decided_and_why(played):
     assert "In log-odds: silence +1.23, [bold]markup +0.50" in text
     output = orjson.loads(played[0].answer)
     assert f'"{output["message"]["title"]}"' in text
-    essentials = json.loads(re.search(r"as JSON (\{.*\}) ", text)[1])
+    essentials = _essentials(output)
     assert essentials["message"] == {"id": output["message"]["id"], "class": "outreach", "channel": "email"}
     assert essentials["moment"] == {"send_at": output["moment"]["send_at"]}
 
@@ -65,10 +66,26 @@ def test_a_decision_whole_is_the_answer_itself(played):
         assert json.loads(whole(orjson.loads(one.answer))) == orjson.loads(one.answer)
 
 
-@pytest.mark.parametrize("width", [80, 100, 120])
-def test_nobody_has_to_scroll_far(played, width):
+def shown(played, width):
     file = io.StringIO()
     show(played, n_same=3, console=Console(file=file, width=width, highlight=False))
-    lines = file.getvalue().splitlines()
-    assert max(map(len, lines)) <= width
-    assert len(lines) <= 16 * len(played) + 155 * 80 // width
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
+def test_json_can_be_copied_from_a_terminal_of_any_width(played, width):
+    """No line of it is broken by us, and nothing is put between its lines: a terminal that wraps gives back what it was given."""
+    text = shown(played, width)
+    essentials = re.findall(r"^as JSON: (\{.*\})$", text, re.MULTILINE)
+    assert [json.loads(one) for one in essentials] == [_essentials(orjson.loads(one.answer)) for one in played]
+    whole_one = text[text.rindex('\n{"') : text.rindex("}\n") + 1]
+    assert json.loads(whole_one) == orjson.loads(played[0].answer)
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_nobody_has_to_scroll_far(played, width):
+    lines = shown(played, width).splitlines()
+    is_json = [line.lstrip().startswith(('{"', '"', "as JSON: ")) for line in lines]
+    assert max(len(line) for line, json_too in zip(lines, is_json, strict=True) if not json_too) <= width
+    rows = sum(max(1, math.ceil(len(line) / width)) for line in lines)  # on a terminal
+    assert rows <= 16 * len(played) + 165 * 80 // width

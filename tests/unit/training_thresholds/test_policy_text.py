@@ -11,7 +11,8 @@ from features.declarations.product_file import load_product
 from features.declarations.yaml_file import DeclarationError
 from serving.policy_file import load_policy
 from training.thresholds.errors import PolicyTextError
-from training.thresholds.policy_text import replaced, snippet, write_thresholds
+from training.thresholds.policy_text import replaced, snippet
+from training.thresholds.policy_write import write_thresholds
 
 PRODUCT_DIR = Path(__file__).resolve().parents[3] / "products" / "onboarding"
 PRODUCT = load_product(PRODUCT_DIR)
