@@ -184,7 +184,7 @@ def test_nothing_is_asked_about_users_whom_nothing_calls_for(exploring):
 
 
 def test_users_of_a_step_are_asked_about_together_and_each_window_once(exploring):
-    world = exploring(Exploration(arm_share=0.3, delay_share=0.5, delays=(0 * HOUR, 24 * HOUR)))
+    world = exploring(Exploration(arm_share=0.3, delay_share=0.5, delays=(0 * HOUR, 24 * HOUR)), timing=None)
     users = [gone_quiet(world, f"user-{number}") for number in range(5)]
     world.service.decide_many(users, now_us=to_us(NOON))
     asked = [[(window.name, window.since_us - AT_NOON) for window in windows] for windows in world.ledger.asked]

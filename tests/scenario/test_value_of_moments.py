@@ -33,7 +33,7 @@ def lived(onboarding, shipped_policy):
     """A world whose chance chooses moments, and its receipts."""
 
     def lived(exploration, person=gone_quiet, n_users=N_USERS, **changes):
-        policy = with_hash(replace(shipped_policy, holdout=None, exploration=exploration, **changes))
+        policy = with_hash(replace(shipped_policy, holdout=None, exploration=exploration, **{"timing": None, **changes}))
         world = World(onboarding, policy, scorer=FixedScorer(said_risk=0.9, said_contributions={}), ledger=MemoryLedger())
         world.service = world.service_with(policy, entropy=np.random.default_rng(3).bytes)  # the same draws in every run
         return world, [world.answer(person(world, f"user-{number}")).receipt for number in range(n_users)]
@@ -77,7 +77,9 @@ def test_a_moment_that_was_never_drawn_cannot_be_valued_whatever_was_done(lived,
     """Quiet hours until 20:00: of those who were sent nothing, too, nothing is learned about such a policy."""
     world, receipts = lived(Exploration(arm_share=0.5), n_users=40)
     evening = (QuietHours(start_minute=0, end_minute=20 * 60, classes=(MessageClass.OUTREACH,)),)
-    found = again(world, receipts, with_hash(replace(shipped_policy, exploration=Exploration(arm_share=0.5), quiet_hours=evening)))
+    found = again(
+        world, receipts, with_hash(replace(shipped_policy, exploration=Exploration(arm_share=0.5), quiet_hours=evening, timing=None))
+    )
     assert {one.arm for one in found.redecided} == {"outreach/email", "none"}
     for one in found.redecided:
         assert one.chances["outreach/email, at a moment that could not be"] == 0.75
