@@ -54,7 +54,7 @@ def record(
 
     mlflow.set_tags({f"stillhere.{name}": value for name, value in facts.items()})
     mlflow.log_params(parameters(trained))
-    record_review(trained.review, trained.slices.test, horizons)
+    record_review(trained.review, trained.slices.test, horizons, beside=standing.replaces)
     mlflow.log_metrics(metrics(trained))
     _log_segments(trained)
     _log_cohorts(trained)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from training.answers import answers
 from training.evaluate import Interval
 from training.frame import TrainingFrame
 from training.gate import Verdict
@@ -34,13 +35,20 @@ _STABILITY_FIGURES = ("agreement", "agreement_of_stable", "stable_share", "min_l
 _SEGMENT_FIGURES = ("rows", "share", "dropout_rate", "mean_risk", "brier", "auc")
 
 
-def record_review(review: Review, test: TrainingFrame, horizons: Sequence[HorizonFigures] = ()) -> None:
+def record_review(review: Review, test: TrainingFrame, horizons: Sequence[HorizonFigures] = (), *, beside: str | None = None) -> None:
     """Log what a reviewer looks at to the active run.
 
-    Tables under ``tables/``, plots under ``plots/``, and the metrics of `review_metrics` and `horizon_metrics`.
+    Tables under ``tables/``, plots under ``plots/``, the metrics of `review_metrics` and `horizon_metrics`; and as parameters, which
+    MLflow's comparison of runs shows first, the `training.answers.answers`.
+
+    Parameters
+    ----------
+    beside
+        Version of the champion that the model is compared with; None without one.
     """
     import mlflow
 
+    mlflow.log_params(answers(review, test, beside=beside))
     mlflow.log_metrics(review_metrics(review) | horizon_metrics(horizons))
     mlflow.log_table(scorer_rows(review), "tables/scorers.json")
     mlflow.log_table(segment_rows_table(review), "tables/segments.json")

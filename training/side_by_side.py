@@ -178,7 +178,7 @@ def _record(found: SideBySide, horizons: list[HorizonFigures], *, run_id: str, s
 
     mlflow.set_tags(_facts(found))
     note_rows(found.test, "evaluation", source)
-    record_review(found.review, found.test, horizons)
+    record_review(found.review, found.test, horizons, beside=None if found.champion is None else found.champion.version.version)
     if found.verdict is not None:
         record_verdict(found.verdict)
     describe_run(run_id, assessment_note(found, horizons))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from models.cause_stability import NEVER, CauseStability
+from training.answers import answers
 from training.compare import METRICS, Scored, gain, row_losses
 from training.evaluate import Interval, UserDraws
 from training.note import review_parts
@@ -121,3 +122,25 @@ def test_a_note_has_no_brackets_that_markdown_takes_for_links(trained: TrainedMo
 @pytest.mark.parametrize(("low", "high", "said"), [(0.1, 0.3, "better"), (-0.1, 0.3, "unclear"), (-0.3, -0.1, "worse")])
 def test_an_interval_says_one_of_three_things(low: float, high: float, said: str) -> None:
     assert in_words(Interval(value=(low + high) / 2, low=low, high=high)) == said
+
+
+def test_three_answers_say_whether_for_whom_and_how_surely_it_is_better(trained: TrainedModel) -> None:
+    said = answers(trained.review, trained.slices.test, beside=None)
+    assert list(said) == sorted(said) == ["answer.better", "answer.for_whom", "answer.sure"]  # MLflow shows them by name
+    gained = trained.review.gains["recency alone"]["log_loss"]
+    assert said["answer.better"] == f"{in_words(gained)}: log loss {gained.value:+.4f} over recency alone; there is no champion beside it"
+    assert f"{gained.low:+.4f} to {gained.high:+.4f}" in said["answer.sure"]
+    for each in trained.review.segment_gains:
+        if (each.over, each.metric) == ("recency alone", "log_loss"):
+            group = {"better": "better for", "worse": "worse for", "unclear": "not to be told apart for"}[in_words(each.gain)]
+            (part,) = [part for part in said["answer.for_whom"].split("; ") if part.startswith(group)]
+            assert f"{each.segmentation}/{each.segment}" in part
+
+
+def test_beside_a_champion_the_answers_are_about_it(trained: TrainedModel) -> None:
+    review = trained.review
+    worse = Interval(value=-0.02, low=-0.03, high=-0.01)
+    beaten = replace(review, gains={**review.gains, "champion": {"log_loss": worse}}, segment_gains=[])
+    said = answers(beaten, trained.slices.test, beside="7")
+    assert said["answer.better"] == "worse: log loss -0.0200 over champion version 7"
+    assert said["answer.for_whom"] == "no segments were learned or declared"
