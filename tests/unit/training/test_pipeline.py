@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.bundle import load_bundle, write_bundle
+from training.calibrate import ComparedBy
 from training.frame import TrainingFrame
-from training.model_card import model_card
+from training.model_card import model_card, said_of_calibration
 from training.pipeline import TrainedModel, train_model, with_about
 from training.plots import cause_plot, gain_plot, lift_and_gain, reliability_plot, roc_and_pr
 from training.record import metrics, mlflow_signature, parameters
@@ -68,6 +70,20 @@ def test_the_card_says_what_the_model_is_for_and_what_it_is_not(trained: Trained
     ):
         assert expected in card
     assert " nan" not in card
+
+
+def test_run_and_card_say_which_rows_chose_the_calibration(trained: TrainedModel) -> None:
+    assert parameters(trained)["calibration.compared_by"] == "user folds"  # about a week of rows, a horizon of five days
+    assert metrics(trained).keys() >= {f"calibration.{name}_log_loss" for name in ("none", "platt", "beta", "isotonic")}
+    assert said_of_calibration(trained.calibration) in model_card(trained, {})
+    expected = {
+        ComparedBy.LATER_HALF: "compared on its later half",
+        ComparedBy.USER_FOLDS: "compared by folds of users",
+        ComparedBy.COHORTS: "compared by cohorts",
+        ComparedBy.NOTHING: "compared with no map: the calibration slice has too few users",
+    }
+    for compared_by, said in expected.items():
+        assert said in said_of_calibration(replace(trained.calibration, compared_by=compared_by))
 
 
 def test_logged_figures_are_numbers(trained: TrainedModel) -> None:
