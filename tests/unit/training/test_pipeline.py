@@ -13,7 +13,7 @@ from training.calibrate import ComparedBy
 from training.frame import TrainingFrame
 from training.model_card import model_card, said_of_calibration
 from training.pipeline import TrainedModel, train_model, with_about
-from training.plots import cause_plot, gain_plot, lift_and_gain, reliability_plot, roc_and_pr
+from training.plots import cause_plot, cohort_plot, gain_plot, lift_and_gain, reliability_plot, roc_and_pr
 from training.record import metrics, mlflow_signature, parameters
 from training.record_review import review_metrics
 from training.review import BASE_RATE, MODEL, RECENCY
@@ -110,6 +110,23 @@ def test_plots_are_drawn_without_a_display(trained: TrainedModel, tmp_path: Path
     for i, figure in enumerate(figures):
         figure.savefig(tmp_path / f"{i}.png")
         assert (tmp_path / f"{i}.png").stat().st_size > 5000
+
+
+def test_nothing_of_the_gains_is_cut_off_however_long_a_segment_is_called(trained: TrainedModel) -> None:
+    gains = [replace(each, segment=each.segment + " of people with a long name") for each in trained.review.segment_gains]
+    figure = gain_plot(trained.review.gains, [each for each in gains if each.metric == "log_loss"])  # no AUC: of one outcome alone
+    figure.draw_without_rendering()
+    texts = [*figure.texts, *figure.axes[0].get_yticklabels()]
+    assert "gain of the model, 95 %, paired by user (right: better)" in [text.get_text() for text in texts]
+    extents = [text.get_window_extent() for text in texts]
+    assert all(0 <= extent.x0 < extent.x1 <= figure.bbox.x1 and extent.y0 >= 0 for extent in extents)
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()  # a segment is the same row in both
+
+
+def test_both_panels_of_weeks_of_joining_say_what_they_show(trained: TrainedModel) -> None:
+    assert trained.calibration.correction is not None
+    figure = cohort_plot(trained.calibration.correction)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["share that dropped out", "log-odds"]
 
 
 @pytest.mark.parametrize("name", ["count_login_1d", "invited"])
