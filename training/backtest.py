@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ import pandas as pd
 from features.core.event import from_us
 from features.core.product import Product
 from features.home import Home
+from training.backtest_report import SCORERS, step_plot, step_table, value_of
 from training.dataset import build_frame
 from training.errors import OneClassError, TooLittleDataError, TrainingError
 from training.evaluate import Evaluation, Interval
@@ -23,12 +23,8 @@ from training.frame import AS_OF, USER, TrainingFrame
 from training.freshness import Look, require_fresh_log
 from training.pipeline import Report, TrainedModel, say_nothing, train_slices
 from training.provenance import note_rows
-from training.review import MODEL, RECENCY
 from training.split import MIN_ROWS, Slices, require_gaps
 from training.tracked import tracked_run
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 IntArray = npt.NDArray[np.int64]
 OnStep = Callable[[int, "Step"], None]
@@ -54,7 +50,7 @@ class BacktestOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One retraining and what it was worth until the next; figures by scorer, `training.review.MODEL` and recency alone."""
+    """One retraining and what it was worth until the next; figures by scorer, `training.backtest_report.SCORERS`."""
 
     trained_at: pd.Timestamp  # outcomes known then were learned from, and no others
     tested_until: pd.Timestamp
@@ -77,7 +73,9 @@ def backtest(
     """Retrain at evenly spaced instants of the later half of the rows, each time with the function that trains the champion.
 
     At each step the model is fitted, stopped and calibrated on rows whose outcomes were known by then, a gap of one horizon between any two
-    slices, and measured on all rows from then on to the next step. Steps at which there is too little to learn from are left out.
+    slices, and measured on all rows from then on to the next step. Beside it, on the same rows, are a logistic regression and recency
+    alone, refitted at each step too. The champion is not: it was trained on outcomes that come after the steps, so that what it scored
+    there would be no forecast. Steps at which there is too little to learn from are left out.
 
     Raises
     ------
@@ -156,45 +154,6 @@ def backtest_product(
     return steps, run_id
 
 
-def step_table(steps: Sequence[Step]) -> list[dict[str, str]]:
-    """One row a step, recency alone beside the model."""
-    return [
-        {
-            "trained at": step.trained_at.strftime("%Y-%m-%d"),
-            "tested until": step.tested_until.strftime("%Y-%m-%d"),
-            "train rows": str(step.train_rows),
-            "test rows": str(step.test_rows),
-            "base rate": f"{step.base_rate:.3f}",
-            "AUC": str(step.figure(MODEL, "auc")),
-            "AUC recency": str(step.figure(RECENCY, "auc") or "-"),
-            "Brier": str(step.figure(MODEL, "brier")),
-            "Brier recency": str(step.figure(RECENCY, "brier") or "-"),
-            "ECE": f"{_value(step, MODEL, 'ece'):.3f}",
-            "ECE recency": f"{_value(step, RECENCY, 'ece'):.3f}",
-        }
-        for step in steps
-    ]
-
-
-def step_plot(steps: Sequence[Step]) -> Figure:
-    """AUC, Brier, ECE and base rate over the steps, recency alone beside."""
-    from matplotlib.figure import Figure as NewFigure
-
-    figure = NewFigure(figsize=(10, 6.5), layout="constrained")
-    panels = figure.subplots(2, 2).ravel()
-    days = [step.trained_at.to_pydatetime() for step in steps]
-    for axes, (name, title) in zip(panels, (("auc", "AUC"), ("brier", "Brier score"), ("ece", "ECE, 15 bins")), strict=False):
-        for scorer in (MODEL, RECENCY):
-            axes.plot(days, [_value(step, scorer, name) for step in steps], marker="o", label=scorer)
-        axes.set(title=title)
-        axes.legend()
-    panels[3].plot(days, [step.base_rate for step in steps], marker="o", color="grey")
-    panels[3].set(title="base rate", ylim=(0, 1))
-    for axes in panels:
-        axes.tick_params(axis="x", labelrotation=30, labelsize=7)
-    return figure
-
-
 def _spans(frame: TrainingFrame, steps: int) -> list[tuple[int, int]]:
     """From and until (exclusive) of each test: equal times after the instant by which half of the rows are past."""
     as_of_us = frame.as_of_us
@@ -206,7 +165,7 @@ def _spans(frame: TrainingFrame, steps: int) -> list[tuple[int, int]]:
 def _step(frame: TrainingFrame, begin_us: int, end_us: int, options: BacktestOptions) -> Step:
     slices = slices_at(frame, begin_us, end_us, min_rows=options.min_rows)
     trained: TrainedModel = train_slices(slices, parameters=options.parameters, seed=options.seed)
-    evaluations = {name: evaluation for name, evaluation in trained.review.evaluations.items() if name in {MODEL, RECENCY}}
+    evaluations = {name: evaluation for name, evaluation in trained.review.evaluations.items() if name in SCORERS}
     return Step(
         trained_at=pd.Timestamp(from_us(begin_us)),
         tested_until=slices.test.rows[AS_OF].max(),
@@ -235,16 +194,11 @@ def _check(name: str, positions: IntArray, outcomes: npt.NDArray[np.bool_], min_
         raise OneClassError(f"all {len(positions)} rows of slice {name} have the same outcome, expected both")
 
 
-def _value(step: Step, scorer: str, name: str) -> float:
-    figure = step.figure(scorer, name)
-    return float("nan") if figure is None else figure.value
-
-
 def _means(steps: Sequence[Step]) -> dict[str, float]:
     """Means over the steps, weighted by rows."""
     weights = np.array([step.test_rows for step in steps], dtype=np.float64)
-    named = {f"{scorer.replace(' ', '_')}.{name}": (scorer, name) for scorer in (MODEL, RECENCY) for name in ("auc", "brier", "ece")}
-    values = {key: np.array([_value(step, *pair) for step in steps]) for key, pair in named.items()}
+    named = {f"{scorer.replace(' ', '_')}.{name}": (scorer, name) for scorer in SCORERS for name in ("auc", "brier", "ece")}
+    values = {key: np.array([value_of(step, *pair) for step in steps]) for key, pair in named.items()}
     return {key: float(value @ weights / weights.sum()) for key, value in values.items() if not np.isnan(value).any()}
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from features.core.product import Product
+from models.calibration import CalibrationMethod
 from models.signature import Signature
-from training.calibrate import CalibrationChoice
+from training.calibrate import CalibrationChoice, ComparedBy
 from training.cohorts import PriorCorrection
 from training.levels import LevelChoice
 from training.note import review_parts
@@ -94,22 +95,30 @@ def _intended_use(trained: TrainedModel, product: Product) -> str:
         f"P(no activity within {horizon.days} days | the user's timeline and profile at an instant), for choosing whom to offer help, by a"
         f" policy with caps, consent and quiet hours. Activity: {activity}.\n\n"
         f"LightGBM, {trained.fitted.rounds} trees of depth <= {trained.parameters.max_depth}; calibration:"
-        f" {trained.calibration.calibration.method.value}. {_calibration(trained.calibration.log_loss)}\n"
+        f" {said_of_calibration(trained.calibration)}\n"
         f"One explanation takes {trained.review.causes.one_row_ms:.2f} ms (median)."
     )
 
 
-def _calibration(log_loss: Mapping[str, float]) -> str:
-    losses = ", ".join(f"{name} {loss:.4f}" for name, loss in log_loss.items())
-    if len(log_loss) == 1:
+_COMPARED_BY = {
+    ComparedBy.LATER_HALF: "on its later half, each map fitted on rows of the earlier half whose outcomes were known before it began",
+    ComparedBy.USER_FOLDS: "by folds of users, each map fitted on the rows of the others, since too few outcomes of its earlier half were"
+    " known before the later half began",
+    ComparedBy.COHORTS: "by cohorts, each map fitted on the rows of the others",
+}
+
+
+def said_of_calibration(choice: CalibrationChoice) -> str:
+    """Which map was chosen, on which rows the maps were compared, and what each lost there."""
+    losses = ", ".join(f"{name} {loss:.4f}" for name, loss in choice.log_loss.items())
+    chosen = choice.calibration.method.value
+    if choice.compared_by is ComparedBy.NOTHING:
         return (
-            f"Log loss on the later half of the calibration slice: {losses}; too few outcomes were known before that half began to"
-            " compare it with any map."
+            f"{chosen}, compared with no map: the calibration slice has too few users, too few rows or one outcome alone to fit on."
+            f" Log loss on it: {losses}."
         )
-    return (
-        f"Log loss on the later half of the calibration slice, each map fitted on rows of the earlier half whose outcomes were known"
-        f" before it began: {losses}. The chosen map was then fitted on the whole slice."
-    )
+    refitted = "" if choice.calibration.method is CalibrationMethod.NONE else " The chosen map was then fitted on the whole slice."
+    return f"{chosen}. Log loss on the calibration slice, compared {_COMPARED_BY[choice.compared_by]}: {losses}.{refitted}"
 
 
 def _slices(trained: TrainedModel) -> str:

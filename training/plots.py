@@ -128,11 +128,11 @@ def gain_plot(gains: Mapping[str, Mapping[str, Interval]], segments: Sequence[Se
                 panel.plot(
                     gain.value, place, marker="o", markersize=5, label=f"over {over}" if where == "all rows" else None, **_style(over)
                 )
-        panel.set_yticks(range(len(wheres)), wheres)
-        panel.invert_yaxis()
+        panel.set_yticks(range(len(wheres)), wheres if panel is panels[0] else [""] * len(wheres))  # names once: the rows are the same
+        panel.set_ylim(len(wheres) - 0.5, -0.5)
         panel.axvline(0, color="grey", linestyle=":")
-        panel.set(xlabel="gain of the model, 95 %, paired by user (right: better)")
-    panels[0].legend(fontsize="small")
+    figure.supxlabel("gain of the model, 95 %, paired by user (right: better)", fontsize="medium")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=max(1, len(shown)), fontsize="small")
     return figure
 
 
@@ -147,6 +147,8 @@ def cohort_plot(correction: CorrectionChoice) -> Figure:
     spread = _TWO_SIDED * np.sqrt([each.shift_variance for each in drift])
     shifts.errorbar(places, [each.shift for each in drift], yerr=spread, marker="o", markersize=4, capsize=2, linestyle="")
     shifts.axhline(0, color="grey", linestyle=":")
+    rates.set_ylabel("share that dropped out")
+    shifts.set_ylabel("log-odds")
     shifts.axhline(correction.shift, color="#d1495b", label=f"applied to the next: {correction.shift:+.2f} ({correction.correction.value})")
     for panel in (rates, shifts):
         panel.set_xticks(places, [each.cohort for each in drift], rotation=45, ha="right", fontsize="small")

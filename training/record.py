@@ -72,6 +72,7 @@ def parameters(trained: TrainedModel) -> dict[str, Any]:
     logged["lightgbm.rounds"] = trained.fitted.rounds
     logged["label.horizon_days"] = trained.slices.train.horizon.total_seconds() / 86400
     logged["calibration.method"] = trained.calibration.calibration.method.value
+    logged["calibration.compared_by"] = trained.calibration.compared_by.value
     if trained.calibration.correction is not None:
         logged["correction.method"] = trained.calibration.correction.correction.value
     for name, summary in trained.content.about["slices"].items():

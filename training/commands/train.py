@@ -15,6 +15,7 @@ from training.commands.options import DEFAULT_LOG, DEFAULT_TREES, DEFAULT_TUNING
 from training.commands.progress import progress_report
 from training.fit import FitParameters
 from training.gate import Gate
+from training.model_card import said_of_calibration
 from training.parameters_file import read_parameters
 from training.run import Options, Outcome, train_product
 from training.standing import Promotion
@@ -72,6 +73,7 @@ def _print_outcome(outcome: Outcome) -> None:
     print_review(console, outcome.trained.review)
     if standing.verdict is not None:
         print_verdict(console, standing.verdict)
+    console.print(f"  calibration: {said_of_calibration(outcome.trained.calibration)}", highlight=False, soft_wrap=True)
     if outcome.trained.timing is None:
         console.print(f"  without timing: {outcome.trained.no_timing}", highlight=False, soft_wrap=True)
     else:

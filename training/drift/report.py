@@ -65,8 +65,9 @@ def drift_plot(drift: Drift) -> Figure:
     axes = figure.subplots()
     labels = [f"{each.column} ({each.kind.value})" for each in columns]
     axes.barh(labels, [each.psi for each in columns], color=["tab:red" if each.moved else "lightgrey" for each in columns])
-    for at in (MINOR, MAJOR):
-        axes.axvline(at, color="grey", linestyle=":")
+    for at, size, line in ((MINOR, "minor", ":"), (MAJOR, "major", "--")):
+        axes.axvline(at, color="grey", linestyle=line, label=f"{size} move from {at:g}")
+    axes.legend(loc="lower right", fontsize="small")
     axes.set(xlabel="PSI (red: moved beyond chance)", title="Then and now")
     axes.tick_params(axis="y", labelsize=7)
     return figure

@@ -54,7 +54,7 @@ def calibration_at(test: TestReturns, horizon_s: float) -> tuple[FloatArray, Flo
 
 
 def curves_plot(fitted: FittedTiming) -> Figure:
-    """S(t) of ours beside Kaplan-Meier by segment; and everybody's habit of the day beside that of three users."""
+    """S(t) of ours beside what the test slice then saw, Kaplan-Meier by segment; and everybody's habit of the day beside three users'."""
     test = fitted.test
     figure, (away, habit) = _panels(2)
     days = test.grid_s / DAY_S
@@ -62,8 +62,9 @@ def curves_plot(fitted: FittedTiming) -> Figure:
         mine = test.segments == name
         away.plot(days, test.away[mine].mean(axis=0), color=colour, label=str(name))
         away.plot(days, kaplan_meier(test.times_s[mine], test.observed[mine]).at(test.grid_s), color=colour, linestyle=":")
-    away.set(title="Still away, by segment (dotted: Kaplan-Meier)", xlabel="days after as_of", ylabel="share still away", ylim=(0, 1))
-    away.legend()
+    away.plot([], [], color="grey", linestyle=":", label="observed: Kaplan-Meier\nof the test slice")
+    away.set(title="Still away, by segment", xlabel="days after as_of", ylabel="share still away", ylim=(0, 1))
+    away.legend(fontsize="small")
     hours = np.arange(HOURS_OF_DAY)
     population = np.array(fitted.model.receptivity.population).reshape(7, HOURS_OF_DAY).sum(axis=0)
     habit.plot(hours, population, color="black", label="everybody")
@@ -75,11 +76,11 @@ def curves_plot(fitted: FittedTiming) -> Figure:
 
 
 def brier_plot(test: TestReturns) -> Figure:
-    """Brier score over time, censoring weighted out: ours and Kaplan-Meier by segment."""
+    """Brier score over time on the test slice, censoring weighted out: ours, and Kaplan-Meier by segment of the training slice."""
     figure, (panel,) = _panels(1)
-    for name, away in (("ours", test.away), ("Kaplan-Meier by segment", test.kaplan_meier)):
+    for name, away in (("ours", test.away), ("Kaplan-Meier of the training slice, by segment", test.kaplan_meier)):
         panel.plot(test.grid_s / DAY_S, brier_scores(away, test.grid_s, test.times_s, test.observed), label=name)
-    panel.set(title="Brier score of S(t)", xlabel="days after as_of", ylabel="Brier score", ylim=(0, None))
+    panel.set(title="Brier score of S(t) on the test slice", xlabel="days after as_of", ylabel="Brier score", ylim=(0, None))
     panel.legend()
     return figure
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.bundle import load_bundle, write_bundle
+from training.calibrate import ComparedBy
 from training.frame import TrainingFrame
-from training.model_card import model_card
+from training.model_card import model_card, said_of_calibration
 from training.pipeline import TrainedModel, train_model, with_about
-from training.plots import cause_plot, gain_plot, lift_and_gain, reliability_plot, roc_and_pr
+from training.plots import cause_plot, cohort_plot, gain_plot, lift_and_gain, reliability_plot, roc_and_pr
 from training.record import metrics, mlflow_signature, parameters
 from training.record_review import review_metrics
 from training.review import BASE_RATE, MODEL, RECENCY
@@ -70,6 +72,20 @@ def test_the_card_says_what_the_model_is_for_and_what_it_is_not(trained: Trained
     assert " nan" not in card
 
 
+def test_run_and_card_say_which_rows_chose_the_calibration(trained: TrainedModel) -> None:
+    assert parameters(trained)["calibration.compared_by"] == "user folds"  # about a week of rows, a horizon of five days
+    assert metrics(trained).keys() >= {f"calibration.{name}_log_loss" for name in ("none", "platt", "beta", "isotonic")}
+    assert said_of_calibration(trained.calibration) in model_card(trained, {})
+    expected = {
+        ComparedBy.LATER_HALF: "compared on its later half",
+        ComparedBy.USER_FOLDS: "compared by folds of users",
+        ComparedBy.COHORTS: "compared by cohorts",
+        ComparedBy.NOTHING: "compared with no map: the calibration slice has too few users",
+    }
+    for compared_by, said in expected.items():
+        assert said in said_of_calibration(replace(trained.calibration, compared_by=compared_by))
+
+
 def test_logged_figures_are_numbers(trained: TrainedModel) -> None:
     logged = metrics(trained) | review_metrics(trained.review)
     assert np.isfinite(list(logged.values())).all()
@@ -94,6 +110,23 @@ def test_plots_are_drawn_without_a_display(trained: TrainedModel, tmp_path: Path
     for i, figure in enumerate(figures):
         figure.savefig(tmp_path / f"{i}.png")
         assert (tmp_path / f"{i}.png").stat().st_size > 5000
+
+
+def test_nothing_of_the_gains_is_cut_off_however_long_a_segment_is_called(trained: TrainedModel) -> None:
+    gains = [replace(each, segment=each.segment + " of people with a long name") for each in trained.review.segment_gains]
+    figure = gain_plot(trained.review.gains, [each for each in gains if each.metric == "log_loss"])  # no AUC: of one outcome alone
+    figure.draw_without_rendering()
+    texts = [*figure.texts, *figure.axes[0].get_yticklabels()]
+    assert "gain of the model, 95 %, paired by user (right: better)" in [text.get_text() for text in texts]
+    extents = [text.get_window_extent() for text in texts]
+    assert all(0 <= extent.x0 < extent.x1 <= figure.bbox.x1 and extent.y0 >= 0 for extent in extents)
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()  # a segment is the same row in both
+
+
+def test_both_panels_of_weeks_of_joining_say_what_they_show(trained: TrainedModel) -> None:
+    assert trained.calibration.correction is not None
+    figure = cohort_plot(trained.calibration.correction)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["share that dropped out", "log-odds"]
 
 
 @pytest.mark.parametrize("name", ["count_login_1d", "invited"])

@@ -48,4 +48,6 @@ def test_the_page_says_what_to_do_first() -> None:
     page = drift_page(drift, found(replace(COLUMN, psi=0.3)), ["now: 90 rows"])
     assert page.index("Train again:") < page.index("count_login_7d") < page.index("| column |")
     assert drift_table(drift)[0]["moved"] == "MOVED"
-    assert len(drift_plot(drift).axes[0].patches) == 1
+    (axes,) = drift_plot(drift).axes
+    assert len(axes.patches) == 1
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["minor move from 0.1", "major move from 0.2"]

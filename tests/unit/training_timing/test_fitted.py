@@ -83,6 +83,12 @@ def test_every_plot_is_drawn(fitted: FittedTiming) -> None:
     assert set(timing_plots(fitted)) == {"timing/curves.png", "timing/survival_calibration.png", "timing/brier.png"}
 
 
+def test_legends_tell_what_was_seen_from_what_was_forecast(fitted: FittedTiming) -> None:
+    curves, brier = (timing_plots(fitted)[f"timing/{name}.png"].axes[0].get_legend() for name in ("curves", "brier"))
+    assert curves.get_texts()[-1].get_text() == "observed: Kaplan-Meier\nof the test slice"
+    assert brier.get_texts()[-1].get_text() == "Kaplan-Meier of the training slice, by segment"
+
+
 def test_a_bundle_carries_timing_and_older_ones_do_without(frame: TrainingFrame, fitted: FittedTiming, tmp_path: Path) -> None:
     content = train_model(frame, seed=3).content
     write_bundle(tmp_path / "old", content)
