@@ -8,7 +8,7 @@ verified before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from features.core.product import Product
@@ -16,9 +16,11 @@ from training.errors import PromotionRefusedError
 from training.registry import (
     CHALLENGER,
     CHAMPION,
+    HISTORY,
     PREVIOUS,
     REPLACES,
     SHADOW,
+    Version,
     describe_aliases,
     fetch_bundle,
     registered_name,
@@ -34,6 +36,9 @@ ROLLED_BACK = "stillhere.rolled_back_because"
 
 NOBODY = "none"
 
+_KEPT = 500
+"""Champions that are remembered: more rollbacks in a row than anybody makes, and far from how long a tag may be."""
+
 
 def make_champion(name: str, version: str, *, replacing: str | None, because: str) -> None:
     """Make the version champion, if the champion still is the version that it was compared with.
@@ -48,16 +53,24 @@ def make_champion(name: str, version: str, *, replacing: str | None, because: st
     PromotionRefusedError
         If another version became champion meanwhile.
     """
-    _move(name, version, expected=replacing, tags={REPLACES: replacing or "", BECAUSE: because})
+
+    def before(present: Version | None) -> list[str]:
+        """Whom it replaces, and whom that one did; itself only as champion, not as what it was before."""
+        return [] if present is None else [each for each in (present.version, *champions_before(present)) if each != version]
+
+    _move(name, version, expected=replacing, before=before, because=because)
 
 
 def roll_back(product: Product, *, because: str) -> tuple[str, str]:
     """Make the version champion that the present champion replaced; returns both numbers, from and to. Again: one further back.
 
+    No version that a rollback led away from is come to again by further ones: of a version that was champion twice only the last time
+    counts. So they end. With champions 1, 2, 3 and again 1, they lead to 3, to 2, and no further.
+
     Raises
     ------
     PromotionRefusedError
-        If there is nothing to go back to.
+        If there is nothing further back.
     models.errors.ModelError
         If the earlier version cannot be served: its files are damaged, or the product no longer measures what it needs.
     """
@@ -65,14 +78,35 @@ def roll_back(product: Product, *, because: str) -> tuple[str, str]:
     champion = version_of(name, CHAMPION)
     if champion is None:
         raise PromotionRefusedError(f"{name} has no champion, expected one to roll back from; train a model first")
-    target = champion.tags.get(REPLACES, "")
+    target, *further = champions_before(champion) or [""]
     if not target:
-        raise PromotionRefusedError(f"champion version {champion.version} of {name} replaced no other, so there is nothing to go back to")
+        raise PromotionRefusedError(
+            f"champion version {champion.version} of {name} replaced no other that rollbacks have not left since, so there is nothing"
+            ' further back, expected an earlier champion; choose one by its number: promote --version <number> --force "<reason>"'
+        )
     earlier = require_version(product.name, target)
     fetch_bundle(earlier.uri, product)  # a version that cannot be served must not become champion
-    _move(name, target, expected=champion.version, tags={BECAUSE: f"rolled back from version {champion.version}: {because}"})
+    reason = f"rolled back from version {champion.version}: {because}"
+    _move(name, target, expected=champion.version, before=lambda _: further, because=reason)
     _tag(name, champion.version, {ROLLED_BACK: because})
     return champion.version, target
+
+
+def champions_before(champion: Version) -> list[str]:
+    """Numbers of the versions that rollbacks from a champion lead to, one after the other; [] if there are none.
+
+    Earlier releases wrote no history: there it is what each version replaced the last time, as far as that is no circle.
+    """
+    replaced = champion.tags.get(REPLACES, "")
+    kept = champion.tags.get(HISTORY, "").split()
+    if kept[:1] == [replaced]:  # else the history is of another release, which writes none
+        return kept
+    found: list[str] = []
+    while replaced and replaced not in {champion.version, *found}:
+        found.append(replaced)
+        earlier = version_of(champion.name, replaced)
+        replaced = "" if earlier is None else earlier.tags.get(REPLACES, "")
+    return found
 
 
 def set_shadow(product: Product, reference: str) -> str | None:
@@ -106,9 +140,9 @@ def tidy(name: str) -> None:
     if champion is None:
         return
     aliases = describe_aliases(name)
-    replaced = champion.tags.get(REPLACES, "")
-    if replaced and version_of(name, replaced) is not None:
-        client.set_registered_model_alias(name, PREVIOUS, replaced)
+    replaced = champions_before(champion)[:1]
+    if replaced and version_of(name, replaced[0]) is not None:
+        client.set_registered_model_alias(name, PREVIOUS, replaced[0])
     elif PREVIOUS in aliases:
         client.delete_registered_model_alias(name, PREVIOUS)
     for alias in (CHALLENGER, SHADOW):
@@ -116,7 +150,7 @@ def tidy(name: str) -> None:
             client.delete_registered_model_alias(name, alias)
 
 
-def _move(name: str, version: str, *, expected: str | None, tags: Mapping[str, str]) -> None:
+def _move(name: str, version: str, *, expected: str | None, before: Callable[[Version | None], Sequence[str]], because: str) -> None:
     import mlflow
 
     client: Any = mlflow.MlflowClient()
@@ -128,7 +162,8 @@ def _move(name: str, version: str, *, expected: str | None, tags: Mapping[str, s
                 f"{name}: champion is {_named(number)} now, expected {_named(expected)} as when version {version} was compared with it;"
                 " somebody else promoted meanwhile: run the command again"
             )
-        _tag(name, version, tags)
+        history = before(present)[:_KEPT]
+        _tag(name, version, {REPLACES: history[0] if history else "", HISTORY: " ".join(history), BECAUSE: because})
         client.set_registered_model_alias(name, CHAMPION, version)  # the commit: from here on it is served
         tidy(name)
 

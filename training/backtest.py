@@ -22,6 +22,7 @@ from training.fit import FitParameters
 from training.frame import AS_OF, USER, TrainingFrame
 from training.freshness import Look, require_fresh_log
 from training.pipeline import Report, TrainedModel, say_nothing, train_slices
+from training.process_mark import mark
 from training.provenance import note_rows
 from training.split import MIN_ROWS, Slices, require_gaps
 from training.tracked import tracked_run
@@ -205,7 +206,7 @@ def _means(steps: Sequence[Step]) -> dict[str, float]:
 def _record_step(number: int, step: Step) -> None:
     import mlflow
 
-    with mlflow.start_run(run_name=f"step {number + 1}: {step.trained_at:%Y-%m-%d}", nested=True):
+    with mlflow.start_run(run_name=f"step {number + 1}: {step.trained_at:%Y-%m-%d}", nested=True, tags=mark()):
         mlflow.log_params({"step.trained_at": step.trained_at.isoformat(), "step.tested_until": step.tested_until.isoformat()})
         mlflow.log_params({"lightgbm.rounds": step.rounds})
         named = {scorer.replace(" ", "_"): evaluation for scorer, evaluation in step.evaluations.items()}

@@ -28,7 +28,7 @@ def model_card(trained: TrainedModel, facts: Mapping[str, str], *, standing: Sta
     beside = None if champion is None else champion.version.version
     parts = [
         f"# Risk of dropout, product `{product.name}`",
-        *([] if standing is None else [f"On registration it became **{standing.alias}**: {standing.because}."]),
+        *([] if standing is None else [f"It was trained to become **{standing.alias}**: {standing.because}."]),
         _intended_use(trained, product),
         "## Figures on the test slice, the latest rows",
         *review_parts(trained.review, trained.slices.test, beside=beside),

@@ -36,9 +36,12 @@ _HEADERS = {
 _SHORT = {"log_loss": "log loss", "auc": "AUC", "brier": "Brier score"}
 
 
-def training_note(trained: TrainedModel, standing: Standing, version: str, horizons: Sequence[HorizonFigures]) -> str:
-    """Describe a training run and the version that it registered, in Markdown."""
-    title = f"Version {version} is {standing.alias}: {standing.because}."
+def training_note(trained: TrainedModel, standing: Standing, horizons: Sequence[HorizonFigures]) -> str:
+    """Describe a training run and the version that it registers, in Markdown: what was found then, true whatever becomes of the version."""
+    beside = (
+        "trained without a champion" if standing.replaces is None else f"trained to be compared with champion version {standing.replaces}"
+    )
+    title = f"**{beside.capitalize()}**: {standing.because}. What the version is now, its aliases say."
     parts = review_parts(trained.review, trained.slices.test, beside=standing.replaces)
     return "\n\n".join([title, *parts, *verdict_parts(standing.verdict), *horizon_parts(horizons)]) + "\n"
 

@@ -11,7 +11,6 @@ from training.frame import TrainingFrame
 from training.gate import Verdict
 from training.horizons import HorizonFigures
 from training.plots import cause_plot, gain_plot, lift_and_gain, reliability_plot, roc_and_pr
-from training.register import Registration
 from training.registry import registry_errors
 from training.review import CHAMPION, MODEL, RECENCY, Review
 from training.tables import (
@@ -27,9 +26,7 @@ from training.tables import (
 )
 from training.thresholds.alerts import Alerts
 from training.thresholds.report import threshold_metrics
-
-NOTE_TAG = "mlflow.note.content"
-"""What MLflow shows as the description of a run."""
+from training.tracking import NOTE_TAG
 
 _STABILITY_FIGURES = ("agreement", "agreement_of_stable", "stable_share", "min_lead")
 _SEGMENT_FIGURES = ("rows", "share", "dropout_rate", "mean_risk", "brier", "auc")
@@ -124,15 +121,12 @@ def horizon_metrics(horizons: Sequence[HorizonFigures]) -> dict[str, float]:
     return finite(logged)
 
 
-def describe_run(run_id: str, note: str, *, version: Registration | None = None) -> None:
-    """Write the note where MLflow shows it: on the run's page, and on the version's."""
+def describe_run(run_id: str, note: str) -> None:
+    """Write the note where MLflow shows it: on the run's page."""
     import mlflow
 
-    client = mlflow.MlflowClient()
     with registry_errors("describing the run"):
-        client.set_tag(run_id, NOTE_TAG, note)
-        if version is not None:
-            client.update_model_version(version.name, version.version, description=note)
+        mlflow.MlflowClient().set_tag(run_id, NOTE_TAG, note)
 
 
 def spelled(scorer: str) -> str:

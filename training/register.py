@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.errors import RegistryError
-from training.registry import CHALLENGER, CHAMPION, describe_aliases, registered_name, registry_errors
+from training.leftovers import finish
+from training.process_mark import PROCESS, mark
+from training.registry import CHALLENGER, CHAMPION, UNFINISHED, describe_aliases, registered_name, registry_errors
+
+_NOT_FINISHED = (
+    "**Not finished.** The training that registers this version has not given it a place yet; if it was killed, the next training of the"
+    " product takes the version away. Do not promote it."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +33,13 @@ def registered(product: str, model_uri: str, *, run_id: str, tags: Mapping[str, 
     What is taken back takes its aliases with it; the alias ``challenger`` goes back to the version that had it. A version that became
     champion before the block raised stays: the champion is never taken away.
 
+    Until the block has ended the version says that it is not finished, and claims nothing. A process that is killed meanwhile leaves it so,
+    and the next run of the product tidies: `training.leftovers`.
+
     Parameters
     ----------
     note
-        Markdown, shown on the version's page.
+        Markdown, shown on the version's page once it has its place. It must stay true whatever becomes of the version.
     """
     import mlflow
 
@@ -37,15 +47,18 @@ def registered(product: str, model_uri: str, *, run_id: str, tags: Mapping[str, 
     name = registered_name(product)
     version: str | None = None
     is_new, earlier = False, None
+    unfinished = {**tags, UNFINISHED: mark()[PROCESS]}
     try:
         with registry_errors(f"registering {name}"):
             is_new = _ensure_model(client, name, product)
             earlier = describe_aliases(name).get(CHALLENGER)
-            created = client.create_model_version(name, source=model_uri, run_id=run_id, tags=dict(tags), description=note or None)
+            created = client.create_model_version(name, source=model_uri, run_id=run_id, tags=unfinished, description=_NOT_FINISHED)
             version = str(created.version)
         yield Registration(name=name, version=version)
+        with registry_errors(f"describing version {version} of {name}"):
+            finish(client, name, version, note)
     except BaseException:  # also Ctrl-C: half a registration must not stay
-        _take_back(client, name, version=version, is_new=is_new, challenger=earlier)
+        _take_back(client, name, version=version, note=note, is_new=is_new, challenger=earlier)
         raise
 
 
@@ -72,11 +85,12 @@ def _ensure_model(client: Any, name: str, product: str) -> bool:
     return True
 
 
-def _take_back(client: Any, name: str, *, version: str | None, is_new: bool, challenger: str | None) -> None:
+def _take_back(client: Any, name: str, *, version: str | None, note: str, is_new: bool, challenger: str | None) -> None:
     with suppress(RegistryError), registry_errors("taking back"):  # what the registry cannot undo now has no alias, and is never served
         if version is not None:
             aliases = describe_aliases(name)
             if aliases.get(CHAMPION) == version:
+                finish(client, name, version, note)
                 return
             client.delete_model_version(name, version)
             if challenger is not None and aliases.get(CHALLENGER) == version:

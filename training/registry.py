@@ -23,7 +23,13 @@ CHAMPION, CHALLENGER, SHADOW, PREVIOUS = "champion", "challenger", "shadow", "pr
 """Aliases: what is served; what was trained since; what scores without deciding; where a rollback would lead (for people to see)."""
 
 REPLACES = "stillhere.replaces"
-"""Tag of a version: the version that was champion when this one was made champion, "" if there was none. What a rollback follows."""
+"""Tag of a version: the version that a rollback from it leads to, "" if there is none."""
+HISTORY = "stillhere.champions_before"
+"""Tag of a version: all that rollbacks from it lead to, one after the other, newest first, as "3 2"; beginning with `REPLACES`."""
+
+
+UNFINISHED = "stillhere.unfinished"
+"""Tag of a version that has no place yet: the process that registers it (`training.process_mark`)."""
 
 _REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)[/@](?P<version>[^/@]+)")
 

@@ -166,10 +166,10 @@ def _deliver(
     tags: dict[str, str],
     horizons: list[HorizonFigures],
 ) -> Registration:
-    """Register, say so in the run, and give the version its place: the last step."""
-    product = trained.content.product
-    with registered(product, model_uri, run_id=run_id, tags=tags) as registration:
-        describe_run(run_id, training_note(trained, standing, registration.version, horizons), version=registration)
+    """Say in the run what was found, register, and give the version its place: the last step."""
+    note = training_note(trained, standing, horizons)
+    describe_run(run_id, note)
+    with registered(trained.content.product, model_uri, run_id=run_id, tags=tags, note=note) as registration:
         take_place(registration, standing)
     return registration
 

@@ -14,18 +14,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 from training.errors import RegistryError
+from training.process_mark import mark
 from training.registry import registry_errors
+from training.tracking import STAGE_TAG, STOPPED_IN
 
 Note = Callable[[Mapping[str, float]], None]
 """Takes figures of the stage by name; the same name as on the run itself."""
 
 Stage = Callable[[str], AbstractContextManager[Note]]
 """Called with the stage's name; what happens in the block belongs to it."""
-
-STAGE_TAG = "stillhere.stage"
-"""Tag of a nested run: which stage it is."""
-STOPPED_IN = "stillhere.stopped_in"
-"""Tag of a run that did not finish: the stage that raised."""
 
 
 @contextmanager
@@ -38,6 +35,8 @@ def no_stage(name: str) -> Iterator[Note]:  # noqa: ARG001 - the shape of Stage
 def mlflow_stage(name: str) -> Iterator[Note]:
     """Nest a run in the active one, with its duration as ``stage.seconds``. A stage that raises ends as FAILED, and its parent names it.
 
+    Also one that is interrupted while it begins: its run may be there already, and `training.tracking.run_of` ends it with the parent's.
+
     Examples
     --------
     ``mlflow_stage("fit")`` inside a run makes a child run called ``fit``; see ``tests/unit/training/test_stages.py``.
@@ -46,15 +45,15 @@ def mlflow_stage(name: str) -> Iterator[Note]:
 
     parent = mlflow.active_run()
     started = time.perf_counter()
-    with mlflow.start_run(nested=True, run_name=name, tags={STAGE_TAG: name}):
-        try:
+    try:
+        with mlflow.start_run(nested=True, run_name=name, tags={STAGE_TAG: name, **mark()}):
             yield mlflow.log_metrics
-        except BaseException:  # also Ctrl-C
-            if parent is not None:
-                with suppress(RegistryError), registry_errors("saying where the run stopped"):
-                    mlflow.MlflowClient().set_tag(parent.info.run_id, STOPPED_IN, name)
-            raise
-        mlflow.log_metric("stage.seconds", round(time.perf_counter() - started, 3))
+            mlflow.log_metric("stage.seconds", round(time.perf_counter() - started, 3))
+    except BaseException:  # also Ctrl-C
+        if parent is not None:
+            with suppress(RegistryError), registry_errors("saying where the run stopped"):
+                mlflow.MlflowClient().set_tag(parent.info.run_id, STOPPED_IN, name)
+        raise
 
 
 def _ignore(figures: Mapping[str, float]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from features.core.product import Product
+from training.leftovers import end_leftovers, finish_leftovers
 from training.provenance import note_product
 from training.tracking import prepare_tracking, run_of
 
@@ -21,7 +22,8 @@ KIND = "stillhere.kind"
 def tracked_run(product: Product, kind: str, *, product_dir: Path | None = None, title: str = "") -> Iterator[str]:
     """Join the run that ``mlflow run`` started, or start one in the product's experiment; yields the run id.
 
-    Whatever stops it becomes the tag ``stillhere.stopped_because`` of a failed run.
+    Whatever stops it becomes the tag ``stillhere.stopped_because`` of a failed run. What a killed process left of earlier runs of the
+    experiment, and of the product's versions, is tidied first (`training.leftovers`).
 
     Parameters
     ----------
@@ -38,6 +40,8 @@ def tracked_run(product: Product, kind: str, *, product_dir: Path | None = None,
     with run_of(product.name, title or kind) as run_id:
         mlflow.set_tag(KIND, kind)
         note_product(product, product_dir)
+        end_leftovers(run_id)
+        finish_leftovers(product.name)
         yield run_id
 
 

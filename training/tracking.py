@@ -12,10 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import RegistryError
+from training.process_mark import mark
 from training.registry import registry_errors
 
 STOPPED = "stillhere.stopped_because"
 """Tag of a run that did not finish."""
+STOPPED_IN = "stillhere.stopped_in"
+"""Tag of a run that did not finish: the stage that raised."""
+STAGE_TAG = "stillhere.stage"
+"""Tag of a nested run: which stage it is."""
+NOTE_TAG, PARENT = "mlflow.note.content", "mlflow.parentRunId"
+"""MLflow's own tags: what it shows as the description of a run, and which run a nested one is in."""
 
 _JOINS = "MLFLOW_RUN_ID"  # set by `mlflow run`; MLflow takes it away when the run is joined
 _SQLITE = "sqlite:///"
@@ -47,21 +54,52 @@ def prepare_tracking() -> str:
 def run_of(product: str, title: str) -> Iterator[str]:
     """Join the run that ``mlflow run`` started, or start one in the product's own experiment; yields its id.
 
-    A run that stops is FAILED and tagged ``stillhere.stopped_because``, also one that is interrupted.
+    A run that stops is FAILED and tagged ``stillhere.stopped_because``, also one that is interrupted, and with it whatever is nested in it.
+    Of a process that is killed the mark stays, and the next run of the product ends it: `training.leftovers`.
     """
     import mlflow
 
-    joins = _JOINS in os.environ
-    if not joins:
+    joined = os.environ.get(_JOINS)
+    if joined is None:
         mlflow.set_experiment(experiment_name(product))
-    with registry_errors("recording the run"), mlflow.start_run(run_name=None if joins else title) as run:
-        name_run(title)
+    run_id = joined
+    with registry_errors("recording the run"):
         try:
-            yield str(run.info.run_id)
+            run_id = str(mlflow.start_run(run_name=None if joined else title, tags=mark()).info.run_id)
+            name_run(title)
+            yield run_id
         except BaseException as exc:  # also Ctrl-C
             with suppress(RegistryError), registry_errors("saying why the run stopped"):
-                mlflow.set_tag(STOPPED, str(exc) or f"interrupted ({type(exc).__name__})")
+                _end_as_failed(run_id, str(exc) or f"interrupted ({type(exc).__name__})")
             raise
+        mlflow.end_run()
+
+
+def _end_as_failed(run_id: str | None, because: str) -> None:
+    """End the run and all that is nested in it; None: the one that had been started when the interruption came, if any."""
+    import mlflow
+
+    client, active = mlflow.MlflowClient(), mlflow.active_run()
+    run_id = run_id or (None if active is None else str(active.info.run_id))
+    if run_id is None:
+        return
+    client.set_tag(run_id, STOPPED, because)
+    _end_nested(client, run_id)
+    while (active := mlflow.active_run()) is not None:  # MLflow ends the innermost; a stage may have been on the way in
+        mlflow.end_run("FAILED")
+        if active.info.run_id == run_id:
+            return
+    client.set_terminated(run_id, "FAILED")
+
+
+def _end_nested(client: Any, run_id: str) -> None:
+    """End what an interruption between making a nested run and entering it left RUNNING; its parent says which stage it was."""
+    experiment_id = client.get_run(run_id).info.experiment_id
+    for nested in client.search_runs([experiment_id], f"tags.`{PARENT}` = '{run_id}' and attributes.status = 'RUNNING'"):
+        _end_nested(client, nested.info.run_id)
+        if stage := nested.data.tags.get(STAGE_TAG):
+            client.set_tag(run_id, STOPPED_IN, stage)
+        client.set_terminated(nested.info.run_id, "FAILED")
 
 
 @contextmanager
@@ -70,6 +108,7 @@ def joined_run(title: str) -> Iterator[None]:
     if _JOINS not in os.environ:
         yield
         return
+    _quiet_mlflow()
     with run_of("", title):
         yield
 

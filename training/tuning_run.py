@@ -13,6 +13,7 @@ from training.folds import walk_forward
 from training.frame import TrainingFrame
 from training.freshness import Look, require_fresh_log
 from training.parameters_file import write_parameters
+from training.process_mark import mark
 from training.provenance import note_rows
 from training.split import require_gaps, split_by_time
 from training.tracked import tracked_run
@@ -75,7 +76,7 @@ def record_trial(trial: Trial) -> None:
 
     if mlflow.active_run() is None:
         return
-    with mlflow.start_run(nested=True, run_name=f"trial {trial.number}"):
+    with mlflow.start_run(nested=True, run_name=f"trial {trial.number}", tags=mark()):
         mlflow.log_params({f"lightgbm.{name}": value for name, value in asdict(trial.parameters).items()})
         mlflow.log_metrics({"tune.rounds": trial.rounds, "tune.seconds": trial.seconds})
         if not math.isnan(trial.log_loss):

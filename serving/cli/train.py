@@ -31,8 +31,10 @@ def train(
     if policy.is_file():  # training notes its hash, and can do without
         load_policy(policy, product)
 
+    from training.commands.interruption import stopping_in_order
     from training.commands.options import Log
     from training.commands.train import train as run_training
 
     log = Log(product=settings.product_folder, home=settings.home.root, seed=seed, stale_after_days=stale_after_days)
-    run_training(log=log)
+    with stopping_in_order():
+        run_training(log=log)

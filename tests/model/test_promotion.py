@@ -22,7 +22,7 @@ from training.errors import PromotionRefusedError, RegistryError, UnknownVersion
 from training.gate import Gate
 from training.promote import promote_version
 from training.register import Registration, registered
-from training.registry import REPLACES, champion_of, load_model, version_of
+from training.registry import REPLACES, UNFINISHED, champion_of, load_model, version_of
 from training.side_by_side import Asked
 from training.tables import verdict_table
 
@@ -171,6 +171,17 @@ def test_a_registration_that_stops_is_taken_back_with_its_aliases(fresh: Fresh) 
         mlflow.MlflowClient().set_registered_model_alias(version.name, "challenger", version.version)
     assert fresh.aliases == {"champion": "1", "challenger": "2"}
     assert version_of(fresh.name, "3") is None
+
+
+def test_a_version_claims_nothing_until_it_has_its_place(fresh: Fresh) -> None:
+    client = mlflow.MlflowClient()
+    with registered(fresh.product.name, fresh.uris["good"], run_id=fresh.run_id, tags={}, note="what was found") as version:
+        before = client.get_model_version(version.name, version.version)
+        make_champion(version.name, version.version, replacing=None, because="a test says so")
+    after = client.get_model_version(version.name, version.version)
+    assert before.description.startswith("**Not finished.**")
+    assert (UNFINISHED in before.tags, UNFINISHED in after.tags) == (True, False)
+    assert after.description == "what was found"
 
 
 def test_a_first_registration_that_fails_leaves_no_registered_model(fresh: Fresh) -> None:

@@ -81,6 +81,13 @@ def test_a_shadow_is_no_nameless_run_either_and_a_chosen_name_stays(client, monk
     assert run_as_mlflow_does(client, monkeypatch, "promote", "--shadow", "none", name="my own")[:2] == (0, "my own")
 
 
+def test_a_simulation_has_a_name_too_and_says_why_it_was_refused(client, monkeypatch, tmp_path):
+    arguments = ["simulate", "--folder", str(tmp_path), "--users", "20"]
+    assert run_as_mlflow_does(client, monkeypatch, *arguments) == (0, "simulate", "")
+    code, name, why = run_as_mlflow_does(client, monkeypatch, *arguments, "--end", "yesterday")
+    assert (code, name, "expected an ISO date" in why) == (1, "simulate refused", True)
+
+
 def test_without_mlflow_run_a_move_makes_no_run(client, monkeypatch):
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     everywhere = [experiment.experiment_id for experiment in client.search_experiments()]

@@ -14,6 +14,7 @@ from models.errors import ModelError
 from training.commands.backtest import backtest
 from training.commands.drift import drift
 from training.commands.evaluate import evaluate
+from training.commands.interruption import stopping_in_order
 from training.commands.promote import promote
 from training.commands.signals import signals
 from training.commands.simulate import simulate
@@ -29,6 +30,7 @@ from training.tracking import name_unjoined_run
 app = cyclopts.App(
     name="python -m training",
     help="Simulate, train and register models. `mlflow run . -e train` calls the same commands.",
+    suppress_keyboard_interrupt=False,  # `run` says what became of it
     version=lambda: f"stillhere {importlib.metadata.version('stillhere')}",
 )
 app.command(simulate)
@@ -49,9 +51,17 @@ _EXPECTED = (TrainingError, DeclarationError, StoreError, ModelError)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command: 0 on success, 1 with one sentence on an expected error."""
+    """Run one command: 0 on success, 1 with one sentence on an expected error; an interruption ends the process (`stopping_in_order`)."""
+    with stopping_in_order():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         app(arguments, exit_on_error=True, result_action="return_value")
+    except KeyboardInterrupt as exc:
+        name_unjoined_run(f"{next(iter(arguments), '')} interrupted", because=str(exc) or "interrupted")
+        raise
     except _EXPECTED as exc:
         Console(stderr=True).print(f"[bold red]stopped:[/] {exc}", highlight=False, soft_wrap=True)
         name_unjoined_run(f"{arguments[0]} refused", because=str(exc))

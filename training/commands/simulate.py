@@ -13,6 +13,7 @@ from training.errors import SimulationError
 from training.planted import Design, Effects, Timing
 from training.simulate import SimulatedWorld
 from training.simulate import simulate as write_log
+from training.tracking import joined_run
 from training.trial_files import TrialFiles, simulate_trial
 
 
@@ -56,7 +57,7 @@ def simulate(  # noqa: PLR0913 - one for each parameter of the command line
         Add the columns of the trial that nobody could know: causes and P(dropout) under every action and delay.
     """
     declared, until = load_product(product), _instant(end)
-    with progress_report() as report:
+    with joined_run("simulate"), progress_report() as report:
 
         def told(done: int, total: int) -> None:
             report("simulating", done / total)

@@ -13,6 +13,7 @@ from training.errors import OneClassError, TooLittleDataError
 from training.freshness import STALE_AFTER_DAYS, require_fresh_log
 from training.timing.drawn_delays import DrawnTrial, arm_table, trial_of_receipts, write_trial
 from training.timing.trial_log import require_learnable
+from training.tracking import joined_run
 
 
 def trial(
@@ -39,10 +40,11 @@ def trial(
         A log that ends longer ago is refused; 0: any age will do.
     """
     declared, place = load_product(product), Home(home)
-    require_fresh_log(declared, place, look_now(stale_after_days, product))
-    raw = read_columns(place.raw_dir(declared.name), declared)
-    found = trial_of_receipts(place.receipts_dir(declared.name), raw, declared, since=instant_of(since))
-    write_trial(found, out)
+    with joined_run("trial"):
+        require_fresh_log(declared, place, look_now(stale_after_days, product))
+        raw = read_columns(place.raw_dir(declared.name), declared)
+        found = trial_of_receipts(place.receipts_dir(declared.name), raw, declared, since=instant_of(since))
+        write_trial(found, out)
     _print(found, out)
 
 

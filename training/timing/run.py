@@ -17,6 +17,7 @@ from training.dataset import IMPLIED, Join, build_frame
 from training.frame import TrainingFrame, learn_signature
 from training.freshness import Look, require_fresh_log
 from training.pipeline import Report, say_nothing
+from training.process_mark import mark
 from training.provenance import note_product, note_rows
 from training.timing.fitted import FittedTiming, TimingOptions, fit_timing, slices_of
 from training.timing.response_fit import fit_response
@@ -122,7 +123,7 @@ def record_timing(fitted: FittedTiming, frame: TrainingFrame, *, source: Path, p
     active = mlflow.active_run() is not None
     if not active and "MLFLOW_RUN_ID" not in os.environ:  # `mlflow run` has chosen both
         mlflow.set_experiment(experiment_name(frame.product.name))
-    with mlflow.start_run(run_name="timing", nested=active) as run:
+    with mlflow.start_run(run_name="timing", nested=active, tags=mark()) as run:
         note_product(frame.product, product_dir)
         note_rows(frame, "timing", source)
         log_timing(fitted)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from training.errors import TrainingError
 from training.evaluate import Interval
 from training.ope.estimators import N_DRAWS
 from training.provenance import DATA, FEATURES, POLICY, ROWS, fingerprint_of, log_table
@@ -21,8 +18,6 @@ from training.uplift.experiment import Experiment, ExperimentError, experiment_o
 from training.uplift.learners import Settings
 from training.uplift.plots import budget_plot, qini_plot
 from training.uplift.study import Report, Study, everybody, study
-
-EXPERIMENT = "stillhere-uplift"
 
 
 def study_file(
@@ -44,10 +39,14 @@ def study_file(
     """
     import mlflow
 
-    from training.tracking import prepare_tracking
+    from training.leftovers import end_leftovers
+    from training.tracked import KIND
+    from training.tracking import prepare_tracking, run_of
 
     prepare_tracking()
-    with _run() as run_id:
+    with run_of("uplift", f"uplift {path.name}") as run_id:
+        mlflow.set_tag(KIND, "uplift")
+        end_leftovers(run_id)
         frame = read_table(path)
         experiment = experiment_of(frame, **roles)
         studied = study(experiment, settings=Settings(seed=seed), seed=seed, n_draws=n_draws, report=report)
@@ -128,21 +127,6 @@ def _log(studied: Study, experiment: Experiment, seed: int) -> None:
     mlflow.log_table(studied.budgets, "tables/equal_budget.json")
     mlflow.log_table(pd.DataFrame(_ranking_rows(studied)), "tables/rankings.json")
     mlflow.log_text(summary(studied), "uplift.md")
-
-
-@contextmanager
-def _run() -> Iterator[str]:
-    """Join the run that ``mlflow run`` started, or start one."""
-    import mlflow
-
-    if "MLFLOW_RUN_ID" not in os.environ:
-        mlflow.set_experiment(EXPERIMENT)
-    with mlflow.start_run() as run:
-        try:
-            yield str(run.info.run_id)
-        except TrainingError as exc:
-            mlflow.set_tag("stillhere.stopped_because", str(exc))
-            raise
 
 
 def _value_row(value: Any) -> dict[str, Any]:

@@ -100,6 +100,7 @@ def test_the_command_leaves_a_run_with_tables_and_plots(tmp_path, request) -> No
     logged = {each.path for folder in ("plots", "tables") for each in client.list_artifacts(found.info.run_id, folder)}
     assert {"plots/qini.png", "plots/equal_budget.png", "tables/policy_value.json", "tables/equal_budget.json"} <= logged
     assert "qini.DR.mail" in found.data.metrics
+    assert (found.data.tags["mlflow.runName"], found.data.tags["stillhere.kind"]) == ("uplift trial.parquet", "uplift")
 
 
 @pytest.mark.parametrize(
