@@ -20,7 +20,7 @@ from training.provenance import DATA, FEATURES, POLICY, ROWS, fingerprint_of, lo
 from training.uplift.experiment import Experiment, ExperimentError, experiment_of
 from training.uplift.learners import Settings
 from training.uplift.plots import budget_plot, qini_plot
-from training.uplift.study import Report, Study, everybody, study
+from training.uplift.study import Report, Study, everybody, require_draws, study
 
 EXPERIMENT = "stillhere-uplift"
 
@@ -46,6 +46,7 @@ def study_file(
 
     from training.tracking import prepare_tracking
 
+    require_draws(seed, n_draws)
     prepare_tracking()
     with _run() as run_id:
         frame = read_table(path)
