@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, get_args, get_origin, get_type_hints
 
+import pandas as pd
 import pytest
 
 from training.backtest import BacktestError, BacktestOptions
@@ -24,6 +25,7 @@ from training.parameters_file import read_parameters
 from training.pipeline import train_model
 from training.run import Options
 from training.side_by_side import Asked
+from training.timing.drawn_delays import DrawnTrial, write_trial
 from training.timing.fitted import TimingOptions
 from training.tune import Search
 from training.uplift.study import require_draws
@@ -152,3 +154,9 @@ def test_a_frame_without_rows_and_a_seed_below_zero_are_errors_of_training(frame
         train_model(replace(frame, rows=frame.rows.iloc[:0]))
     with pytest.raises(BadInputError, match="seed: got -1"):
         train_model(frame, seed=-1)
+
+
+def test_a_trial_that_cannot_be_written_is_named(elsewhere: Path) -> None:
+    (elsewhere / "file").write_text("")
+    with pytest.raises(BadInputError, match=r"out: got .*file/x/trial\.parquet .*, expected a file that can be written; name another"):
+        write_trial(DrawnTrial(table=pd.DataFrame(), left_out={}, n_never_contacted=0), elsewhere / "file" / "x" / "trial.parquet")
