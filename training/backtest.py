@@ -15,6 +15,7 @@ from features.core.event import from_us
 from features.core.product import Product
 from features.home import Home
 from training.backtest_report import SCORERS, step_plot, step_table, value_of
+from training.bounds import require_seed, require_whole
 from training.dataset import build_frame
 from training.errors import OneClassError, TooLittleDataError, TrainingError
 from training.evaluate import Evaluation, Interval
@@ -41,12 +42,23 @@ class BacktestError(TrainingError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacktestOptions:
-    """What may be chosen."""
+    """What may be chosen.
+
+    Raises
+    ------
+    BacktestError
+        If a number is out of its range.
+    """
 
     steps: int = 4
     parameters: FitParameters = field(default_factory=FitParameters)
     seed: int = 0
     min_rows: int = MIN_ROWS  # of each slice
+
+    def __post_init__(self) -> None:
+        require_whole("steps", self.steps, least=1, most=1_000, advice="4 is the default", error=BacktestError)
+        require_whole("min_rows", self.min_rows, least=1, most=10**9, advice=f"{MIN_ROWS} is the default", error=BacktestError)
+        require_seed(self.seed, error=BacktestError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +96,6 @@ def backtest(
         If no step can be made, with the reason of each.
     """
     options = options or BacktestOptions()
-    if options.steps < 1:
-        raise BacktestError(f"steps is {options.steps}, expected at least 1")
     made, refused = [], []
     for number, (begin_us, end_us) in enumerate(_spans(frame, options.steps)):
         report("walking forward", number / options.steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from features.core.families import CODES
 from features.core.product import AttributeType, Product
 from models.signature import Signature
 from training import additive as additive_trees
+from training.bounds import require_number, require_whole
 from training.errors import BadInputError
 from training.frame import TrainingFrame
 from training.repeatable import repeatable
@@ -24,6 +25,20 @@ FloatArray = npt.NDArray[np.float64]
 
 EXPLANATION_BUDGET = 120_000
 """Trees x leaves x depth squared that one explanation may cost: about 1 ms on a core of 2.5 GHz, so 2 ms with that core shared."""
+
+_WHOLE = {
+    "num_leaves": (2, 4096),
+    "max_depth": (1, 64),
+    "min_data_in_leaf": (1, 10**9),
+    "max_rounds": (1, 100_000),
+    "early_stopping_rounds": (1, 100_000),
+    "n_seeds": (1, 1_000),
+    "additive_rounds": (0, 100_000),
+    "num_threads": (1, 1_024),
+}
+_ABOVE = {"learning_rate": (0.0, 1.0), "feature_fraction": (0.0, 1.0), "bagging_fraction": (0.0, 1.0)}
+_FROM = {"lambda_l2": (0.0, 1e9), "path_smooth": (0.0, 1e9), "leak_auc": (0.5, 1.0)}
+"""Ranges of `FitParameters`."""
 
 _SEED_STRIDE = 7919  # LightGBM draws its own seeds from ours by adding: neighbours could share some
 _CONSTRAINT = {Direction.UP: 1, Direction.DOWN: -1, Direction.NONE: 0}
@@ -39,6 +54,19 @@ class FitParameters:
     ``positive_weight`` is how many stayers one dropout counts for while trees grow. Log loss needs no such help to give calibrated
     probabilities of a rare outcome, so it is 1; where a tree would not split for a handful of positives it may be more, and the
     log-odds that this adds are taken off again (King, Zeng 2001, doi:10.1093/oxfordjournals.pan.a004868, prior correction).
+
+    Raises
+    ------
+    BadInputError
+        If one of them is out of its range.
+
+    Examples
+    --------
+    >>> FitParameters(max_depth=4).explanation_cost
+    72000
+    >>> FitParameters(max_rounds=0)
+    Traceback (most recent call last):
+    training.errors.BadInputError: max_rounds: got 0, expected a whole number from 1 to 100000; 300 is the default
     """
 
     learning_rate: float = 0.05
@@ -57,12 +85,23 @@ class FitParameters:
     leak_auc: float = 0.99  # rows of which one input alone orders the outcomes better are refused; 1 refuses none
     num_threads: int = 1  # data of this size gains nothing from more, and contended threads wait for each other
 
+    def __post_init__(self) -> None:
+        defaults = {each.name: each.default for each in fields(self)}
+        for name, (least, most) in _WHOLE.items():
+            require_whole(name, getattr(self, name), least=least, most=most, advice=f"{defaults[name]} is the default")
+        for name, (above, upper) in _ABOVE.items():
+            require_number(name, getattr(self, name), above=above, most=upper, advice=f"{defaults[name]} is the default")
+        for name, (lower, upper) in _FROM.items():
+            require_number(name, getattr(self, name), least=lower, most=upper, advice=f"{defaults[name]} is the default")
+        if self.positive_weight is not None:
+            require_number("positive_weight", self.positive_weight, above=0.0, most=1e6, advice="1 is the default; None weighs both alike")
+
     @property
-    def explanation_cost(self) -> float:
-        """Upper bound of trees x leaves x depth squared, which the time of one explanation follows; infinite without a depth."""
-        depth = self.max_depth if self.max_depth > 0 else math.inf
+    def explanation_cost(self) -> int:
+        """Upper bound of trees x leaves x depth squared, which the time of one explanation follows."""
+        depth = self.max_depth
         additive = self.additive_rounds * additive_trees.LEAVES * additive_trees.DEPTH**2
-        return self.n_seeds * self.max_rounds * min(self.num_leaves, 2**depth) * depth**2 + additive
+        return int(self.n_seeds * self.max_rounds * min(self.num_leaves, 2**depth) * depth**2 + additive)
 
     def for_lightgbm(self, *, seed: int, monotone: list[int]) -> dict[str, Any]:
         """Spell them as LightGBM does; the same seed gives the same model on the same machine."""

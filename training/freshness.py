@@ -10,21 +10,35 @@ from features.backfill.raw_scan import open_raw_log
 from features.core.event import from_us, to_us
 from features.core.product import Product
 from features.home import Home
+from training.bounds import require_number
 from training.errors import EmptyLogError, StaleLogError
 
 _US = timedelta(microseconds=1)
 
 STALE_AFTER_DAYS = 30
 """What every command takes for granted; 0 there: any age will do."""
+MOST_DAYS = 36_500
+"""A hundred years: no log is older."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """When one looks, how old a log may be, and which policy stands beside the product."""
+    """When one looks, how old a log may be, and which policy stands beside the product.
+
+    Raises
+    ------
+    BadInputError
+        If no log could be so young.
+    """
 
     now: datetime
     stale_after: timedelta | None = timedelta(days=STALE_AFTER_DAYS)  # None: no log is too old
     product_dir: Path | None = None  # folder with policy.yaml, for its hash in the run; None: no policy is recorded
+
+    def __post_init__(self) -> None:
+        if self.stale_after is not None:
+            days = self.stale_after / timedelta(days=1)
+            require_number("stale_after_days", days, least=0.0, most=MOST_DAYS, advice=f"{STALE_AFTER_DAYS} is the default; None: any age")
 
 
 def require_fresh_log(product: Product, home: Home, look: Look | None) -> None:

@@ -42,7 +42,7 @@ class Gate:
         if not 0.5 <= self.confidence < 1:  # noqa: PLR2004 - below a half it would be a wish, not a confidence
             raise GateError(f"gate: confidence is {self.confidence}, expected at least 0.5 and below 1, such as 0.95")
         if not self.margin >= 0:
-            raise GateError(f"gate: margin is {self.margin}, expected 0 or more")
+            raise GateError(f"gate: margin is {self.margin}, expected 0 or more; 0.01 is the default")
         if not self.explanation_budget_ms >= 0:
             raise GateError(f"gate: explanation_budget_ms is {self.explanation_budget_ms}, expected 0 (none) or more, such as {MOST_MS:g}")
 

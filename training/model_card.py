@@ -11,6 +11,7 @@ from models.calibration import CalibrationMethod
 from models.signature import Signature
 from training.calibrate import CalibrationChoice, ComparedBy
 from training.cohorts import PriorCorrection
+from training.leaks import said_of_too_good
 from training.levels import LevelChoice
 from training.note import review_parts
 from training.pipeline import TrainedModel
@@ -30,6 +31,7 @@ def model_card(trained: TrainedModel, facts: Mapping[str, str], *, standing: Sta
         f"# Risk of dropout, product `{product.name}`",
         *([] if standing is None else [f"It was trained to become **{standing.alias}**: {standing.because}."]),
         _intended_use(trained, product),
+        *([f"## Looks too good\n\nThis {said_of_too_good(trained.too_good)}."] if trained.too_good else []),
         "## Figures on the test slice, the latest rows",
         *review_parts(trained.review, trained.slices.test, beside=beside),
         "## What changed against the champion",

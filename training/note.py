@@ -9,6 +9,7 @@ from training.evaluate import Interval
 from training.frame import AS_OF, USER, TrainingFrame
 from training.gate import Verdict, is_judged
 from training.horizons import HorizonFigures
+from training.leaks import said_of_too_good
 from training.pipeline import TrainedModel
 from training.review import CHAMPION, LOGISTIC, RECENCY, Review
 from training.standing import Standing
@@ -43,7 +44,8 @@ def training_note(trained: TrainedModel, standing: Standing, horizons: Sequence[
     )
     title = f"**{beside.capitalize()}**: {standing.because}. What the version is now, its aliases say."
     parts = review_parts(trained.review, trained.slices.test, beside=standing.replaces)
-    return "\n\n".join([title, *parts, *verdict_parts(standing.verdict), *horizon_parts(horizons)]) + "\n"
+    warned = [f"**{said}.**" for said in [said_of_too_good(trained.too_good)] if said]
+    return "\n\n".join([title, *warned, *parts, *verdict_parts(standing.verdict), *horizon_parts(horizons)]) + "\n"
 
 
 def review_parts(review: Review, test: TrainingFrame, *, beside: str | None) -> Iterator[str]:

@@ -27,7 +27,7 @@ def read_parameters(path: Path) -> FitParameters:
     Raises
     ------
     BadInputError
-        Naming the file and the key that is unknown or of another type.
+        Naming the file and the key that is unknown, of another type or out of its range.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -35,7 +35,11 @@ def read_parameters(path: Path) -> FitParameters:
         raise BadInputError(f"parameters {path}: {exc}; expected a JSON file as `tune` writes it") from exc
     if not isinstance(content, dict):
         raise BadInputError(f"parameters {path}: got a {type(content).__name__}, expected an object of names and numbers")
-    return FitParameters(**{name: _checked(name, value, path) for name, value in content.items() if name != _ABOUT})
+    checked = {name: _checked(name, value, path) for name, value in content.items() if name != _ABOUT}
+    try:
+        return FitParameters(**checked)
+    except BadInputError as exc:
+        raise BadInputError(f"parameters {path}: {exc}") from exc
 
 
 def _checked(name: str, value: object, path: Path) -> Any:

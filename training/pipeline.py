@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from models.calibration import shift_odds
 from models.levels import CohortLevels
 from models.risk import RiskModel
 from models.signature import Signature
+from training.bounds import require_seed
 from training.calibrate import CalibrationChoice, choose_calibration
 from training.cohorts import by_first_week, choose_correction
 from training.compare import Scored
@@ -62,6 +63,7 @@ class TrainedModel:
     calibration: CalibrationChoice
     review: Review
     segments: LearnedSegments | None  # None where behaviour was too little or too much alike
+    too_good: Mapping[str, float] = field(default_factory=dict)  # inputs that alone order the outcomes suspiciously well, and their AUC
     champion: Champion | None = None  # the one that this model is compared with
     timing: FittedTiming | None = None  # None where it was not asked for, or could not be learned
     no_timing: str = ""  # why it could not
@@ -95,7 +97,10 @@ def train_model(
     ------
     TooLittleDataError, OneClassError
         If a slice cannot be learned from or measured on.
+    BadInputError
+        If the seed is out of its range.
     """
+    require_seed(seed)
     slices = split_by_time(frame)
     require_gaps(slices)
     slices, champion = _fair(slices, champion)
@@ -110,7 +115,7 @@ def train_slices(
     beside = beside or Beside()
     product, stage = slices.train.product, beside.stage
     signature = learn_signature(slices.train)
-    require_no_tell_tale(slices.fitted, signature, max_auc=parameters.leak_auc)
+    too_good = require_no_tell_tale(slices.fitted, signature, max_auc=parameters.leak_auc)
     with stage("fit") as note:
         fitted = fit(
             slices.train,
@@ -151,6 +156,7 @@ def train_slices(
         calibration=choice,
         review=measured,
         segments=segments,
+        too_good=too_good,
         champion=beside.champion,
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from training.bounds import require_whole
 from training.errors import SimulationError
 from training.latent import HURDLES
 
@@ -85,8 +86,8 @@ class Design:
     matched_share: float = 0.0  # of messages that are the remedy of the true cause; the others are any message, equally likely; in [0, 1]
 
     def __post_init__(self) -> None:
-        if self.n_decisions < 1:
-            raise SimulationError(f"Design.n_decisions: got {self.n_decisions}, expected at least 1; decide once about everyone")
+        advice = "1, the default, decides once about everyone"
+        require_whole("Design.n_decisions", self.n_decisions, least=1, most=52, advice=advice, error=SimulationError)
         for name in ("control_share", "matched_share"):
             _check(f"Design.{name}", getattr(self, name), 1.0)
 

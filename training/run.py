@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from features.core.product import Product
 from features.home import Home
+from training.bounds import require_seed, require_whole
 from training.cause_stability import with_cause_stability
 from training.dataset import build_frame, label_source
 from training.errors import BadInputError
@@ -32,7 +33,7 @@ from training.timing.beside_risk import Zones, with_timing
 from training.timing.trial_log import read_trial
 from training.tracked import tracked_run
 from training.tracking import name_run, prepare_tracking
-from training.tune import Search
+from training.tune import Search, require_timeout
 from training.tuning_run import tune_frame
 
 if TYPE_CHECKING:
@@ -43,7 +44,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What may be chosen for a run."""
+    """What may be chosen for a run.
+
+    Raises
+    ------
+    BadInputError
+        If a number is out of its range.
+    """
 
     fit: FitParameters = field(default_factory=FitParameters)
     labels: str | None = None  # as for `training.dataset.build_frame`
@@ -54,6 +61,10 @@ class Options:
     promote: Promotion = "auto"
     gate: Gate = field(default_factory=Gate)
     look: Look | None = None  # None: a log of any age, as from a notebook
+
+    def __post_init__(self) -> None:
+        require_whole("tune_trials", self.tune_trials, least=0, most=100_000, advice="0, the default, searches nothing")
+        require_timeout("tune_timeout_s", self.tune_timeout_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +101,9 @@ def train_product(
     ------
     TrainingError
         If the log is empty, stale, too short, has no mature labels or only one outcome; the trial cannot be read;
-        or MLflow does not answer.
+        the seed is out of its range; or MLflow does not answer.
     """
+    require_seed(seed)
     options, policy, trial = options or Options(), policy_of(product, product_dir), _trial(options)
     tracking_uri = prepare_tracking()
     report("preparing MLflow", 1.0)
@@ -184,6 +196,8 @@ def _facts(product: Product, trained: TrainedModel, policy: Policy | None, *, se
     }
     if trained.champion is not None:
         facts["compared_with"] = trained.champion.version.version
+    if trained.too_good:
+        facts["looks_too_good"] = ", ".join(f"{name} {alone:.4f}" for name, alone in trained.too_good.items())
     return facts if policy is None else facts | {"policy_hash": policy.hash}
 
 

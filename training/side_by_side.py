@@ -11,6 +11,7 @@ import numpy as np
 from features.core.product import Product
 from features.home import Home
 from models.bundle import Bundle
+from training.bounds import require_seed
 from training.dataset import build_frame, label_source
 from training.errors import NotComparableError
 from training.frame import TrainingFrame
@@ -73,6 +74,7 @@ def compare(
     """
     if champion is not None and model.version is not None and champion.version.version == model.version.version:
         champion = None  # it would be compared with itself
+    require_seed(seed)
     slices, champion = _unseen(frame, model, champion)
     found = _reviewed(slices, model.bundle, None if champion is None else champion.bundle, seed=seed)
     verdict = None
@@ -90,13 +92,22 @@ def compare(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What may be chosen for a comparison."""
+    """What may be chosen for a comparison.
+
+    Raises
+    ------
+    BadInputError
+        If the seed is out of its range.
+    """
 
     model: str = CHAMPION_ALIAS  # number, alias, models:/<name>/<version>, models:/<name>@<alias>, or runs:/<run id>
     labels: str | None = None  # as for `training.dataset.build_frame`
     seed: int = 0
     gate: Gate | None = None
     look: Look | None = None  # when one looks, and how old the log may be; None: any age
+
+    def __post_init__(self) -> None:
+        require_seed(self.seed)
 
     @property
     def product_dir(self) -> Path | None:

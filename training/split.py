@@ -115,7 +115,7 @@ def _latest(as_of_us: npt.NDArray[np.int64], *, end_us: int, share: float) -> np
 def _check(slices: Slices, frame: TrainingFrame, min_rows: int) -> None:
     for name, part in slices.named().items():
         if len(part.rows) < min_rows:
-            span = (int(frame.as_of_us.max()) - int(frame.as_of_us.min())) * _US
+            span = (int(frame.as_of_us.max()) - int(frame.as_of_us.min())) * _US if len(frame.rows) else timedelta(0)
             raise TooLittleDataError(
                 f"slice {name} has {len(part.rows)} rows, expected at least {min_rows}: {len(frame.rows)} mature rows span {span.days}"
                 f" days and three gaps of the horizon ({frame.horizon.days} days) are cut out;"

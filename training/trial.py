@@ -20,7 +20,7 @@ from training.decided import Decided, decisions
 from training.errors import SimulationError
 from training.frame import AS_OF, OUTCOME, USER, TrainingFrame
 from training.planted import ACTIONS, CHANNELS, DELAYS_S, INDEPENDENT, Design, Effects
-from training.simulate import check_kinds
+from training.simulate import check_kinds, check_numbers
 from training.trial_features import Asked, features_at, profile_columns
 from training.trial_world import World, days_needed, draw_world, local_hour_of_week
 
@@ -89,7 +89,7 @@ def draw_trial(
     Raises
     ------
     SimulationError
-        If the product does not declare what is simulated, or a number is too small.
+        If the product does not declare what is simulated, or a number is out of its range.
 
     Examples
     --------
@@ -108,11 +108,13 @@ def play_trial(
     product: Product, *, n_users: int, seed: int, planted: tuple[Effects, Design], progress: Progress | None = None
 ) -> tuple[Trial, World]:
     """As `draw_trial`, and the world in which it took place, as it went on afterwards."""
-    check_trial(product, n_users=n_users)
+    check_trial(product)
     effects, design = planted
+    n_days = days_of(product, design)
+    check_numbers(n_users=n_users, n_days=n_days, seed=seed, end=design.start)
     horizon = product.label.horizon
     rng = np.random.default_rng([seed, n_users, 1])
-    before = draw_world(n_users, effects=effects, start=design.start, n_days=days_of(product, design), seed=seed, rng=rng)
+    before = draw_world(n_users, effects=effects, start=design.start, n_days=n_days, seed=seed, rng=rng)
     decided = decisions(before, planted, horizon=horizon, rng=rng)
     world = went_on(before, decided, rng)
     asked = Asked(person=decided.person, as_of_us=decided.as_of_us)
@@ -125,7 +127,7 @@ def days_of(product: Product, design: Design) -> int:
     return days_needed(-(-product.label.horizon * design.n_decisions // timedelta(days=1)))
 
 
-def check_trial(product: Product, *, n_users: int) -> None:
+def check_trial(product: Product) -> None:
     """Nothing, if such a trial can be drawn.
 
     Raises
@@ -134,8 +136,6 @@ def check_trial(product: Product, *, n_users: int) -> None:
         If not.
     """
     check_kinds(product)
-    if n_users < 1:
-        raise SimulationError(f"n_users: got {n_users}, expected at least 1; simulate more")
     if product.label.horizon <= _LEAST_HORIZON:
         raise SimulationError(
             f"product {product.name}: label.horizon: got {product.label.horizon}, expected more than {_LEAST_HORIZON},"

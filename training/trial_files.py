@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,13 @@ from training.log_files import (
 )
 from training.observed import joined_seen
 from training.planted import INDEPENDENT, Design, Effects
+from training.simulate import Crowd, check_numbers, draw_crowd, midnight_of, require_days, written_to
 from training.trial import Trial, days_of, play_trial
 from training.trial_features import events_of, portions
 from training.trial_world import World
+
+MOST_BEFORE = 2_000
+"""Most people who join before a trial: a risk model learns enough from them, and the log of a large trial stays its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,7 @@ class TrialFiles:
     trial: Trial
     end: datetime  # nothing was received later; all outcomes are known by then
     n_events: int  # distinct and well-formed
+    n_before: int  # people of the log who are not in the trial
 
 
 def simulate_trial(  # noqa: PLR0913 - each is a choice of the caller's
@@ -54,6 +60,7 @@ def simulate_trial(  # noqa: PLR0913 - each is a choice of the caller's
     effects: Effects,
     design: Design = INDEPENDENT,
     truth: bool = False,
+    days_before: int = 0,
     progress: Progress | None = None,
 ) -> TrialFiles:
     """Write a trial's decisions to ``trial_file`` (Parquet), and the log that led to them and followed beside it.
@@ -67,26 +74,33 @@ def simulate_trial(  # noqa: PLR0913 - each is a choice of the caller's
         The log ends at midnight UTC before; ``design.start`` follows from it and is not read.
     truth
         With the columns that nobody could have: see `decisions_table`.
+    days_before
+        For so many days before the first people of the trial join, others do, who are in the log and not in the trial: as many as the
+        trial has, 2,000 at most. Of a trial alone, the log is too short for a risk model. They change nothing about the trial; 0: none.
 
     Raises
     ------
     SimulationError
-        If the product does not declare what is simulated, or a number is too small.
+        If the product does not declare what is simulated, a number is out of its range, or the folder cannot be written to.
     """
     report = progress or (lambda _done, _total: None)
-    last = datetime.combine(end.astimezone(UTC).date(), datetime.min.time(), tzinfo=UTC)
+    require_days(days_before, least=0)
+    n_days = days_before + days_of(product, design)
+    check_numbers(n_users=n_users, n_days=n_days, seed=seed, end=end)
+    last = midnight_of(end)
     begun = replace(design, start=last - timedelta(days=days_of(product, design)))
-    trial, world = play_trial(product, n_users=n_users, seed=seed, planted=(effects, begun))
-    report(1, STAGES)
-    trial_file.parent.mkdir(parents=True, exist_ok=True)
-    decisions_table(trial, truth=truth).to_parquet(trial_file, index=False)
-    sent = _whole_log(world, end_us=to_us(last))
-    report(2, STAGES)
     folder = trial_file.parent
-    rows = event_rows(sent, world.user_ids)
-    write_events(folder / EVENTS_FILE, rows, broken=broken_rows(last), total=len(sent.order), report=report)
-    write_profiles(folder / PROFILES_FILE, _profiles(world), end=last)
-    report(STAGES, STAGES)
+    with written_to(folder):
+        trial, world = play_trial(product, n_users=n_users, seed=seed, planted=(effects, begun))
+        report(1, STAGES)
+        decisions_table(trial, truth=truth).to_parquet(trial_file, index=False)
+        rng = np.random.default_rng([seed, n_users, days_before, 5])
+        before = _crowd(min(n_users, MOST_BEFORE), days_before, begun, last=last, rng=rng)
+        sent, user_ids = _whole_log(world, before, end_us=to_us(last))
+        report(2, STAGES)
+        write_events(folder / EVENTS_FILE, event_rows(sent, user_ids), broken=broken_rows(last), total=len(sent.order), report=report)
+        write_profiles(folder / PROFILES_FILE, _profiles(world) + _profiles_of(before, rng), end=last)
+        report(STAGES, STAGES)
     return TrialFiles(
         events_file=folder / EVENTS_FILE,
         profiles_file=folder / PROFILES_FILE,
@@ -94,6 +108,7 @@ def simulate_trial(  # noqa: PLR0913 - each is a choice of the caller's
         trial=trial,
         end=last,
         n_events=len(np.unique(sent.order)),
+        n_before=len(user_ids) - len(world.user_ids),
     )
 
 
@@ -130,10 +145,36 @@ def _truth(trial: Trial) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _whole_log(world: World, *, end_us: int) -> Sent:
-    """Everything that anybody did, in order of arrival."""
+def _crowd(n_users: int, days: int, design: Design, *, last: datetime, rng: np.random.Generator) -> Crowd | None:
+    """Those who join before the trial begins and stay beside it; None where there is no time for it."""
+    if days == 0:
+        return None
+    start = design.start - timedelta(days=days)
+    return draw_crowd(n_users, start=start, n_days=(last - start).days + 1, join_days=days, end_us=to_us(last), rng=rng)
+
+
+def _ids_of(crowd: Crowd) -> tuple[str, ...]:
+    return tuple(f"earlier-{number:05d}" for number in range(len(crowd.zones)))
+
+
+def _profiles_of(crowd: Crowd | None, rng: np.random.Generator) -> list[dict[str, object]]:
+    if crowd is None:
+        return []
+    return profile_rows(_ids_of(crowd), plan=crowd.people.plan, zones=crowd.zones, signup_us=crowd.signup_us, rng=rng)
+
+
+def _whole_log(world: World, before: Crowd | None, *, end_us: int) -> tuple[Sent, tuple[str, ...]]:
+    """Everything that anybody did, in order of arrival, and who they are."""
     parts = [events_of(world, portion, later=later, end_us=end_us) for portion in portions(world) for later in (False, True)]
     some = [part for part in parts if part is not None]
+    if before is None:
+        return _joined(some), world.user_ids
+    beside = replace(before.sent, person=before.sent.person + len(world.zones))
+    return _joined([*some, beside]), world.user_ids + _ids_of(before)
+
+
+def _joined(some: Sequence[Sent]) -> Sent:
+    """All events, in order of arrival."""
     first_event = np.cumsum([0, *(len(part.seen.visit) for part in some)])
     first_visit = np.cumsum([0, *(int(part.seen.visit.max(initial=-1)) + 1 for part in some)])
     order = np.concatenate([part.order + first for part, first in zip(some, first_event, strict=False)])

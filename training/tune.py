@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from training.bounds import require_number, require_seed, require_whole
 from training.calibrate import is_gain
-from training.errors import BadInputError, TooLittleDataError
+from training.errors import TooLittleDataError
 from training.fit import EXPLANATION_BUDGET, FitParameters
 from training.folds import Fold, walk_forward
 from training.frame import TrainingFrame, learn_signature
@@ -113,7 +114,13 @@ def tune(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """How to search; see `tune`. ``on_trial`` is called after each trial, as the command does to nest a run of MLflow for each."""
+    """How to search; see `tune`. ``on_trial`` is called after each trial, as the command does to nest a run of MLflow for each.
+
+    Raises
+    ------
+    BadInputError
+        If a number is out of its range.
+    """
 
     base: FitParameters = field(default_factory=FitParameters)
     n_trials: int = 30
@@ -122,11 +129,25 @@ class Search:
     report: Report = say_nothing
     on_trial: Callable[[Trial], None] = say_nothing_of
 
+    def __post_init__(self) -> None:
+        require_whole("trials", self.n_trials, least=1, most=100_000, advice="30 is the default; or leave tuning out")
+        require_timeout("timeout_s", self.timeout_s)
+        require_seed(self.seed)
+
+
+def require_timeout(name: str, seconds: float) -> None:
+    """Nothing, if a search can be given so much time.
+
+    Raises
+    ------
+    BadInputError
+        If not.
+    """
+    require_number(name, seconds, least=0.0, most=1e9, advice="600 is the default: ten minutes")
+
 
 def tune_on(folds: Sequence[Fold], search: Search) -> Tuned:
     """Search on folds that were cut elsewhere, such as `training.folds.by_cohort`'s; see `tune`."""
-    if search.n_trials < 1:
-        raise BadInputError(f"got {search.n_trials} trials, expected at least 1; leave tuning out instead")
     if not folds:
         raise TooLittleDataError("there is no fold to tune on, expected at least one; import a longer log, or train with the defaults")
     signature = learn_signature(folds[0].learn)

@@ -5,14 +5,39 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from training.bounds import require_whole
 from training.errors import BadInputError
-from training.freshness import Look
+from training.freshness import MOST_DAYS, STALE_AFTER_DAYS, Look
 
 
 def look_now(stale_after_days: int, product_dir: Path | None = None) -> Look:
-    """Look at the clock, here and nowhere deeper."""
-    stale_after = timedelta(days=stale_after_days) if stale_after_days > 0 else None
+    """Look at the clock, here and nowhere deeper.
+
+    Raises
+    ------
+    BadInputError
+        If no log could be so young.
+    """
+    advice = f"{STALE_AFTER_DAYS} is the default, and 0 takes a log of any age"
+    stale_after = span_of("stale_after_days", stale_after_days, advice=advice)
     return Look(now=datetime.now(UTC), stale_after=stale_after, product_dir=product_dir)
+
+
+def span_of(name: str, days: int, *, advice: str) -> timedelta | None:
+    """So many days; 0: None, for without an end.
+
+    Raises
+    ------
+    BadInputError
+        If there are fewer than none, or more than a hundred years.
+
+    Examples
+    --------
+    >>> span_of("days", 30, advice="0: never"), span_of("days", 0, advice="0: never")
+    (datetime.timedelta(days=30), None)
+    """
+    require_whole(name, days, least=0, most=MOST_DAYS, advice=advice)
+    return timedelta(days=days) if days else None
 
 
 def instant_of(text: str) -> datetime | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 from features.declarations.product_file import load_product
 from features.home import Home
-from training.commands.clock import instant_of, look_now
+from training.commands.clock import instant_of, look_now, span_of
 from training.commands.progress import progress_report
 from training.commands.tables import say, show
 from training.commands.thresholds import ALARMED
@@ -57,7 +56,7 @@ def drift(  # noqa: PLR0913 - each is a choice of the caller's
     options = DriftOptions(
         source=source,
         since=instant_of(since),
-        retrain_every=timedelta(days=retrain_every_days) if retrain_every_days > 0 else None,
+        retrain_every=span_of("retrain_every_days", retrain_every_days, advice="30 is the default, and 0 means never"),
         tolerance=Tolerance(false_discoveries=false_discoveries, adjustment=adjustment),
         labels=labels or None,
     )

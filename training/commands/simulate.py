@@ -43,7 +43,8 @@ def simulate(  # noqa: PLR0913 - one for each parameter of the command line
     seed
         The same seed, end and numbers give the same bytes.
     days
-        How long people have been signing up before the end; a trial needs its own time and does not read it.
+        How long people have been signing up before the end; with a trial, before the people of the trial join: so many others, who are not
+        in it, make the log long enough to train on. Of a trial, 0 leaves them out.
     end
         ISO date or instant (UTC where it names no zone) at which the log ends; "now": the clock's.
     trial
@@ -73,6 +74,7 @@ def simulate(  # noqa: PLR0913 - one for each parameter of the command line
                 effects=planted,
                 design=design,
                 truth=truth,
+                days_before=days,
                 progress=told,
             )
         else:
@@ -107,6 +109,8 @@ def _print_trial(console: Console, written: TrialFiles) -> None:
         f"{rows['user_id'].nunique():,} users, {written.n_events:,} events, {len(rows):,} decisions, until {written.end:%Y-%m-%d} UTC",
         highlight=False,
     )
+    if written.n_before:
+        console.print(f"  and {written.n_before:,} people who joined before, in the log alone: a training needs them", highlight=False)
     dropped = trial.frame.outcomes
     console.print(f"  dropped out within {trial.frame.horizon.days} days: {dropped[sent].mean():.1%} of those written to,", highlight=False)
     console.print(f"  {dropped[~sent].mean():.1%} of the others (the messages were drawn at random)", highlight=False)

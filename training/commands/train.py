@@ -16,6 +16,7 @@ from training.commands.progress import progress_report
 from training.fit import FitParameters
 from training.gate import Gate
 from training.model_card import said_of_calibration
+from training.leaks import said_of_too_good
 from training.parameters_file import read_parameters
 from training.run import Options, Outcome, train_product
 from training.standing import Promotion
@@ -70,6 +71,8 @@ def _print_outcome(outcome: Outcome) -> None:
     console, standing = Console(), outcome.standing
     name, version = outcome.registration.name, outcome.registration.version
     console.print(f"[bold]{name}[/] version {version} is now {standing.alias}: {standing.because}", highlight=False, soft_wrap=True)
+    if said := said_of_too_good(outcome.trained.too_good):
+        console.print(f"  [yellow]{said}[/]", highlight=False, soft_wrap=True)
     print_review(console, outcome.trained.review)
     if standing.verdict is not None:
         print_verdict(console, standing.verdict)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from features.core.families import CODES
 from features.core.product import AttributeType, Product
+from training.bounds import require_number, require_whole
 from training.drift.errors import TooFewLiveRowsError
 from training.drift.psi import MAJOR, MINOR, binned, coded, psi
 from training.drift.two_sample import Adjustment, adjusted, chi2_p_value, ks_p_value
@@ -31,12 +32,24 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """When a column counts as having moved: shown beyond chance, and far enough to matter."""
+    """When a column counts as having moved: shown beyond chance, and far enough to matter.
+
+    Raises
+    ------
+    BadInputError
+        If a number is out of its range.
+    """
 
     false_discoveries: float = 0.05  # most of the expected share of false ones among the columns called moved
     adjustment: Adjustment = Adjustment.BENJAMINI_YEKUTIELI
     psi_from: float = MINOR
     least_users: int = 50  # of each sample
+
+    def __post_init__(self) -> None:
+        advice = "a share: 5 % is written 0.05, the default"
+        require_number("false_discoveries", self.false_discoveries, above=0.0, most=0.5, advice=advice)
+        require_number("psi_from", self.psi_from, least=0.0, most=1e6, advice=f"{MINOR} is the default")
+        require_whole("least_users", self.least_users, least=1, most=10**9, advice="50 is the default")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

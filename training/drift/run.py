@@ -14,13 +14,14 @@ from features.backfill.columns import read_columns
 from features.core.event import to_us
 from features.core.product import Product
 from features.home import Home
+from training.bounds import require_number
 from training.dataset import build_frame, label_source
 from training.drift.compare import RISK, Drift, Pair, Tolerance, compare
 from training.drift.live import live_rows, span
 from training.drift.report import drift_metrics, drift_page, drift_plot, drift_table
 from training.drift.trigger import Reason, reasons
 from training.frame import AS_OF, OUTCOME, USER, TrainingFrame
-from training.freshness import Look, require_fresh_log
+from training.freshness import MOST_DAYS, Look, require_fresh_log
 from training.pipeline import Report, say_nothing
 from training.provenance import log_table, note_rows
 from training.thresholds.champion import ServingChampion, load_champion
@@ -41,13 +42,24 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftOptions:
-    """What may be chosen."""
+    """What may be chosen.
+
+    Raises
+    ------
+    BadInputError
+        If a champion is to be replaced before it exists.
+    """
 
     source: Source = Source.RECEIPTS
     since: datetime | None = None  # rows of now before it are left out
     retrain_every: timedelta | None = timedelta(days=30)
     tolerance: Tolerance = field(default_factory=Tolerance)
     labels: str | None = None  # as for `training.dataset.build_frame`
+
+    def __post_init__(self) -> None:
+        if self.retrain_every is not None:
+            days = self.retrain_every / timedelta(days=1)
+            require_number("retrain_every_days", days, above=0.0, most=MOST_DAYS, advice="30 is the default; None: never")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from features.backfill.columns import RawColumns
 from features.core.catalogue import window_text
 from features.core.product import Product
-from training.errors import TrainingError
+from training.errors import BadInputError, TrainingError
 from training.frame import AS_OF, OUTCOME, USER
 from training.thresholds.decisions import Decided, with_outcomes
 from training.thresholds.errors import NoReceiptsError
@@ -108,11 +108,20 @@ def trial_of_receipts(receipts_dir: Path, raw: RawColumns, product: Product, *, 
 
 
 def write_trial(trial: DrawnTrial, file: Path) -> None:
-    """Write the table as Parquet, the whole of it or nothing."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """Write the table as Parquet, the whole of it or nothing.
+
+    Raises
+    ------
+    BadInputError
+        If it cannot be written there.
+    """
     temporary = file.with_name(f".{file.name}.part")
-    trial.table.to_parquet(temporary, index=False)
-    temporary.replace(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        trial.table.to_parquet(temporary, index=False)
+        temporary.replace(file)
+    except OSError as exc:
+        raise BadInputError(f"out: got {file} ({exc}), expected a file that can be written; name another with --out") from exc
 
 
 def arm_table(trial: pd.DataFrame) -> list[dict[str, str]]:

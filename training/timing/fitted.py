@@ -21,8 +21,9 @@ from models.timing.hazard import Asked
 from models.timing.part import TimingModel
 from models.timing.periods import DAY_S, period_edges_s
 from models.timing.receptivity import Receptivity
+from training.bounds import require_seed, require_whole
 from training.frame import TrainingFrame, learn_signature
-from training.split import Slices, split_by_time
+from training.split import MIN_ROWS, Slices, split_by_time
 from training.timing.habits import (
     HabitRows,
     counts_of,
@@ -72,11 +73,21 @@ class FittedTiming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimingOptions:
-    """What may be chosen."""
+    """What may be chosen.
+
+    Raises
+    ------
+    BadInputError
+        If a number is out of its range.
+    """
 
     hazard: HazardParameters | None = None
     max_rows: int = 6_000  # most (user, as_of) rows of a slice that are expanded into periods; drawn at random
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_whole("max_rows", self.max_rows, least=MIN_ROWS, most=10**9, advice="6000 is the default; fewer say nothing of a slice")
+        require_seed(self.seed)
 
 
 def fit_timing(slices: Slices, watch: Watch, *, options: TimingOptions | None = None, signature: Signature | None = None) -> FittedTiming:

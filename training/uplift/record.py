@@ -17,7 +17,7 @@ from training.provenance import DATA, FEATURES, POLICY, ROWS, fingerprint_of, lo
 from training.uplift.experiment import Experiment, ExperimentError, experiment_of
 from training.uplift.learners import Settings
 from training.uplift.plots import budget_plot, qini_plot
-from training.uplift.study import Report, Study, everybody, study
+from training.uplift.study import Report, Study, everybody, require_draws, study
 
 
 def study_file(
@@ -43,6 +43,7 @@ def study_file(
     from training.tracked import KIND
     from training.tracking import prepare_tracking, run_of
 
+    require_draws(seed, n_draws)
     prepare_tracking()
     with run_of("uplift", f"uplift {path.name}") as run_id:
         mlflow.set_tag(KIND, "uplift")

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from training.bounds import require_seed, require_whole
 from training.evaluate import Interval
 from training.ope.estimators import ESTIMATORS, N_DRAWS, Estimate, Evaluator
 from training.uplift.budget import NOBODY, RANDOM, RISK, Choice, always, best_where_positive, budget_table, by_uplift
@@ -21,6 +22,8 @@ IntArray = npt.NDArray[np.int64]
 Report = Callable[[str, float], None]
 
 SHARES = (0.5, 0.25, 0.25)
+
+_LEAST_DRAWS, _MOST_DRAWS = 20, 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,18 @@ def parts_of(arm: IntArray, *, shares: tuple[float, float, float] = SHARES, seed
     return joined[0], joined[1], joined[2]
 
 
+def require_draws(seed: int, n_draws: int) -> None:
+    """Nothing, if intervals can be drawn so.
+
+    Raises
+    ------
+    BadInputError
+        If not: a share of 2.5 % on each side needs some samples.
+    """
+    require_seed(seed)
+    require_whole("draws", n_draws, least=_LEAST_DRAWS, most=_MOST_DRAWS, advice=f"{N_DRAWS} is the default")
+
+
 def study(
     experiment: Experiment, *, settings: Settings | None = None, seed: int = 0, n_draws: int = N_DRAWS, report: Report | None = None
 ) -> Study:
@@ -87,7 +102,13 @@ def study(
         Draws the parts, the folds and the bootstrap samples.
     report
         Called with (stage, share done).
+
+    Raises
+    ------
+    BadInputError
+        If seed or draws are out of their range.
     """
+    require_draws(seed, n_draws)
     say = report or (lambda _stage, _share: None)
     settings = settings or Settings(seed=seed)
     train, valid, test = (experiment.take(rows) for rows in parts_of(experiment.arm, seed=seed))

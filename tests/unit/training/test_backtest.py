@@ -80,7 +80,7 @@ def test_each_step_is_told_as_soon_as_it_is_made(frame: TrainingFrame) -> None:
 def test_a_log_too_short_for_any_step_is_refused_with_the_reasons(frame: TrainingFrame) -> None:
     with pytest.raises(BacktestError, match=r"none of 2 steps could be made.*slice test has \d+ rows, expected at least 100000"):
         backtest(frame, BacktestOptions(steps=2, min_rows=100_000))
-    with pytest.raises(BacktestError, match="steps is 0"):
+    with pytest.raises(BacktestError, match="steps: got 0"):
         backtest(frame, BacktestOptions(steps=0))
     with pytest.raises(TooLittleDataError):
         slices_at(frame, 0, 1)

@@ -100,4 +100,3 @@ def test_an_infinite_number_is_refused_by_name(trained: TrainedModel) -> None:
 
 def test_the_default_keeps_to_the_budget_of_an_explanation() -> None:
     assert FitParameters().explanation_cost <= EXPLANATION_BUDGET
-    assert FitParameters(max_depth=-1).explanation_cost == float("inf")

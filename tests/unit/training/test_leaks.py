@@ -11,7 +11,8 @@ import pytest
 from training.errors import LeakError
 from training.fit import FitParameters
 from training.frame import TrainingFrame, learn_signature
-from training.leaks import require_no_tell_tale
+from training.leaks import require_no_tell_tale, said_of_too_good
+from training.model_card import model_card
 from training.pipeline import train_model
 
 
@@ -35,8 +36,20 @@ def test_a_feature_computed_after_the_label_window_stops_the_training(frame: Tra
         train_model(leaking, seed=0)
 
 
-def test_an_honest_frame_passes(frame: TrainingFrame) -> None:
-    check(frame)
+def test_an_honest_frame_passes_and_nothing_in_it_is_named(frame: TrainingFrame) -> None:
+    assert require_no_tell_tale(frame, learn_signature(frame), max_auc=0.99) == {}
+
+
+def test_an_input_that_looks_too_good_is_named_and_stops_nothing(frame: TrainingFrame) -> None:
+    noise = np.random.default_rng(3).normal(size=len(frame.rows))
+    planted = with_column(frame, "count_click_7d", 2.2 * frame.outcomes + noise)  # AUC about 0.94
+    trained = train_model(planted, parameters=FitParameters(max_rounds=5), seed=0)
+    assert list(trained.too_good) == ["count_click_7d"]
+    assert 0.92 < trained.too_good["count_click_7d"] < 0.96
+    assert "count_click_7d (AUC 0.9" in said_of_too_good(trained.too_good)
+    card = model_card(trained, {})
+    assert "## Looks too good" in card
+    assert "check that it is known before the outcome" in card
 
 
 def test_what_was_truly_known_may_be_trusted(frame: TrainingFrame) -> None:

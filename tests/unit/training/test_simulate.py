@@ -149,5 +149,5 @@ def test_a_product_without_the_simulated_kinds_is_refused(onboarding, tmp_path):
 
 @pytest.mark.parametrize(("n_users", "days", "name"), [(0, 5, "n_users"), (5, 0, "days")])
 def test_too_small_numbers_are_refused(onboarding, tmp_path, n_users, days, name):
-    with pytest.raises(SimulationError, match=f"{name}: got 0, expected at least 1; simulate more"):
+    with pytest.raises(SimulationError, match=f"{name}: got 0, expected a whole number from 1 to"):
         simulate(onboarding, tmp_path, n_users=n_users, seed=1, end=END, days=days)

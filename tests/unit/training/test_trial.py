@@ -321,7 +321,7 @@ def test_who_stays_comes_back_within_the_horizon(usual):
 
 
 def test_no_user_and_unfit_products_are_refused(onboarding):
-    with pytest.raises(SimulationError, match="n_users: got 0, expected at least 1"):
+    with pytest.raises(SimulationError, match="n_users: got 0, expected a whole number from 1 to"):
         draw_trial(onboarding, n_users=0, seed=1, effects=Effects())
     with pytest.raises(SimulationError, match="causes: login_friction not declared, expected those that messages are simulated for"):
         draw_trial(replace(onboarding, causes=onboarding.causes[1:]), n_users=5, seed=1, effects=Effects())

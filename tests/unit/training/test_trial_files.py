@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import math
 from datetime import UTC, datetime, timedelta
 
@@ -116,3 +117,19 @@ def test_profiles_are_of_people_who_agreed(written):
     rows = written.trial.frame.rows.merge(profiles, on="user_id", suffixes=("", "_told"))
     for name in ("plan", "device", "cohort", "locale"):
         assert (rows[name] == rows[f"{name}_told"]).all()
+
+
+def test_people_who_joined_before_make_the_log_longer_and_leave_the_trial_alone(onboarding, written, events, tmp_path):
+    file = tmp_path / "trial.parquet"
+    longer = simulate_trial(onboarding, file, n_users=400, seed=6, end=END, effects=Effects(), design=TWICE, days_before=63)
+    assert file.read_bytes() == written.trial_file.read_bytes()
+    assert (longer.n_before, written.n_before) == (400, 0)
+    rows = [json.loads(line) for line in gzip.decompress(longer.events_file.read_bytes()).splitlines() if b'"event_id":"e' in line]
+    of_the_trial = {(row["event_id"], row["kind"], row["occurred_at"]) for row in rows if row["user_id"].startswith("user-")}
+    assert {event_id for event_id, _, _ in of_the_trial} >= {event.event_id for event in events}
+    others = [datetime.fromisoformat(row["occurred_at"]) for row in rows if row["user_id"].startswith("earlier-")]
+    first = min(event.occurred_at for event in events)
+    assert timedelta(days=55) < first - min(others) < timedelta(days=65)
+    assert max(others) > written.end - timedelta(days=2)  # and some are still there at the end
+    profiles = pd.read_csv(longer.profiles_file, dtype=str)
+    assert profiles["user_id"].str.startswith("earlier-").sum() >= 400

@@ -100,7 +100,7 @@ def test_no_time_at_all_is_a_clear_error(slices: Slices) -> None:
 
 
 def test_nothing_to_try_or_to_learn_from_is_a_clear_error(slices: Slices) -> None:
-    with pytest.raises(BadInputError, match="0 trials, expected at least 1"):
+    with pytest.raises(BadInputError, match="trials: got 0, expected a whole number from 1"):
         tune(slices, n_trials=0)
     no_folds: list[Fold] = []
     with pytest.raises(TooLittleDataError, match="no fold to tune on"):
