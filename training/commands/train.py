@@ -15,8 +15,8 @@ from training.commands.options import DEFAULT_LOG, DEFAULT_TREES, DEFAULT_TUNING
 from training.commands.progress import progress_report
 from training.fit import FitParameters
 from training.gate import Gate
-from training.model_card import said_of_calibration
 from training.leaks import said_of_too_good
+from training.model_card import said_of_calibration
 from training.parameters_file import read_parameters
 from training.run import Options, Outcome, train_product
 from training.standing import Promotion
