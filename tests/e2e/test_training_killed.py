@@ -28,6 +28,8 @@ import os, signal, sys
 import mlflow
 
 moment, told, *arguments = sys.argv[1:]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have these ignored
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 create_run, set_alias = mlflow.MlflowClient.create_run, mlflow.MlflowClient.set_registered_model_alias
 
 def stop():

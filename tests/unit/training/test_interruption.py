@@ -13,9 +13,9 @@ from training.commands.interruption import stopping_in_order
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    """Whatever the test runner listens to is as before afterwards."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in numbers}
+    """As a process has them that was not told to ignore any, as under `nohup`; what the test runner listens to is as before afterwards."""
+    ordinary = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in ordinary.items()}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
