@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -18,54 +17,13 @@ from hypothesis import strategies as st
 from serving.adapters.memory_ledger import MemoryLedger
 from serving.adapters.redis_ledger import RedisLedger, connect
 from serving.decision.caps import first_refusal
-from serving.decision.ids import decision_id
 from serving.decision.policy import MessageClass
-from serving.decision.values import CapWindow, Permit
+from serving.decision.values import CapWindow
 from serving.ports import Commit, Delivery, LedgerError
-from tests.serving_world import DAY_US, HOUR_US, NOON, contact
+from tests.contract.ledger_commits import AT_US, commit, window
+from tests.serving_world import DAY_US, HOUR_US
 
-AT_US = int(NOON.timestamp()) * 1_000_000
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(params=["memory", "redis"])
-def ledger(request, redis_url):
-    if request.param == "memory":
-        yield MemoryLedger()
-        return
-    with connect(redis_url, timeout_ms=5_000) as client:
-        yield RedisLedger(client=client)
-
-
-def commit(
-    user_id="ada",
-    *,
-    at_us=AT_US,
-    channel="email",
-    message_id="checking_in",
-    caps=(),
-    sends=True,
-    receipt=b'{"a":1}',
-    timeline=b"t1",
-    expires_us=None,
-    **more,
-):
-    id_ = decision_id(user_id, at_us, next(_numbers).to_bytes(10, "big"))
-    return Commit(
-        decision_id=id_,
-        user_id=user_id,
-        receipt=receipt,
-        timeline_hash=f"{hash(timeline) & 0xFFFF:016x}",
-        timeline=timeline,
-        contact=replace(contact(channel, message_id, at_us=at_us, decision_id=id_), expires_us=expires_us) if sends else None,
-        caps=tuple(caps),
-        outbox=f"deliver {id_}".encode() if sends else b"",
-        **{"as_of_us": AT_US, **more},
-    )
-
-
-def window(limit=1, *, channel=None, message_id=None, since_us=AT_US - DAY_US, until_us=AT_US + DAY_US, name="cap:daily", **more):
-    return CapWindow(name=name, channel=channel, since_us=since_us, until_us=until_us, limit=limit, message_id=message_id, **more)
+_products = itertools.count(1)
 
 
 def rolling(limit, at_us, *, span_us=DAY_US):
@@ -189,52 +147,6 @@ def test_news_of_an_unknown_contact_changes_nothing(ledger, id_):
     assert ledger.contacts("onboarding", "ada", since_us=0) == (made.contact,)
 
 
-def permit(limit=2, *, since_us=AT_US, name="rate:spring"):
-    return Permit(name=name, since_us=since_us, until_us=since_us + HOUR_US, limit=limit)
-
-
-def test_a_rate_limit_is_shared_by_all_users_and_opens_again_with_its_next_window(ledger):
-    for user_id in ("ada", "bob"):
-        assert ledger.commit("onboarding", commit(user_id, permits=(permit(),))).committed
-    late = commit("eve", permits=(permit(9, name="rate:roomy"), permit()))
-    result = ledger.commit("onboarding", late)
-    assert (result.committed, result.refused_by) == (False, "rate:spring")
-    assert ledger.receipt("onboarding", late.decision_id) is None
-    assert ledger.commit("onboarding", commit("eve", permits=(permit(since_us=AT_US + HOUR_US),))).committed
-    assert ledger.commit("mooc", commit("eve", permits=(permit(),))).committed
-
-
-def test_windows_without_room_are_told_before_anything_is_proposed_and_asking_takes_no_place(ledger):
-    full, half, empty = permit(1), permit(2, name="rate:half"), permit(1, since_us=AT_US + HOUR_US)
-    assert ledger.commit("onboarding", commit(permits=(full, half))).committed
-    for _ in range(2):
-        assert ledger.without_room("onboarding", [empty, full, half]) == [full]
-    assert ledger.without_room("mooc", [full]) == []
-    assert ledger.without_room("onboarding", [full._replace(limit=2), permit(0, name="rate:closed")]) == [permit(0, name="rate:closed")]
-    assert ledger.commit("onboarding", commit("bob", permits=(half, empty))).committed
-    assert ledger.without_room("onboarding", [empty, full, half]) == [empty, full, half]
-
-
-def test_a_retry_and_a_refusal_by_the_users_own_cap_take_no_place_under_a_rate_limit(ledger):
-    first = commit(permits=(permit(1),))
-    for _ in range(2):
-        assert ledger.commit("onboarding", first).committed
-    other = [permit(1, name="rate:other")]
-    assert ledger.commit("onboarding", commit(caps=[window()], permits=tuple(other))).refused_by == "cap:daily"
-    assert ledger.commit("onboarding", commit("bob", permits=tuple(other))).committed
-
-
-def test_sixteen_threads_together_never_get_more_than_a_rate_limit(ledger):
-    barrier = threading.Barrier(16)
-
-    def attempts(number):
-        barrier.wait()
-        return sum(ledger.commit("onboarding", commit(f"user-{number}-{i}", permits=(permit(5),))).committed for i in range(10))
-
-    with ThreadPoolExecutor(16) as pool:
-        assert sum(pool.map(attempts, range(16))) == 5
-
-
 def test_users_and_products_are_apart(ledger):
     for product, user_id in (("onboarding", "ada"), ("onboarding", "bob"), ("mooc", "ada")):
         assert ledger.commit(product, commit(user_id, caps=[window()])).committed
@@ -287,7 +199,7 @@ ATTEMPTS = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(attempts=ATTEMPTS)
 def test_all_ledgers_and_the_pure_rule_agree_on_every_sequence(attempts, redis_server):
-    product = f"trial_{next(_numbers)}"
+    product = f"trial_{next(_products)}"
     contacts = []
     with connect(redis_server.url, timeout_ms=5_000) as client:
         memory, in_redis = MemoryLedger(), RedisLedger(client=client)
@@ -378,18 +290,6 @@ def test_a_timeline_seen_again_is_kept_for_longer(redis_url):
         client.pexpire(key, 1000)
         ledger.commit("onboarding", second)
         assert client.pttl(key) > 86_400_000
-
-
-def test_a_window_that_cannot_be_told_of_is_left_to_the_commit_and_a_server_that_is_away_is_an_error(redis_url):
-    with connect(redis_url, timeout_ms=5_000) as client, socket.create_server(("127.0.0.1", 0)) as listener:
-        ledger, full, broken = RedisLedger(client=client), permit(1), permit(1, name="rate:broken")
-        ledger.commit("onboarding", commit(permits=(full,)))
-        client.set(f"stillhere:{{onboarding:rates}}:broken:{AT_US}", "no set")
-        assert ledger.without_room("onboarding", [broken, full]) == [full]
-        with pytest.raises(LedgerError, match="did not answer"):
-            ledger.commit("onboarding", commit(permits=(broken,)))
-        with connect(f"redis://127.0.0.1:{listener.getsockname()[1]}/0", timeout_ms=50) as silent, pytest.raises(LedgerError):
-            RedisLedger(client=silent).without_room("onboarding", [full])
 
 
 def test_a_server_that_restarted_is_asked_again_on_a_new_connection(redis_url):
