@@ -35,6 +35,7 @@ from serving.policy_file.document import with_hash
 from serving.replay import Replayer
 from serving.use_case import DecisionAnswer
 from tests.certain import certain_policy
+from tests.mlflow_store import working_in
 from tests.serving_world import ROOT, World
 from training.fit import FitParameters
 from training.frame import USER
@@ -86,12 +87,8 @@ class Way:
 @pytest.fixture(scope="module")
 def way(onboarding: Product, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
     folder = tmp_path_factory.mktemp("moment")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_RUN_ID", raising=False)
-        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    with working_in(folder):
         yield walk(onboarding, folder)
-        mlflow.set_tracking_uri(None)
 
 
 def waiting(product: Product) -> Policy:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.core.product import Product
+from tests.mlflow_store import working_in
 from tests.small_model import write_small_bundle
 from tests.unit.training import synthetic
 from training.aliases import champions_before, make_champion, roll_back
@@ -28,11 +29,10 @@ MOVES = st.lists(st.integers(ROLLBACK, 4), min_size=1, max_size=8)
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A model that can be served, in a store of its own."""
     folder = tmp_path_factory.mktemp("rollbacks")
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    prepare_tracking()
-    write_small_bundle(synthetic.product(), Path(folder) / "model" / "artifacts" / "bundle", n_rounds=2)
-    yield (folder / "model").as_uri()
-    mlflow.set_tracking_uri(None)
+    with working_in(folder):
+        prepare_tracking()
+        write_small_bundle(synthetic.product(), Path(folder) / "model" / "artifacts" / "bundle", n_rounds=2)
+        yield (folder / "model").as_uri()
 
 
 def with_versions(bundle: str, *, n_versions: int = 4) -> Product:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import mlflow
 import pytest
 
 from models.calibration import Calibration, CalibrationMethod
+from tests.mlflow_store import working_in
 from tests.model.place import Fresh, Place
 from tests.unit.training import synthetic
 from training.record import log_model
@@ -36,17 +35,6 @@ def _working_in_the_place(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     with working_in(there.folder):
         yield
-
-
-@contextmanager
-def working_in(folder: Path) -> Iterator[None]:
-    """Work in the folder, with the MLflow store of the folder."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_RUN_ID", raising=False)
-        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-        yield
-        mlflow.set_tracking_uri(None)
 
 
 @pytest.fixture(scope="package")

@@ -13,6 +13,7 @@ import yaml
 
 from features.core.product import Segment
 from features.home import Home
+from tests.mlflow_store import working_in
 from tests.unit.training import synthetic
 from tests.unit.training_thresholds.receipts import export, receipt
 from training.backtest import BacktestOptions, backtest_product
@@ -53,15 +54,11 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("alert_error")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_RUN_ID", raising=False)
-        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    with working_in(folder):
         home = synthetic.home_at(folder)
         synthetic.fill(home, PRODUCT, n_users=400, n_days=60, seed=5)
         train_product(PRODUCT, home, seed=1, options=Options(fit=FitParameters(max_rounds=40)))
         yield Place(home=home, frame=unseen(build_frame(PRODUCT, home), load_champion(PRODUCT)))
-        mlflow.set_tracking_uri(None)
 
 
 def assert_says_what_it_was_made_from(run_id: str, *data_sets: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from features.core.product import Product
 from features.home import Home
+from tests.mlflow_store import working_in
 from tests.unit.training import synthetic
 from training.dataset import build_frame, features_join
 from training.errors import TrainingError
@@ -54,14 +55,10 @@ def trial(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def outcome(home: Home, trial: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TimingRun]:
     folder = tmp_path_factory.mktemp("mlflow")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_RUN_ID", raising=False)
-        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    with working_in(folder):
         mlflow.set_experiment("parents")
         with mlflow.start_run():
             yield time_product(PRODUCT, home, trial=trial, options=FEW, join=features_join)
-        mlflow.set_tracking_uri(None)
 
 
 def test_the_run_is_a_stage_of_the_active_one(outcome: TimingRun) -> None:

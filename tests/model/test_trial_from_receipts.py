@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-import mlflow
 import numpy as np
 import orjson
 import pytest
@@ -19,6 +18,7 @@ from serving.adapters.receipt_export import receipt_row
 from serving.decision.decide import decide
 from serving.decision.output import output_object
 from serving.decision.values import Decision
+from tests.mlflow_store import working_in
 from tests.serving_world import golden_inputs, golden_policy
 from tests.unit.training import synthetic
 from tests.unit.training_thresholds.receipts import export
@@ -77,12 +77,8 @@ def trial(place: Home) -> DrawnTrial:
 def outcome(place: Home, trial: DrawnTrial, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TimingRun]:
     folder = tmp_path_factory.mktemp("mlflow")
     write_trial(trial, folder / "trial.parquet")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_RUN_ID", raising=False)
-        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    with working_in(folder):
         yield time_product(PRODUCT, place, trial=folder / "trial.parquet", options=FEW, join=features_join)
-        mlflow.set_tracking_uri(None)
 
 
 def test_the_trial_holds_what_chance_chose_with_unequal_chances_where_quiet_hours_closed_a_delay(trial: DrawnTrial) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from features.core.product import Product
 from features.home import Home
+from tests.mlflow_store import working_in
 from tests.unit.training import synthetic
 from training.errors import EmptyLogError
 from training.parameters_file import read_parameters
@@ -24,12 +25,8 @@ N_TRIALS = 3
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with an MLflow store of its own."""
     folder = tmp_path_factory.mktemp("tuning")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_RUN_ID", raising=False)
-        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    with working_in(folder):
         yield folder
-        mlflow.set_tracking_uri(None)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from tests.mlflow_store import working_in
 from tests.small_model import write_small_bundle
 from tests.unit.training import synthetic
 from training.leftovers import WITHOUT_A_WORD
@@ -24,13 +25,9 @@ ELSEWHERE = "elsewhere-0a1b2c3d 4711 5d0c1e2f 9127.35"
 @pytest.fixture(scope="module", autouse=True)
 def _store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("leftovers")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_RUN_ID", raising=False)
-        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    with working_in(folder):
         prepare_tracking()
         yield
-        mlflow.set_tracking_uri(None)
 
 
 @pytest.fixture(scope="module")

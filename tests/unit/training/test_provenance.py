@@ -12,6 +12,7 @@ import pytest
 
 from features.declarations.product_file import load_product
 from serving.policy_file import load_policy
+from tests.mlflow_store import working_in
 from training.provenance import FEATURES, POLICY, UNREADABLE, log_table
 from training.tracked import KIND, tracked_run
 
@@ -19,12 +20,9 @@ ONBOARDING = Path(__file__).resolve().parents[3] / "products" / "onboarding"
 
 
 @pytest.fixture(autouse=True)
-def _store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
-    yield
-    mlflow.set_tracking_uri(None)
+def _store(tmp_path: Path) -> Iterator[None]:
+    with working_in(tmp_path):
+        yield
 
 
 def test_a_run_keeps_kind_features_and_policy_also_where_it_stops(tmp_path: Path) -> None:

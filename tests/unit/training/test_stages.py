@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import mlflow
 import pytest
 
+from tests.mlflow_store import working_in
 from training.stages import mlflow_stage
 from training.tracking import PARENT, STAGE_TAG, STOPPED, STOPPED_IN, prepare_tracking, run_of
 
@@ -14,13 +15,9 @@ from training.tracking import PARENT, STAGE_TAG, STOPPED, STOPPED_IN, prepare_tr
 @pytest.fixture(scope="module", autouse=True)
 def _store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("stages")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_RUN_ID", raising=False)
-        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    with working_in(folder):
         prepare_tracking()
         yield
-        mlflow.set_tracking_uri(None)
 
 
 def runs_of(run_id: str) -> dict[str, mlflow.entities.Run]:

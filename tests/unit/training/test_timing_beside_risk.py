@@ -10,6 +10,7 @@ import mlflow
 import pytest
 
 from features.home import Home
+from tests.mlflow_store import working_in
 from training.frame import AS_OF, OUTCOME, USER
 from training.model_card import model_card
 from training.pipeline import TrainedModel
@@ -20,11 +21,10 @@ from training.timing.beside_risk import Zones, with_timing
 @pytest.fixture(autouse=True)
 def run(tmp_path: Path) -> Iterator[None]:
     """A run to log into, as training has."""
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
-    mlflow.set_experiment("beside risk")
-    with mlflow.start_run():
-        yield
-    mlflow.set_tracking_uri(None)
+    with working_in(tmp_path):
+        mlflow.set_experiment("beside risk")
+        with mlflow.start_run():
+            yield
 
 
 def watched_nothing(trained: TrainedModel) -> TrainedModel:
