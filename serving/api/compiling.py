@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _ALIVE = ("/healthz", "/livez")
+_WHY = "compiling the feature kernel (once, about a minute)"
 
 
 class Running(Protocol):
@@ -65,10 +66,10 @@ class CompilingFirst:
             return ApiError(
                 "not_ready", f"the service could not be built: {self._fault}", what_to_do="see its log, and start it again"
             ).answer()
-        return ApiError("not_ready", "compiling the feature kernel (once, about a minute)", what_to_do="wait, and ask again").answer()
+        return ApiError("not_ready", _WHY, what_to_do="wait, and ask again").answer()
 
     def _run(self) -> None:
-        _log.info("compiling the feature kernel (once, about a minute)")
+        _log.info(_WHY)
         try:
             self._built = self._build()
         except Exception as exc:  # noqa: BLE001 - a thread that ended without a word would be waited for without end
