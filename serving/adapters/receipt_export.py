@@ -18,6 +18,7 @@ import xxhash
 
 from features.ingest.erase_rows import erase_rows
 from features.ports import IdentityStore, StoreError
+from serving.adapters.receipt_form import receipt_from
 from serving.adapters.shadow import Shadow, ShadowRisk
 
 _SCAN_COUNT = 1_000
@@ -99,7 +100,7 @@ class ReceiptExporter:
         with self.client.pipeline(transaction=False) as pipeline:
             for key in keys:
                 pipeline.get(key)
-            receipts = [receipt for receipt in pipeline.execute() if receipt is not None]
+            receipts = [receipt_from(stored) for stored in pipeline.execute() if stored is not None]
         rows_of_day: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row in self._rows(receipts):
             rows_of_day[row["as_of"].date().isoformat()].append(row)

@@ -2,7 +2,7 @@
 -- Time comes in as arguments; nothing here reads a clock.
 --
 -- KEYS  1 contacts (sorted set, score = microseconds)   2 receipt   3 timeline version   4 outbox (list)   5 mark of an erased user
--- ARGV  1 receipt   2 its ttl (ms)   3 timeline   4 contact ("" for none)   5 its moment   6 contacts before this are pruned
+-- ARGV  1 receipt, as it is stored   2 its ttl (ms)   3 timeline   4 contact ("" for none)   5 its moment   6 contacts before this are pruned
 --       7 ttl of contacts and outbox (ms)   8 delivery order   9 as_of: reservations that expired by then take no place
 --       then eight per window: name, channel, message, class ("" for any), since, until, limit, span (0 for a fixed interval)
 -- Returns {1, "", ""} when committed now, {1, "", stored receipt} when committed before, {0, name of the window that is full, ""} when

@@ -18,6 +18,7 @@ from redis.retry import Retry
 
 from features.core.event import to_us
 from features.ports import Standing
+from serving.adapters.receipt_form import receipt_from, stored_form
 from serving.adapters.redis_pipeline import Command, Reply, pipelined
 from serving.adapters.redis_rates import RedisRates
 from serving.decision.ids import tag_of, user_tag
@@ -139,7 +140,8 @@ class RedisLedger:
     def receipt(self, product: str, decision_id: str) -> bytes | None:
         """The stored receipt, or None."""
         tag = tag_of(decision_id)
-        return self._get(f"{user_prefix(product, tag)}:receipt:{decision_id}") if tag else None
+        stored = self._get(f"{user_prefix(product, tag)}:receipt:{decision_id}") if tag else None
+        return None if stored is None else receipt_from(stored)
 
     def timeline(self, product: str, user_id: str, timeline_hash: str) -> bytes | None:
         """The stored timeline version, or None."""
@@ -224,7 +226,7 @@ class RedisLedger:
             *("EVALSHA", _COMMIT_DIGEST, 5),
             *(f"{prefix}:contacts", f"{prefix}:receipt:{commit.decision_id}", f"{prefix}:timeline:{commit.timeline_hash}"),
             *(f"{prefix}:outbox", f"{prefix}:erased"),
-            *(commit.receipt, self.keep_receipts // _MILLISECOND, commit.timeline),
+            *(stored_form(commit.receipt), self.keep_receipts // _MILLISECOND, commit.timeline),
             *(
                 "" if contact is None else _member(contact),
                 at_us,
@@ -286,7 +288,7 @@ def _result(reply: Reply, commit: Commit, *, is_attached: bool | None) -> Commit
     if not committed:
         return CommitResult(committed=False, refused_by=refused_by.decode())
     # A receipt that was stored now is not sent back.
-    return CommitResult(committed=True, receipt=receipt or commit.receipt, is_attached=is_attached)
+    return CommitResult(committed=True, receipt=receipt_from(receipt) if receipt else commit.receipt, is_attached=is_attached)
 
 
 def _leaves_places(commit: Commit, result: CommitResult | LedgerError) -> bool:

@@ -299,3 +299,15 @@ def test_a_server_that_restarted_is_asked_again_on_a_new_connection(redis_url):
         admin.client_kill_filter(skipme=True)  # closes every other connection, as a restart does
         admin.script_flush()
         assert ledger.commit("onboarding", commit()).committed
+
+
+def test_receipts_lie_compressed_in_redis_and_those_of_earlier_releases_are_read_and_answered_as_before(redis_url):
+    with connect(redis_url, timeout_ms=5_000) as client:
+        ledger = RedisLedger(client=client)
+        made = commit(receipt=b'{"verdicts":[' + b'{"code":"ok","passed":true},' * 300 + b"0]}")
+        ledger.commit("onboarding", made)
+        key = next(key for key in client.keys("*receipt*"))
+        assert client.strlen(key) < len(made.receipt) / 3
+        client.set(key, made.receipt)  # as it was stored before
+        assert ledger.receipt("onboarding", made.decision_id) == made.receipt
+        assert ledger.commit("onboarding", made).receipt == made.receipt
