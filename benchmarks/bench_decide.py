@@ -22,7 +22,7 @@ import psutil
 
 from benchmarks import report
 from benchmarks.decide_in_process import in_process
-from benchmarks.decide_services import HOME, Served, naive, prepare, service
+from benchmarks.decide_services import HOME, Served, forget_long_history, naive, prepare, service
 from benchmarks.decide_users import SEND_SHARE, Users
 from serving import bootstrap
 from serving.cli.stack import redis_server
@@ -40,6 +40,7 @@ def main() -> int:
     os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{report.OUT}/decide_mlflow.db")
     settings = bootstrap.settings_from_environment(home=HOME)
     report.OUT.mkdir(exist_ok=True)
+    forget_long_history()
     with redis_server(settings) as redis:
         user_ids = prepare(settings, redis.url)
         opened = bootstrap.installation(settings, redis.url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from serving.settings import Settings
 HOME = report.OUT / "decide_home"
 N_USERS = 2_000
 READY_S = 120.0
+MOST_BYTES = 1_000_000_000
+"""Of the state's Redis: a run leaves its receipts, and a Redis of many gigabytes would be what is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,13 @@ class Served:
 
     port: int
     pid: int
+
+
+def forget_long_history() -> None:
+    """Have the state built anew once the receipts of earlier runs fill it; before Redis is started."""
+    if sum(file.stat().st_size for file in HOME.glob("redis/*")) > MOST_BYTES:
+        shutil.rmtree(HOME)
+        (report.OUT / "decide_mlflow.db").unlink(missing_ok=True)
 
 
 def prepare(settings: Settings, redis_url: str) -> list[str]:
