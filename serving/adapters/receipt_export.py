@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,8 @@ from serving.adapters.shadow import Shadow, ShadowRisk
 
 _SCAN_COUNT = 1_000
 _BATCH = 1_000
+
+_log = logging.getLogger(__name__)
 
 SCHEMA = pa.schema(
     [
@@ -100,19 +103,20 @@ class ReceiptExporter:
         with self.client.pipeline(transaction=False) as pipeline:
             for key in keys:
                 pipeline.get(key)
-            receipts = [receipt_from(stored) for stored in pipeline.execute() if stored is not None]
+            found = [(key, receipt_from(stored)) for key, stored in zip(keys, pipeline.execute(), strict=True) if stored is not None]
         rows_of_day: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row in self._rows(receipts):
+        for row in self._rows([receipt for receipt in (_read(*one) for one in found) if receipt is not None]):
             rows_of_day[row["as_of"].date().isoformat()].append(row)
         for day, rows in rows_of_day.items():
             self._unchecked |= {row["user_id"] for row in rows}
             _write(self.receipts_dir / f"day={day}", pa.Table.from_pylist(rows, schema=SCHEMA))
             yield {row["decision_id"] for row in rows}
 
-    def _rows(self, receipts: Sequence[bytes]) -> list[dict[str, Any]]:
-        parsed = [orjson.loads(receipt) for receipt in receipts]
-        risks = [None] * len(receipts) if self.shadow is None else self.shadow.score(parsed)
-        return [receipt_row(*each) for each in zip(receipts, parsed, risks, strict=True)]
+    def _rows(self, receipts: Sequence[_Receipt]) -> list[dict[str, Any]]:
+        if self.shadow is None:
+            return [receipt.row for receipt in receipts]
+        risks = self.shadow.score([receipt.parsed for receipt in receipts])
+        return [{**receipt.row, **_shadow_columns(risk)} for receipt, risk in zip(receipts, risks, strict=True)]
 
     def _erase_again(self) -> None:
         """Take back what an erasure overtook: it empties the files once, perhaps before these were written."""
@@ -137,8 +141,27 @@ def exported_ids(receipts_dir: Path) -> set[str]:
     return ids
 
 
-def receipt_row(receipt: bytes, parsed: Mapping[str, Any], shadow: ShadowRisk | None) -> dict[str, Any]:
-    """One receipt as a row of `SCHEMA`."""
+@dataclass(frozen=True, slots=True)
+class _Receipt:
+    parsed: Mapping[str, Any]
+    row: dict[str, Any]
+
+
+def _read(key: bytes, receipt: bytes) -> _Receipt | None:
+    """The receipt under a key; None, said in the log, for bytes that are none: they cost no other its place in the files."""
+    try:
+        parsed = orjson.loads(receipt)
+        return _Receipt(parsed, receipt_row(receipt, parsed))
+    except (ValueError, LookupError, TypeError, AttributeError) as exc:
+        _log.warning(
+            "%s holds no receipt (%s: %s), so it is in no file; delete the key, or restore it from a copy of Redis",
+            *(key.decode(errors="replace"), type(exc).__name__, exc),
+        )
+        return None
+
+
+def receipt_row(receipt: bytes, parsed: Mapping[str, Any]) -> dict[str, Any]:
+    """One receipt as a row of `SCHEMA`, without what a challenger says of it."""
     output = parsed["output"]
     message = output["message"] or {}
     cause = output["cause"] or {}
@@ -146,15 +169,18 @@ def receipt_row(receipt: bytes, parsed: Mapping[str, Any], shadow: ShadowRisk | 
     return {
         **{name: output[name] for name in plain},
         **{name: output["versions"].get(name) for name in ("model", "policy", "features")},
+        **_shadow_columns(None),
         "as_of": datetime.fromisoformat(output["as_of"]),
         "code": output["reason"]["code"],
         "cause": cause.get("group"),
         "message_id": message.get("id"),
         "channel": message.get("channel"),
-        "shadow_model": None if shadow is None else shadow.model,
-        "shadow_risk": None if shadow is None else shadow.risk,
         "receipt": receipt.decode(),
     }
+
+
+def _shadow_columns(shadow: ShadowRisk | None) -> dict[str, Any]:
+    return {"shadow_model": None if shadow is None else shadow.model, "shadow_risk": None if shadow is None else shadow.risk}
 
 
 def _write(folder: Path, rows: pa.Table) -> None:

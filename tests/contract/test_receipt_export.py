@@ -212,6 +212,31 @@ def test_a_file_that_fails_after_another_was_written_makes_no_duplicates(world, 
     assert len(ids) == len(set(ids)) == 3
 
 
+DAMAGE = {
+    "cut off": lambda stored: stored[: len(stored) // 2],
+    "no JSON": lambda _: b"{receipt",
+    "another JSON": lambda _: b'{"output":{"decision_id":null}}',
+    "no mapping": lambda _: b"7",
+    "nothing": lambda _: b"",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_receipt_is_named_once_and_costs_no_other_its_place(damage, world, exporter, client, tmp_path, caplog):
+    world.answer("ada")
+    (key,) = client.keys("*receipt*")
+    client.set(key, damage(client.get(key)))
+    world.answer("ben")
+    exporter.export()
+    assert [row["user_id"] for row in rows(tmp_path)] == ["ben"]
+    world.answer("cleo")
+    exporter.export()
+    assert sorted(row["user_id"] for row in rows(tmp_path)) == ["ben", "cleo"]
+    (warning,) = caplog.messages
+    assert warning.startswith(f"{key.decode()} holds no receipt (")
+    assert warning.endswith("so it is in no file; delete the key, or restore it from a copy of Redis")
+
+
 def test_another_products_receipts_are_left_alone(world, client, tmp_path):
     world.answer("ada")
     assert ReceiptExporter(client=client, product="onboard*", receipts_dir=tmp_path).export() == 0

@@ -59,7 +59,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Home:
         events += [login(user_id, as_of - timedelta(days=float(days))) for days in rng.uniform(0.5, 6, 3)]
         decision = decided(user_id, as_of, number)
         output = output_object(decision, VERSIONS)
-        rows.append(receipt_row(orjson.dumps({"output": output}), {"output": output}, None))
+        rows.append(receipt_row(orjson.dumps({"output": output}), {"output": output}))
         delay_s = None if decision.send_at_us is None else (decision.send_at_us - decision.as_of_us) / 1e6
         if rng.random() >= DROPOUT[delay_s]:
             events.append(login(user_id, as_of + timedelta(seconds=delay_s or 0.0, hours=20)))

@@ -110,7 +110,7 @@ def test_receipts_are_read_in_order_however_few_fit_in_memory(world, tmp_path, a
     import pyarrow.parquet as pq
 
     receipts = hourly(world)
-    rows = [receipt_row(receipt, orjson.loads(receipt), None) for receipt in receipts]
+    rows = [receipt_row(receipt, orjson.loads(receipt)) for receipt in receipts]
     for number, mixed in enumerate((rows[40:], rows[:44])):  # four of them twice
         for day in {row["as_of"].date() for row in mixed}:
             (tmp_path / f"day={day}").mkdir(exist_ok=True)

@@ -45,7 +45,7 @@ def receipts(product: Product, policy: Policy, *, n_users: int = N_USERS) -> lis
         world.person(user_id := f"u{number:03d}")
         world.happens(user_id, "login", times=12, ago=timedelta(days=10))
         receipt = world.answer(user_id).receipt
-        rows.append(receipt_row(receipt, orjson.loads(receipt), None))
+        rows.append(receipt_row(receipt, orjson.loads(receipt)))
     return rows
 
 
