@@ -71,7 +71,7 @@ def _is_ours(run: Any) -> bool:
 
 def _last_sign_ms(client: Any, run: Any) -> int:
     """When the run began, ended, or logged a metric last; milliseconds since the epoch."""
-    logged = (each.timestamp for key in run.data.metrics for each in client.get_metric_history(run.info.run_id, key))
+    logged = [int(each.timestamp) for key in run.data.metrics for each in client.get_metric_history(run.info.run_id, key)]
     return max(int(run.info.start_time), int(run.info.end_time or 0), *logged)
 
 
