@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+_KEPT_FOR_A_PRODUCT = ("raw", "aliases", "receipts", "feast", "labels", "bundles", "rejected", "incoming")
+_MARKS = (
+    *("run.json", "demo.json", "redis/redis.log", "redis/appendonly.aof", "policies/*.json", "logs/service.log", "logs/worker.log"),
+    *(f"products/*/{name}" for name in _KEPT_FOR_A_PRODUCT),  # a folder of product folders, as of a checkout, has none of them
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -17,6 +23,17 @@ class Home:
     """
 
     root: Path
+
+    @property
+    def is_there(self) -> bool:
+        """Whether an import, a demo or a service ever kept something here; any other folder, an empty one too, is no home.
+
+        Examples
+        --------
+        >>> Home(Path("tests")).is_there
+        False
+        """
+        return any(next(self.root.glob(mark), None) is not None for mark in _MARKS)
 
     @property
     def redis_dir(self) -> Path:

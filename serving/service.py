@@ -11,7 +11,9 @@ import gc
 from typing import TYPE_CHECKING, Any
 
 import bentoml
+from bentoml.exceptions import BentoMLException
 
+from features.ports import StoreError
 from serving import bootstrap
 
 if TYPE_CHECKING:
@@ -59,6 +61,15 @@ class PublicRoutesFirst:
 @bentoml.asgi_app(public, path="/")
 class Stillhere:
     """Decides over HTTP; model, policy and stores are loaded before the first request is let in."""
+
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]  # BentoML ships no types
+    @staticmethod
+    def look_first() -> None:
+        """End `bentoml serve` with the reason where no process of it could ever serve; it asks once, before it starts them."""
+        try:
+            bootstrap.refuse_what_cannot_serve()
+        except (ValueError, StoreError) as exc:
+            raise BentoMLException(str(exc)) from exc
 
     def __init__(self) -> None:
         self._running = bootstrap.start_api()

@@ -10,6 +10,7 @@ import pandas as pd
 
 from models.cause_stability import NEVER, CauseStability
 from training.cohorts import CohortDrift
+from training.compare import SegmentGain
 from training.evaluate import Interval
 from training.explanation_budget import over_budget
 from training.gate import Verdict, holds, is_judged
@@ -196,16 +197,19 @@ def _explanation_row(verdict: Verdict) -> list[dict[str, object]]:
 
 
 def unjudged(verdict: Verdict) -> str:
-    """Name the segments that the gate could not judge, with their sizes; "" without any."""
+    """Name the segments of which the gate promises nothing: too small to judge, or to see a loss beyond the margin; "" without any."""
     gate = verdict.gate
-    small = [
-        f"{each.segmentation}/{each.segment} ({each.rows} rows, {each.users} users)"
-        for each in verdict.segments
-        if not is_judged(each, gate)
-    ]
-    if not small:
-        return ""
-    return f"Not judged, with fewer than {gate.min_rows} rows or {gate.min_users} users, or without a figure: {', '.join(small)}."
+    small = [each for each in verdict.segments if not is_judged(each, gate)]
+    blurred = [each for each in verdict.segments if is_judged(each, gate) and holds(each, gate) and each.gain.low < -gate.margin]
+    said = {
+        f"Not judged, with fewer than {gate.min_rows} rows or {gate.min_users} users, or without a figure": small,
+        f"Too few to say whether it is worse by more than {gate.margin:g}": blurred,
+    }
+    return " ".join(f"{what}: {', '.join(map(_sized, segments))}." for what, segments in said.items() if segments)
+
+
+def _sized(segment: SegmentGain) -> str:
+    return f"{segment.segmentation}/{segment.segment} ({segment.rows} rows, {segment.users} users)"
 
 
 def as_markdown(table: pd.DataFrame) -> str:

@@ -33,7 +33,10 @@ class Running(Protocol):
 
 
 class CompilingFirst:
-    """ASGI app: ``not_ready`` on every route but those of liveness while ``build`` compiles on a thread; then what was built."""
+    """ASGI app: ``not_ready`` on every route but those of liveness while ``build`` compiles on a thread; then what was built.
+
+    What could not be built is said on every route, liveness included.
+    """
 
     def __init__(self, build: Callable[[], Running]) -> None:
         self._build = build
@@ -60,12 +63,12 @@ class CompilingFirst:
         await app(scope, receive, send)
 
     def _answer(self, path: str) -> Response:
-        if path in _ALIVE:
-            return json_answer({"status": "ok"})
-        if self._fault:
+        if self._fault:  # on the routes of liveness too: it will never serve, and whoever watches them starts it again
             return ApiError(
                 "not_ready", f"the service could not be built: {self._fault}", what_to_do="see its log, and start it again"
             ).answer()
+        if path in _ALIVE:
+            return json_answer({"status": "ok"})
         return ApiError("not_ready", _WHY, what_to_do="wait, and ask again").answer()
 
     def _run(self) -> None:

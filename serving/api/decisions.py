@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
@@ -18,7 +19,7 @@ from serving.api.direct import DirectRoutes
 from serving.api.document import request_body
 from serving.api.errors import ApiError
 from serving.api.gathering import Gatherer
-from serving.api.idempotency import PARAMETER, seed_of
+from serving.api.idempotency import PARAMETER, key_of, seed_of
 from serving.api.schemas import DecisionIn, DecisionOut, ErrorAnswer, ReceiptOut
 from serving.ports import LedgerError, Seed
 
@@ -53,9 +54,9 @@ def add_decision_routes(app: DirectRoutes, context: ApiContext, gatherer: Gather
     async def post_decisions(request: Request) -> Response:
         body = await read_body(request, max_bytes=context.max_body_bytes)
         started = time.perf_counter()
-        payload = parse_json(body)
-        seed = await seed_of(request, payload, context, pool)
-        content = await (_decide_many if isinstance(payload, list) else _decide_one)(context, gatherer, payload, seed)
+        payload, key = parse_json(body), key_of(request)
+        decide = _about_many(context, payload) if isinstance(payload, list) else _about_one(payload)
+        content = await decide(context, gatherer, await seed_of(key, payload, context, pool))
         context.metrics.answered("decisions", time.perf_counter() - started)
         return Response(content, media_type="application/json")
 
@@ -79,17 +80,18 @@ def add_decision_routes(app: DirectRoutes, context: ApiContext, gatherer: Gather
         return Response(receipt, media_type="application/json")
 
 
-async def _decide_one(context: ApiContext, gatherer: Gatherer, payload: Any, seed: Seed | None) -> bytes:
+_Decide = Callable[[ApiContext, Gatherer, Seed | None], Awaitable[bytes]]
+"""What a body that passed its checks asks for."""
+
+
+def _about_one(payload: Any) -> _Decide:
     asked = _asked(payload)
     if isinstance(asked, ApiError):
         raise asked
-    (answer,) = await gatherer.decide((asked.user_id,), (seed,))
-    context.metrics.decided(*answer.labels)
-    return answer.output
+    return partial(_decide_one, asked.user_id)
 
 
-async def _decide_many(context: ApiContext, gatherer: Gatherer, payload: list[Any], seed: Seed | None) -> bytes:
-    """Answer each item in its place: the bad ones by an error, the good ones by their decision."""
+def _about_many(context: ApiContext, payload: list[Any]) -> _Decide:
     if len(payload) > context.max_decisions:
         raise ApiError(
             "too_many_items", f"got {len(payload)} users, expected at most {context.max_decisions}", what_to_do="send smaller batches"
@@ -98,6 +100,17 @@ async def _decide_many(context: ApiContext, gatherer: Gatherer, payload: list[An
     errors = [item for item in asked if isinstance(item, ApiError)]
     if errors and len(errors) == len(asked):
         raise errors[0]
+    return partial(_decide_many, asked)
+
+
+async def _decide_one(user_id: str, context: ApiContext, gatherer: Gatherer, seed: Seed | None) -> bytes:
+    (answer,) = await gatherer.decide((user_id,), (seed,))
+    context.metrics.decided(*answer.labels)
+    return answer.output
+
+
+async def _decide_many(asked: list[DecisionIn | ApiError], context: ApiContext, gatherer: Gatherer, seed: Seed | None) -> bytes:
+    """Answer each item in its place: the bad ones by an error, the good ones by their decision."""
     good = [(place, item.user_id) for place, item in enumerate(asked) if isinstance(item, DecisionIn)]
     seeds = [None if seed is None else seed.of_place(place) for place, _ in good]
     answers = iter(await gatherer.decide([user_id for _, user_id in good], seeds))

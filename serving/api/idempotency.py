@@ -35,20 +35,31 @@ PARAMETER = {
 }
 
 
-async def seed_of(request: Request, payload: Any, context: ApiContext, pool: Executor) -> Seed | None:
+def key_of(request: Request) -> str | None:
+    """Return the key of the request, None without one; nothing is claimed yet.
+
+    Raises
+    ------
+    ApiError
+        ``invalid_request`` for what is no key, or for more than one.
+    """
+    keys = request.headers.getlist(HEADER)
+    return _checked(keys) if keys else None
+
+
+async def seed_of(key: str | None, payload: Any, context: ApiContext, pool: Executor) -> Seed | None:
     """What the ids of the request's decisions follow from; None without a key.
 
+    Claims the key, so ask for a body that will be decided about: a refused one leaves its key to the body that corrects it.
     Where nobody can say what the key was used for before, the seed is lost: it is decided as if the ledger were away, and nothing is sent.
 
     Raises
     ------
     ApiError
-        ``invalid_request`` for what is no key, or for more than one; ``idempotency_conflict`` where the key came with another body.
+        ``idempotency_conflict`` where the key came with another body.
     """
-    keys = request.headers.getlist(HEADER)
-    if not keys:
+    if key is None:
         return None
-    key = _checked(keys)
     return await asyncio.get_running_loop().run_in_executor(pool, _claimed, key, _fingerprint(payload), context)
 
 

@@ -3,7 +3,7 @@
 Variables of the tools underneath (MLFLOW_*, what child processes inherit) are read and set where the tool is used.
 """
 
-from serving.bootstrap.api import RunningApi, build_api, run_api, service_workers, start_api, warm_up
+from serving.bootstrap.api import RunningApi, build_api, refuse_what_cannot_serve, run_api, service_workers, start_api, warm_up
 from serving.bootstrap.checks import check_consistency
 from serving.bootstrap.following import Following, follow
 from serving.bootstrap.installation import (
@@ -25,6 +25,7 @@ __all__ = [
     "follow",
     "installation",
     "now_us",
+    "refuse_what_cannot_serve",
     "required_redis_url",
     "run_api",
     "service_workers",

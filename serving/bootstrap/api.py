@@ -31,6 +31,21 @@ class RunningApi:
     close: Callable[[], None]
 
 
+def refuse_what_cannot_serve() -> None:
+    """Look, before any process is started, at what would keep every one of them from serving.
+
+    A server that starts processes again and again would keep its port open meanwhile, and answer nobody.
+
+    Raises
+    ------
+    SettingsError, DeclarationError, StoreError
+        As `start_api` would.
+    """
+    opened = _opened()
+    _ = opened.policy  # and with it the product
+    opened.close()
+
+
 def start_api() -> RunningApi:
     """Build the public app, everything loaded; for the service.
 
@@ -44,14 +59,20 @@ def start_api() -> RunningApi:
     # Feast keeps its own metrics in a directory that it makes, and leaves behind, unless this names one.
     if _MULTIPROCESS_DIR in os.environ:
         os.environ.setdefault(_FEASTS_MULTIPROCESS_DIR, os.environ[_MULTIPROCESS_DIR])
-    settings = settings_from_environment()
-    opened = installation(settings, required_redis_url(settings), timeout_s=settings.redis_timeout_s)
-    opened.refuse_forgetful_redis()
+    opened = _opened()
 
     def run() -> RunningApi:
         return run_api(opened, shared_by_processes=_MULTIPROCESS_DIR in os.environ)
 
     return run() if _is_compiled() else _compile_first(run)
+
+
+def _opened() -> Installation:
+    """Open the installation of the environment over a Redis that may be away but is not one that forgets."""
+    settings = settings_from_environment()
+    opened = installation(settings, required_redis_url(settings), timeout_s=settings.redis_timeout_s)
+    opened.refuse_forgetful_redis()
+    return opened
 
 
 def _is_compiled() -> bool:

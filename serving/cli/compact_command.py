@@ -29,7 +29,7 @@ def compact(
 
     from features.declarations.product_file import load_product
 
-    settings = place.settings()
+    settings = place.existing()
     raw_dir = settings.home.raw_dir(load_product(settings.product_folder).name)
 
     from features.adapters.compaction import CompactedDay

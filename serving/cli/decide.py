@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from serving.cli.faults import BadInputError
-from serving.cli.options import HERE, Place
+from serving.cli.options import HERE, Place, require_home
 
 if TYPE_CHECKING:
     from serving.bootstrap import Installation
@@ -93,9 +93,17 @@ def explain(
 
 
 @contextmanager
-def opened(place: Place) -> Iterator[Installation]:
-    """Open the installation over the Redis of a running service, or over one started for this command."""
+def opened(place: Place, *, makes_home: bool = False) -> Iterator[Installation]:
+    """Open the installation over the Redis of a running service, or over one started for this command.
+
+    Raises
+    ------
+    BadInputError
+        If its state directory is not there, and is not made by this command.
+    """
     settings = place.checked()
+    if not makes_home:
+        require_home(settings.home)
 
     from serving import bootstrap
     from serving.cli.stack import reachable_redis

@@ -32,7 +32,7 @@ def features(spine: Path, out: Path, /, *, place: Place = HERE) -> None:
     from features.declarations.product_file import load_product
     from serving.cli.steps import Steps
 
-    settings = place.settings()
+    settings = place.existing()
     product = load_product(settings.product_folder)
     steps = Steps()
     with steps.step("computing features") as share:

@@ -43,7 +43,7 @@ def import_logs(
     from serving.cli.steps import Steps
 
     files = chosen_files(path, load_product(place.settings().product_folder), log)
-    with opened(place) as installation:
+    with opened(place, makes_home=True) as installation:
         keep(installation.settings.home)
         steps = Steps()
         for file, declaration in files:

@@ -30,7 +30,7 @@ def shadow(*, json: Annotated[bool, Parameter(help="Print everything as JSON.", 
     from serving.adapters.receipt_files import exported_scores
     from serving.shadow_summary import shadow_summary
 
-    settings = place.settings()
+    settings = place.existing()
     name = load_product(settings.product_folder).name
     summaries = shadow_summary(exported_scores(settings.home.receipts_dir(name)))
     sys.stdout.write(as_json(summaries) if json else as_text(summaries))

@@ -26,7 +26,7 @@ def train(
     from features.declarations.product_file import load_product
     from serving.policy_file import load_policy
 
-    settings = place.settings()
+    settings = place.existing()
     product, policy = load_product(settings.product_folder), settings.product_folder / "policy.yaml"
     if policy.is_file():  # training notes its hash, and can do without
         load_policy(policy, product)

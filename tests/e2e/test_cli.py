@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import tomllib
@@ -15,6 +16,7 @@ import pytest
 
 from serving.adapters.run_file import Running, read_run_file, write_run_file
 from serving.cli import main
+from serving.cli.processes import free_port
 from tests.serving_world import ROOT
 from tests.small_model import write_small_bundle
 
@@ -29,6 +31,7 @@ ada,2026-03-01T11:00:00Z,team,web,,,,UTC,true,true,true,Ada
 LOADS = """
 import sys, json
 from serving.cli import main
+from serving.cli.processes import free_port
 try:
     main(sys.argv[1:])
 except SystemExit as ended:
@@ -323,6 +326,21 @@ def test_the_demo_never_deletes_what_it_did_not_make(run, tmp_path):
     assert code == 2
     assert "holds data that the demo did not make" in err
     assert (tmp_path / "mine.txt").read_text() == "precious"
+
+
+def test_up_builds_in_a_new_place_and_makes_nothing_where_it_refuses(run, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "mine.txt").write_text("precious")
+    ports = ["--port", str(free_port()), "--mlflow-port", str(free_port())]
+    assert run("up", *ports, "--home", tmp_path / "mine")[0] == 2
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["mine.txt"]
+
+    up = [sys.executable, "-m", "serving.cli", "up", *ports, "--users", "50", "--home", str(tmp_path / "new")]
+    with subprocess.Popen(up, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        first = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert first.startswith(f"State: {tmp_path / 'new'}"[:60])
 
 
 def test_the_decisions_of_a_person_are_listed_and_erased_with_them(run):

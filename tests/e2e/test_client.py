@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socketserver
+import threading
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from _bentoml_impl.worker.service import main as service_worker
 
 from serving.client import Client, Decision, StillhereError
 from tests.e2e.test_http import Site, login_failed
@@ -64,6 +67,71 @@ def test_an_answer_that_got_lost_is_asked_for_again_and_is_the_same_decision(sit
     assert (len(transport.sent), waits) == (3, [0.1, 0.2])
     assert decision.is_sent
     assert len(site.world.ledger.outbox("onboarding")) == 1
+
+
+class Hasty(socketserver.ThreadingTCPServer):
+    """Answers each connection's first request, keeps the connection, and closes it on the second, as one that was idle too long."""
+
+    daemon_threads, block_on_close = True, False
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Once)
+        self.keys = []
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Once(socketserver.StreamRequestHandler):
+    def handle(self):
+        self._read()
+        answer = b'{"accepted":1,"rejected":[]}' if self.server.keys[-1] is None else b'{"decision_id":"d"}'
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
+        self._read()
+
+    def _read(self):
+        """One request; at the end of the connection, nothing."""
+        headers = iter(self.rfile.readline, b"\r\n")
+        named = dict(line.decode().strip().lower().partition(":")[::2] for line in headers if line) if self.rfile.peek(1) else {}
+        if named:
+            self.rfile.read(int(named["content-length"]))
+            self.server.keys.append(named.get("idempotency-key"))
+
+
+@pytest.fixture
+def hasty():
+    with Hasty() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_kept_connection_that_the_service_closes_costs_a_try_and_nothing_else(hasty):
+    waits = []
+    with Client(url=hasty.url, sleep=waits.append, timeout_s=10) as asks:
+        assert asks.send([{}]).accepted == 1
+        assert asks.send([{}]).accepted == 1
+    assert (waits, hasty.keys) == ([0.1], [None] * 3)
+
+
+def test_a_request_that_such_a_connection_lost_is_sent_again_under_its_key(hasty):
+    waits = []
+    with Client(url=hasty.url, sleep=waits.append, timeout_s=10) as asks:
+        asks.send([{}])
+        assert asks._post("/v1/decisions", {"user_id": "ada"}, key="k1") == {"decision_id": "d"}
+    assert (waits, [key.strip() for key in hasty.keys[1:]]) == ([0.1], ["k1", "k1"])
+
+
+def test_connections_are_let_go_of_before_the_service_does(hasty):
+    keep_alive_s = next(option.default for option in service_worker.params if option.name == "timeout_keep_alive")
+    assert Client(url=hasty.url).idle_s <= keep_alive_s / 2
+    waits = []
+    with Client(url=hasty.url, idle_s=0, sleep=waits.append, timeout_s=10) as asks:
+        assert [asks.send([{}]).accepted for _ in range(3)] == [1, 1, 1]
+    assert waits == []
 
 
 def test_a_service_that_is_full_is_asked_again_when_it_says(site):

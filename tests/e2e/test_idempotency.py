@@ -89,6 +89,47 @@ def test_two_keys_are_refused_be_they_the_same_and_nothing_is_decided(site, ada,
     assert ask(site, {"user_id": "somebody else"}, "k1").status_code == 200  # neither key was claimed
 
 
+TOO_MANY = [{"user_id": f"u{n}"} for n in range(501)]
+
+
+@pytest.mark.parametrize(
+    ("refused", "status"),
+    [
+        ({"user": "ada"}, 422),
+        ({"user_id": " "}, 422),
+        ({"user_id": "x" * 129}, 422),
+        ("ada", 422),
+        ([{"user": "ada"}, 3], 422),
+        (TOO_MANY, 413),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+@pytest.mark.parametrize("corrected", [{"user_id": "ada"}, [{"user_id": "ada"}, {"user_id": "bob"}]], ids=["one", "list"])
+def test_a_body_that_is_refused_leaves_its_key_to_the_one_that_corrects_it(site, ada, refused, status, corrected):
+    assert [ask(site, refused, "k1").status_code for _ in range(2)] == [status, status]
+    first = ask(site, corrected, "k1")
+    assert first.status_code == 200
+    assert ask(site, refused, "k1").status_code == status  # refused for what it is, and the key is still the other body's
+    assert ask(site, corrected, "k1").content == first.content
+    assert len(site.world.ledger.outbox("onboarding")) == 1
+    assert ask(site, {"user_id": "carl"}, "k1").json()["error"]["code"] == "idempotency_conflict"
+
+
+def test_a_body_that_is_no_json_leaves_its_key(site, ada):
+    assert site.http.post("/v1/decisions", content=b'{"user_id":', headers={"Idempotency-Key": "k1"}).status_code == 400
+    assert ask(site, {"user_id": ada}, "k1").status_code == 200
+
+
+def test_r4_refused_bodies_beside_good_ones_under_one_key_change_nothing(site, ada):
+    """Sixteen at once: whoever is refused neither takes the key nor makes the good ones differ."""
+    bodies = [{"user_id": ada}, {"user": ada}, [{"user": ada}], {"user_id": "\0"}]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda n: ask(site, bodies[n % 4], "k1"), range(64)))
+    assert [answer.status_code for answer in answers] == [200, 422, 422, 422] * 16
+    assert len({answer.content for answer in answers[::4]}) == 1
+    assert len(site.world.ledger.outbox("onboarding")) == 1
+
+
 def test_spaces_around_a_key_are_no_part_of_it(site, ada):
     assert ask(site, {"user_id": ada}, "  k1 \t").content == ask(site, {"user_id": ada}, "k1").content
 

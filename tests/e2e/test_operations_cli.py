@@ -64,7 +64,8 @@ def test_decisions_are_consistent_until_the_log_says_otherwise(run, tmp_path):
     assert "count_login_30d: 2 mismatch" in out
 
 
-def test_young_decisions_are_left_out(run):
+def test_young_decisions_are_left_out(run, tmp_path):
+    run("import", log_of(tmp_path / "log.jsonl", [login(1, noon_two_days_ago())]), "--log", "events")
     run("decide", "ada")
     code, out, _ = run("consistency", "--settle-s", "3600")
     assert (code, out.splitlines()[0]) == (0, "0 of 1 decisions checked (not: 1 too recent)")

@@ -41,7 +41,7 @@ def test_the_service_refuses_to_start(forgetful):
 
 def test_decide_refuses(forgetful, tmp_path):
     with pytest.raises(NotDurableError, match=f"is not durable: {forgetful[0]} is"):
-        decide("ada", place=Place(product=PRODUCT, home=tmp_path / "home"))
+        decide("ada", place=Place(product=PRODUCT, home=tmp_path))  # where a Redis once was
 
 
 def test_serve_refuses_before_it_starts_anything(forgetful, tmp_path):

@@ -11,6 +11,7 @@ from typing import TypeVar
 from training.commands.tables import show
 from training.thresholds.alert_error import AlertFigures, Share
 from training.thresholds.report import TITLES, threshold_table
+from training.thresholds.rule_errors import RISK_ALERT, RuleError
 from training.thresholds.signals import Baseline
 from training.thresholds.signals_run import signal_table
 from training.thresholds.solve import Thresholds
@@ -21,10 +22,12 @@ _RESTS = ("segment", "threshold", "rests on", "error at most", "own weight")
 _LIMITS = ("signal", "cohort", "usual", "own weight", "alert", "unit", "class")
 _SPREAD = ("signal", "cohort", "users", "mean", "10%", "25%", "50%", "75%", "90%")
 
-SHARES = (
-    "FP/(FP+TN): of those who stayed, the share that is alerted. FP/alerts: of the alerts, the share about users who stayed. "
-    "share alerted: of all. recall: of those who dropped out. In brackets: the 95% interval, users counted."
-)
+_ERRORS = "FP/(FP+TN): of those who stayed, the share that is alerted. FP/alerts: of the alerts, the share about users who stayed."
+_REACH = "share alerted: of all. recall: of those who dropped out."
+_BRACKETS = "In brackets: the 95% interval, users counted."
+SHARES = f"{_ERRORS} {_REACH} {_BRACKETS}"
+ERRORS = f"{_ERRORS} {_BRACKETS}"
+REACH = f"class: the severity, as policy.yaml declares it. {_REACH} {_BRACKETS}"
 RESTS = (
     "threshold: a risk from it on is an alert. rests on: own data: the bound is shown on the segment's own users; own and others' data: "
     "only together with the others; not enough data: the strictest of the others' is taken. error at most: the upper bound that was kept. "
@@ -55,6 +58,15 @@ def show_baselines(title: str, found: Sequence[Baseline]) -> None:
     rows = signal_table(found)
     show(title, columns(rows, _LIMITS), legend=USUAL)
     show("the users that it was taken from", columns(rows, _SPREAD), legend=SPREAD)
+
+
+def show_rules(risk: AlertFigures, rules: Sequence[RuleError]) -> None:
+    """Print how often the risk alert and each rule of the policy err, and then whom they reach."""
+    parts = [(RISK_ALERT, "", risk), *((rule.trigger, rule.severity, rule.figures) for rule in rules)]
+    rows = [{"alert": name, "class": severity} | shares(figures) for name, severity, figures in parts]
+    errors, reach = (tuple(TITLES.values())[part] for part in (slice(2), slice(2, None)))
+    show("the risk alert, and each rule of policy.yaml, on the same decisions", columns(rows, ("alert", *errors)), legend=ERRORS)
+    show("whom they reach", columns(rows, ("alert", "class", *reach)), legend=REACH)
 
 
 def shares(figures: AlertFigures) -> dict[str, str]:

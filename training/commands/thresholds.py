@@ -6,7 +6,7 @@ from pathlib import Path
 
 from features.declarations.product_file import load_product
 from features.home import Home
-from training.commands.alert_tables import SHARES, show_baselines, show_thresholds
+from training.commands.alert_tables import show_baselines, show_rules, show_thresholds
 from training.commands.clock import instant_of, look_now
 from training.commands.progress import progress_report
 from training.commands.tables import say, show
@@ -15,7 +15,6 @@ from training.thresholds.alert_error import AlertError
 from training.thresholds.monitor import Monitored
 from training.thresholds.policy_text import snippet
 from training.thresholds.report import TITLES, monitor_table
-from training.thresholds.rule_errors import rule_table
 from training.thresholds.run import Scope, monitor_product, solve_product
 from training.thresholds.signals_file import SIGNALS_FILE, load_signals
 from training.thresholds.solve import Contract
@@ -112,11 +111,7 @@ def monitor(
     say(*(f"{title}: {getattr(ran.monitored.figures, name)}" for name, title in TITLES.items()))
     say(f"left out: {', '.join(f'{count} {reason}' for reason, count in ran.decided.left_out.items())}; MLflow run {ran.run_id}")
     if ran.rules:
-        show(
-            "the risk alert, and each rule of policy.yaml, on the same decisions",
-            rule_table(ran.monitored.figures, ran.rules),
-            legend=SHARES,
-        )
+        show_rules(ran.monitored.figures, ran.rules)
     _show_alarm(ran.monitored)
 
 

@@ -80,6 +80,7 @@ def up(
     """
     settings = place.checked()
 
+    from features.declarations.product_file import load_product
     from serving import bootstrap
     from serving.cli.demo.state import is_trained, reset
     from serving.cli.listening import refuse_if_taken
@@ -89,13 +90,16 @@ def up(
     steps = Steps()
     refuse_if_running(settings)
     refuse_if_taken("127.0.0.1", {"--port": port, "--mlflow-port": mlflow_port})
+    name = load_product(settings.product_folder).name
+    is_built = is_trained(settings.home, name)
+    if not is_built:
+        reset(settings.home)  # before a Redis is in it
     with redis_server(settings) as redis:
         opened = bootstrap.installation(settings, redis.url)
-        if not is_trained(settings.home, opened.product.name):
-            reset(settings.home)
+        if not is_built:
             _build(opened, users=users, seed=seed, steps=steps)
         opened.close()
-        _keep_up(settings, redis, opened.product.name, port=port, mlflow_port=mlflow_port)
+        _keep_up(settings, redis, name, port=port, mlflow_port=mlflow_port)
 
 
 def _keep_up(settings: Settings, redis: KeptRedis, product: str, *, port: int, mlflow_port: int) -> None:

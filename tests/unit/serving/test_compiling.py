@@ -73,11 +73,12 @@ def test_what_was_built_is_closed_with_it_and_nothing_where_nothing_was():
     assert slow.built.closed == 1
 
 
-def test_what_could_not_be_built_is_said_for_as_long_as_somebody_asks():
+@pytest.mark.parametrize("path", ["/readyz", "/v1/decisions", "/healthz", "/livez"])
+def test_what_could_not_be_built_is_said_for_as_long_as_somebody_asks_and_it_is_not_called_alive(path):
     slow = Slow(fault=ValueError("policy.yaml: caps: found nothing"))
     app = CompilingFirst(slow)
     app.start()
-    answer = finished(app, slow).get("/readyz")
+    answer = finished(app, slow).get(path)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (503, "not_ready")
     assert error["message"] == "the service could not be built: policy.yaml: caps: found nothing"

@@ -7,9 +7,12 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from training.compare import Scored
+from training.compare import Scored, SegmentGain
 from training.errors import NotComparableError
+from training.evaluate import Interval
 from training.explanation_budget import over_budget
 from training.frame import USER
 from training.gate import Gate, GateError, holds, judge, unlearned
@@ -76,6 +79,30 @@ def test_segments_that_are_too_small_are_named_with_their_sizes_and_not_judged(t
     users = test.rows[USER][handful].nunique()
     assert f"fewer than 100 rows or 30 users, or without a figure: primary/handful (12 rows, {users} users)." in unjudged(verdict)
     assert unjudged(judge(model, model, test=test, segments=[segment("all", everyone)], gate=Gate())) == ""
+
+
+def gained(value: float, half_width: float) -> SegmentGain:
+    interval = Interval(value=value, low=value - half_width, high=value + half_width)
+    return SegmentGain(segmentation="primary", segment="s", over="champion", metric="log_loss", rows=400, users=100, gain=interval)
+
+
+@settings(deadline=None)
+@given(value=st.floats(-0.1, 0.1), half_width=st.floats(0, 0.1))
+def test_whoever_is_worse_beyond_a_margin_that_can_be_seen_is_refused_and_others_only_where_sure(value: float, half_width: float) -> None:
+    """A segment in which the margin is no smaller than the interval's half is refused by its figure alone, as one would wish."""
+    each, gate = gained(value, half_width), Gate()
+    if half_width < gate.margin:
+        assert holds(each, gate) == (value >= -gate.margin)
+    elif not holds(each, gate):
+        assert each.gain.high < 0
+
+
+def test_segments_too_small_to_show_a_loss_beyond_the_margin_are_named(trained: TrainedModel) -> None:
+    model, test = trained.review.model, trained.slices.test
+    verdict = judge(model, model, test=test, segments=[], gate=Gate())
+    assert unjudged(replace(verdict, segments=[gained(0.0, 0.005), gained(-0.03, 0.005)])) == ""
+    said = unjudged(replace(verdict, segments=[gained(0.001, 0.02), gained(-0.02, 0.03)]))
+    assert said == "Too few to say whether it is worse by more than 0.01: primary/s (400 rows, 100 users), primary/s (400 rows, 100 users)."
 
 
 @pytest.mark.parametrize(("budget_ms", "passes"), [(2.0, False), (20.0, True), (0.0, True)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import mlflow
@@ -13,7 +14,7 @@ import pytest
 from tests.mlflow_store import working_in
 from tests.small_model import write_small_bundle
 from tests.unit.training import synthetic
-from training.leftovers import WITHOUT_A_WORD
+from training.leftovers import WITHOUT_A_SIGN, WITHOUT_A_WORD
 from training.process_mark import PROCESS, mark
 from training.registry import UNFINISHED, registered_name, version_of
 from training.tracked import tracked_run
@@ -78,6 +79,46 @@ def test_runs_of_the_living_of_other_hosts_and_of_no_mark_go_on(client: mlflow.M
     going_on = [left(client, "living", process) for process in (mark()[PROCESS], ELSEWHERE, "somebody's own words")]
     the_next_run("living")
     assert {client.get_run(run_id).info.status for run_id in going_on} == {"RUNNING"}
+
+
+def unmarked(client: mlflow.MlflowClient, product: str, *, hours_ago: float, **tags: str) -> str:
+    """A run as an earlier release left it."""
+    experiment = client.get_experiment_by_name(experiment_name(product))
+    experiment_id = client.create_experiment(experiment_name(product)) if experiment is None else experiment.experiment_id
+    return str(client.create_run(experiment_id, start_time=ms_ago(hours_ago), tags=tags).info.run_id)
+
+
+def ms_ago(hours: float) -> int:
+    return int((datetime.now(UTC) - timedelta(hours=hours)).timestamp() * 1000)
+
+
+OURS = {"stillhere.data_fingerprint": "0a1b"}
+
+
+def test_runs_of_earlier_releases_that_gave_no_sign_for_two_days_are_killed_and_say_why(client: mlflow.MlflowClient) -> None:
+    parent = unmarked(client, "early", hours_ago=60)  # its tags came last; what is nested in it shows whose it is
+    nested = unmarked(client, "early", hours_ago=59, **{PARENT: parent, STAGE_TAG: "fit"})
+    alone = unmarked(client, "early", hours_ago=49, **OURS)
+    client.log_metric(alone, "auc", 0.8, timestamp=ms_ago(48.5))
+    the_next_run("early")
+    for run_id in (parent, nested, alone):
+        run = client.get_run(run_id)
+        assert (run.info.status, run.data.tags[STOPPED]) == ("KILLED", WITHOUT_A_SIGN)
+    assert client.get_run(parent).data.tags[STOPPED_IN] == "fit"
+
+
+def test_runs_that_name_no_process_go_on_while_they_may_live_or_are_not_ours(client: mlflow.MlflowClient) -> None:
+    young = unmarked(client, "young", hours_ago=47, **OURS)
+    logs = unmarked(client, "young", hours_ago=99, **OURS)
+    client.log_metric(logs, "auc", 0.8, timestamp=ms_ago(90))
+    client.log_metric(logs, "auc", 0.8, timestamp=ms_ago(1))
+    goes_on = unmarked(client, "young", hours_ago=99, **OURS)
+    stage = unmarked(client, "young", hours_ago=98, **{PARENT: goes_on, STAGE_TAG: "tune"})
+    unmarked(client, "young", hours_ago=2, **{PARENT: stage})
+    somebodys = unmarked(client, "young", hours_ago=999, team="another")
+    elsewhere = unmarked(client, "young", hours_ago=999, **OURS, **{PROCESS: ELSEWHERE})
+    the_next_run("young")
+    assert {client.get_run(run_id).info.status for run_id in (young, logs, goes_on, stage, somebodys, elsewhere)} == {"RUNNING"}
 
 
 def test_another_experiment_is_left_alone(client: mlflow.MlflowClient, dead: str) -> None:

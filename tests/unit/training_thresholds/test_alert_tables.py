@@ -8,9 +8,13 @@ import re
 import pytest
 from rich.console import Console
 
+from features.declarations.product_file import load_product
+from serving.policy_file import load_policy
+from tests.serving_world import ROOT
 from training.commands import alert_tables
 from training.thresholds.alert_error import AlertFigures, Share
 from training.thresholds.report import threshold_table
+from training.thresholds.rule_errors import RuleError
 from training.thresholds.signals import AlertWhen, Baseline, Signal, Worse
 from training.thresholds.signals_run import signal_table
 from training.thresholds.solve import Basis, Contract, SegmentThreshold, Thresholds
@@ -84,6 +88,26 @@ def test_thresholds_fit_a_terminal_in_one_line_each_and_say_all_that_the_run_doe
     assert second[0][1:] == ["25.1% [12%, 39%]", "25.1% [12%, 39%]", "25.1% [12%, 39%]", "-"]
 
 
+def rules_of_every_product() -> list[RuleError]:
+    """Every rule of the shipped policies, those with the longest names among them."""
+    policies = sorted((ROOT / "products").glob("*/policy.yaml"))
+    loaded = [load_policy(policy, load_product(policy.parent)) for policy in policies]
+    return [RuleError(trigger=one.name, severity=one.severity, figures=figures()) for policy in loaded for one in policy.triggers]
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_rules_fit_a_terminal_in_one_line_each(width, printed):
+    rules = rules_of_every_product()
+    text = printed(width, alert_tables.show_rules, figures(), rules)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    assert "…" not in text
+    errors, reach = (cells(part) for part in text.split("whom they reach"))
+    names = ["(risk above the threshold)", *(rule.trigger for rule in rules)]
+    assert [row[0] for row in errors] == [row[0] for row in reach] == names
+    assert errors[1] == [names[1], "25.1% [12%, 39%]", "25.1% [12%, 39%]"]
+    assert reach[1] == [names[1], rules[0].severity, "25.1% [12%, 39%]", "-"]
+
+
 @pytest.mark.parametrize("width", [100, 120])
 def test_baselines_fit_a_terminal_in_one_line_each_and_say_all_that_the_run_does(width, printed):
     found = [baseline("enterprise"), baseline("free")]
@@ -106,8 +130,9 @@ def test_on_eighty_columns_cells_are_folded_and_nothing_is_cut(printed, solved):
 def test_every_heading_but_a_name_is_explained_under_its_table(printed, solved):
     of_thresholds = printed(100, alert_tables.show_thresholds, "t", solved)
     of_baselines = printed(100, alert_tables.show_baselines, "b", [baseline("free")])
-    for text in (of_thresholds, of_baselines):
+    of_rules = printed(100, alert_tables.show_rules, figures(), rules_of_every_product())
+    for text in (of_thresholds, of_baselines, of_rules):
         headings = {cell.strip() for line in text.splitlines() if line.startswith("┃") for cell in line.strip("┃").split("┃")}
         explained = " ".join(line for line in text.splitlines() if not line.startswith(("┃", "│", "┏", "┡", "└")))
-        for heading in headings - {"segment", "signal", "cohort", "unit", "25%", "50%", "75%", "90%"}:
+        for heading in headings - {"alert", "segment", "signal", "cohort", "unit", "25%", "50%", "75%", "90%"}:
             assert re.search(rf"{re.escape(heading)}(, 10% to 90%| to 90%)?:", explained), heading
