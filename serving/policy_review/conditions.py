@@ -57,6 +57,14 @@ def contradiction(conditions: Iterable[Either], product: Product | None = None) 
     return found[0] if found else ""
 
 
+def always_holds(conditions: Sequence[Either], product: Product | None) -> bool:
+    """Whether all conditions hold of everybody: of counts, which are never undefined, none asks for more than what there is at least."""
+    counts = {one.name for one in product.catalogue.features if one.aggregation is Aggregation.COUNT} if product is not None else set()
+    return all(
+        isinstance(one, Condition) and one.feature in counts and _is_lower(one) and one.compare(0.0, one.value) for one in conditions
+    )
+
+
 def _apart(conditions: Sequence[Condition]) -> Iterator[str]:
     by_feature = sorted(conditions, key=lambda c: (c.feature, _is_lower(c), c.value))
     for one, other in ((a, b) for a in by_feature for b in by_feature if a.feature == b.feature and not _is_lower(a) and _is_lower(b)):
