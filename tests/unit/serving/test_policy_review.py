@@ -422,3 +422,22 @@ def test_a_message_behind_one_that_asks_for_less_is_never_chosen():
     assert (Finding.DEAD, "messages.second") in found(messages=messages)
     turned = (*CLEAN.messages, first, replace(first, id="second", conditions=(at_least(2),), priority=0))
     assert (Finding.DEAD, "messages.second") not in found(messages=turned)
+
+
+def quiet(start_h, end_h, *classes):
+    return QuietHours(start_minute=60 * start_h, end_minute=60 * end_h, classes=classes or (MessageClass.OUTREACH,))
+
+
+def test_quiet_hours_within_others_change_nothing():
+    night, deep, early, late = quiet(21, 8), quiet(23, 6), quiet(0, 8), quiet(21, 0)
+    assert found(quiet_hours=(night, deep)) == [(Finding.DEAD, "quiet_hours[1]")]
+    assert found(quiet_hours=(deep, night)) == [(Finding.DEAD, "quiet_hours[0]")]
+    assert found(quiet_hours=(night, night)) == [(Finding.DEAD, "quiet_hours[1]")]
+    assert found(quiet_hours=(early, late, deep)) == [(Finding.DEAD, "quiet_hours[2]")]
+    assert found(quiet_hours=(night, quiet(23, 6, *MessageClass))) == []
+    assert found(quiet_hours=(night, quiet(12, 13))) == []
+
+
+def test_of_two_caps_that_are_alike_the_second_decides_nothing():
+    week = Cap(name="week", limit=2, channel="email", window=timedelta(days=7))
+    assert found(caps=(*CLEAN.caps, week, replace(week, name="again"))) == [(Finding.DEAD, "caps.again")]
