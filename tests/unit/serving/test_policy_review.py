@@ -441,3 +441,17 @@ def test_quiet_hours_within_others_change_nothing():
 def test_of_two_caps_that_are_alike_the_second_decides_nothing():
     week = Cap(name="week", limit=2, channel="email", window=timedelta(days=7))
     assert found(caps=(*CLEAN.caps, week, replace(week, name="again"))) == [(Finding.DEAD, "caps.again")]
+
+
+@pytest.mark.parametrize(
+    ("feature", "most"),
+    [
+        ("ratio_login_failed_to_attempt_7d", 1),  # a failed sign-in is an attempt
+        ("active_days_use_7d", 8),  # seven days touch eight of the calendar
+        ("burst_save_clicked_within_10s_1m", 32),  # as many as the timeline keeps
+    ],
+)
+def test_what_no_value_of_a_feature_reaches_never_fires(feature, most):
+    product = load_product(ROOT / "products" / "onboarding")
+    assert contradiction([at_least(most, feature)], product) == ""
+    assert contradiction([Condition(feature=feature, comparison=Comparison.ABOVE, value=most)], product) != ""
