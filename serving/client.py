@@ -194,17 +194,19 @@ class Client:
 
 
 def _content(answer: httpx.Response) -> Any:
-    if answer.is_success:
-        return answer.json()
     try:
         content = answer.json()
     except ValueError:
-        content = {}
+        content = None
+    if answer.is_success and content is not None:
+        return content
     raise _error(content, answer.status_code)
 
 
-def _error(content: Mapping[str, Any], status: int | None) -> StillhereError:
-    error = content.get("error") or {"code": "unexpected_answer", "message": f"the answer {status} is not one of Stillhere"}
+def _error(content: Any, status: int | None) -> StillhereError:
+    error = content.get("error") if isinstance(content, Mapping) else None
+    if not isinstance(error, Mapping) or not {"code", "message"} <= error.keys():  # of a proxy before the service
+        return StillhereError("unexpected_answer", f"the answer {status} is not one of Stillhere", status=status)
     return StillhereError(error["code"], error["message"], what_to_do=error.get("what_to_do", ""), status=status, field=error.get("field"))
 
 

@@ -82,6 +82,9 @@ def _check(decision_id: str | None, which: Which) -> None:
         from serving.cli.decide import check_decision_id
 
         check_decision_id(decision_id)
+    since, until = _utc(which.since), _utc(which.until)
+    if since is not None and until is not None and since >= until:
+        raise BadInputError(f"--since {since} is not before --until {until}: no decision lies in between; give the earlier one first")
     if which.file is not None and not which.file.is_file():
         raise BadInputError(f"--file {which.file}: there is no such file; name exported Parquet, or a file with one JSON receipt a line")
 

@@ -281,14 +281,14 @@ def _next_room_us(cap: Cap, channel: Channel, contacts: Sequence[Contact], *, mo
     """The first instant from which, moved past quiet hours if need be, there is room; None for a cap of 0, which never has any."""
     if cap.limit == 0:
         return None
-    for asked_us in _openings_us(cap, contacts, moment):
+    for asked_us in openings_us(cap, contacts, moment):
         at_us = moment_for(channel, asked_us, moment.zone, policy).at_us
         if counted(contacts, cap_window(cap, at_us, moment.zone)) < cap.limit:
             return asked_us
     return None  # not reached: after the last contact there is room
 
 
-def _openings_us(cap: Cap, contacts: Sequence[Contact], moment: Moment) -> Iterator[int]:
+def openings_us(cap: Cap, contacts: Sequence[Contact], moment: Moment) -> Iterator[int]:
     """When room can come about, soonest first: as contacts leave the interval, or as days begin."""
     if cap.span_us:
         yield from sorted(contact.at_us + cap.span_us for contact in contacts if contact.at_us + cap.span_us > moment.asked_us)

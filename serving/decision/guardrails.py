@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from features.core.catalogue import window_text
-from serving.decision.caps import cap_window, cooldown_window, counted, first_refusal, suppression_windows
+from serving.decision.caps import cap_window, cooldown_window, counted, first_refusal, openings_us, suppression_windows
 from serving.decision.case import Case, Moment, Offer, Rule, Said
 from serving.decision.conditions import Asking, that_hold
 from serving.decision.local_time import local
@@ -89,7 +89,7 @@ def price(channel: Channel, policy: Policy) -> Rule | None:
     The price of a slot grows with the share of the tightest cap that it uses up: ``slot_price * (count + 1) / limit``. Caps of one contact
     do not set it: they leave no slot that could be kept, only a day that passes. The contact's worth is the share of risk that its message
     is expected to take away: ``risk * effect``. A rule of this form is a bid price: see Talluri, van Ryzin (1998),
-    doi:10.1287/mnsc.44.11.1577.
+    doi:10.1287/mnsc.44.11.1577. As contacts leave the caps the price falls, so that time alone may open what it closed.
     """
     arm, slot_price = channel.arm, channel.slot_price
     if not slot_price:
@@ -99,10 +99,10 @@ def price(channel: Channel, policy: Policy) -> Rule | None:
     }
 
     @remembered
-    def weighed(worth: str, price: str, *, is_worth_it: bool) -> Verdict:
+    def weighed(worth: str, price: str, *, is_worth_it: bool, allowed_from_us: int | None) -> Verdict:
         if is_worth_it:
             return passed(arm, "price", worth=worth, price=price)
-        return refused(arm, "price", "slot_price", worth=worth, price=price)
+        return refused(arm, "price", "slot_price", allowed_from_us=allowed_from_us, worth=worth, price=price)
 
     def say(case: Case, offer: Offer) -> Said:
         message, contacts = offer.message, case.contacts
@@ -111,7 +111,8 @@ def price(channel: Channel, policy: Policy) -> Rule | None:
         worth, price = case.risk * message.effect, least[message.id]
         if contacts:
             price = slot_price_of(channel, message, contacts, offer.moment, policy)
-        return (weighed(f"{worth:.3f}", f"{price:.3f}", is_worth_it=worth >= price),)
+        from_us = _worth_it_from_us(channel, message, contacts, worth=worth, moment=offer.moment, policy=policy) if worth < price else None
+        return (weighed(f"{worth:.3f}", f"{price:.3f}", is_worth_it=worth >= price, allowed_from_us=from_us),)
 
     return say
 
@@ -119,6 +120,17 @@ def price(channel: Channel, policy: Policy) -> Rule | None:
 def slot_price_of(channel: Channel, message: Message, contacts: Sequence[Contact], moment: Moment, policy: Policy) -> float:
     """What a contact at the moment must be worth, see `price`."""
     return channel.slot_price * min(_share_used_up(_scarce(message, policy), contacts, moment), 1.0)
+
+
+def _worth_it_from_us(
+    channel: Channel, message: Message, contacts: Sequence[Contact], *, worth: float, moment: Moment, policy: Policy
+) -> int | None:
+    """The first instant from which, moved past quiet hours if need be, the contact is worth its price; None where it never is."""
+    for asked_us in sorted({at_us for cap in _scarce(message, policy) for at_us in openings_us(cap, contacts, moment)}):
+        later = moment._replace(at_us=moment_for(channel, asked_us, moment.zone, policy).at_us)
+        if worth >= slot_price_of(channel, message, contacts, later, policy):
+            return asked_us
+    return None
 
 
 def _scarce(message: Message, policy: Policy) -> list[Cap]:

@@ -22,7 +22,7 @@ from serving.decision.verdicts import remembered
 
 _ABOUT_THE_MESSAGE = ("message", "cooldown", "suppression", "price")
 _STEPS_TO_AN_OPENING = 16
-_EXPIRIES = 4
+_EXPIRIES = 16
 
 
 class Option(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from itertools import combinations
 
 from features.core.catalogue import Aggregation, Feature, kind_of
@@ -11,10 +12,13 @@ from features.core.condition import Comparison, Condition
 from features.core.product import Product, Segment
 from serving.decision.policy import Membership, SegmentCondition
 
+_DAY = timedelta(days=1)
+
 Either = Condition | SegmentCondition
 
 _OF_ANY_SIGN = {Aggregation.SUM, Aggregation.MEAN, Aggregation.MAX, Aggregation.TREND}
 _SHARES = {Aggregation.HOUR_SHARE, Aggregation.SHARE_OF_FIRST}
+_EVENTS = {Aggregation.COUNT, Aggregation.BURST}
 _WITHIN_WINDOW = {Aggregation.SECONDS_SINCE_LAST, Aggregation.SECONDS_SINCE_FIRST, Aggregation.SECONDS_WAITING}
 
 
@@ -57,6 +61,14 @@ def contradiction(conditions: Iterable[Either], product: Product | None = None) 
     return found[0] if found else ""
 
 
+def always_holds(conditions: Sequence[Either], product: Product | None) -> bool:
+    """Whether all conditions hold of everybody: of counts, which are never undefined, none asks for more than what there is at least."""
+    counts = {one.name for one in product.catalogue.features if one.aggregation is Aggregation.COUNT} if product is not None else set()
+    return all(
+        isinstance(one, Condition) and one.feature in counts and _is_lower(one) and one.compare(0.0, one.value) for one in conditions
+    )
+
+
 def _apart(conditions: Sequence[Condition]) -> Iterator[str]:
     by_feature = sorted(conditions, key=lambda c: (c.feature, _is_lower(c), c.value))
     for one, other in ((a, b) for a in by_feature for b in by_feature if a.feature == b.feature and not _is_lower(a) and _is_lower(b)):
@@ -79,14 +91,21 @@ def _out_of_range(conditions: Sequence[Condition], product: Product | None) -> I
 def _range(feature: Feature, product: Product) -> tuple[float, float]:
     """Least and greatest value, as far as the definition says."""
     least = -math.inf if feature.aggregation in _OF_ANY_SIGN else 0.0
-    if feature.aggregation in _SHARES:
+    if feature.aggregation in _SHARES or _is_part_of_whole(feature):
         return least, 1.0
     if feature.aggregation in _WITHIN_WINDOW and feature.window is not None:
         return least, math.nextafter(feature.window.total_seconds(), 0.0)  # events as old as it lie outside
-    if feature.aggregation is Aggregation.COUNT:
+    if feature.aggregation is Aggregation.ACTIVE_DAYS and feature.window is not None:
+        return least, -(-feature.window // _DAY) + 1  # the window may cut its first day and its last
+    if feature.aggregation in _EVENTS:
         kinds = {kind_of(selector) for selector in feature.kinds}
         return least, sum(kind.keep + kind.keep_first for kind in product.catalogue.kinds if kind.name in kinds)
     return least, math.inf
+
+
+def _is_part_of_whole(feature: Feature) -> bool:
+    """Whether each event above the line of a ratio is one below it."""
+    return feature.aggregation is Aggregation.RATIO and set(feature.kinds) <= set(feature.to_kinds)
 
 
 def _in_two_segments(conditions: Sequence[SegmentCondition]) -> Iterator[str]:

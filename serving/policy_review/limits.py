@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from features.core.catalogue import window_text
-from serving.decision.policy import Cap, Message, Policy, RateLimit
+from serving.decision.policy import Cap, Message, MessageClass, Policy, QuietHours, RateLimit
 from serving.policy_review.findings import Finding, Remark
 
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
@@ -17,11 +17,11 @@ _LONGEST_DAY = _DAY + _HOUR
 
 def caps(policy: Policy) -> Iterator[Remark]:
     """Caps that decide nothing beside others, and those of 0."""
-    for cap in policy.caps:
+    for place, cap in enumerate(policy.caps):
         path = f"caps.{cap.name}"
         if cap.limit == 0:
             yield Remark(kind=Finding.NOTE, path=path, sentence="Its limit is 0: what it names is never sent.")
-        stricter = next((one for one in policy.caps if one is not cap and _is_stricter(one, cap)), None)
+        stricter = next((one for index, one in enumerate(policy.caps) if _is_stricter(one, cap, is_before=index < place)), None)
         if stricter is not None and not _is_required(cap, policy):
             sentence = f"It never decides anything: {stricter.name} is at least as strict on all that it names."
             yield Remark(kind=Finding.DEAD, path=path, sentence=sentence)
@@ -47,14 +47,14 @@ def _is_required(cap: Cap, policy: Policy) -> bool:
     return [one for one in plain if one.channel == cap.channel] == [cap]
 
 
-def _is_stricter(one: Cap, other: Cap) -> bool:
+def _is_stricter(one: Cap, other: Cap, *, is_before: bool) -> bool:
     """Whether ``one`` has no room whenever ``other`` has none, and counts at least what it counts; of two alike the first one counts."""
     mine, theirs = ((cap.channel, cap.message_class, cap.message_id) for cap in (one, other))
     covers = all(its in (None, named) for its, named in zip(mine, theirs, strict=True))
     # A calendar day lies in any interval of more than two days; a shorter interval and a day say nothing of each other.
     spans = one.window == other.window or (one.window is not None and (one.window >= (other.window or 2 * _DAY)))
     is_same = mine == theirs and one.limit == other.limit and one.window == other.window
-    return covers and spans and one.limit <= other.limit and not is_same
+    return one is not other and covers and spans and one.limit <= other.limit and (is_before or not is_same)
 
 
 def most_beside(cap: Cap, policy: Policy) -> float:
@@ -94,6 +94,27 @@ def _windows_within(one: Cap, other: Cap) -> int:
         return -(-(other.window or _LONGEST_DAY) // one.window)
     assert other.window is not None  # a day is not shorter than a day
     return -(-(other.window + _HOUR) // _DAY) + 1
+
+
+def quiet_hours(policy: Policy) -> Iterator[Remark]:
+    """Quiet hours that lie within others; of two alike the first counts."""
+    kept = dict(enumerate(policy.quiet_hours))
+    for place in reversed(range(len(policy.quiet_hours))):
+        others = [quiet for other, quiet in kept.items() if other != place]
+        if _minutes([kept[place]]) <= _minutes(others):
+            del kept[place]
+            sentence = "They change nothing: the others have every minute of them for the same classes."
+            yield Remark(kind=Finding.DEAD, path=f"quiet_hours[{place}]", sentence=sentence)
+
+
+def _minutes(ranges: list[QuietHours]) -> set[tuple[MessageClass, int]]:
+    length = 1440
+    return {
+        (message_class, (quiet.start_minute + minute) % length)
+        for quiet in ranges
+        for message_class in quiet.classes
+        for minute in range((quiet.end_minute - quiet.start_minute) % length)
+    }
 
 
 def rate_limits(policy: Policy) -> Iterator[Remark]:

@@ -8,7 +8,7 @@ from features.core.product import Product
 from serving.decision.policy import Policy
 from serving.policy_review.delays import drawn_delays
 from serving.policy_review.findings import Remark
-from serving.policy_review.limits import caps, rate_limits
+from serving.policy_review.limits import caps, quiet_hours, rate_limits
 from serving.policy_review.prices import slot_prices
 from serving.policy_review.rules import exploration, guardrails, messages, modes, thresholds, triggers
 from serving.policy_review.switches import degraded, feature_age, silent_classes
@@ -31,6 +31,7 @@ def review_policy(policy: Policy, product: Product | None = None) -> list[Remark
         *(part(policy, product) for part in of_both),
         caps(policy),
         rate_limits(policy),
+        quiet_hours(policy),
         exploration(policy),
         drawn_delays(policy, product),
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from features.core.product import Product
-from serving.decision.policy import Message, MessageClass, Mode, Policy, Trigger
-from serving.policy_review.conditions import contradiction, implies
+from serving.decision.policy import Guardrail, Message, MessageClass, Mode, Policy, Trigger
+from serving.policy_review.conditions import Either, always_holds, contradiction, implies
 from serving.policy_review.findings import Finding, Remark
 
 
@@ -51,30 +51,54 @@ def triggers(policy: Policy, product: Product | None) -> Iterator[Remark]:
     for message_class in MessageClass:
         live = [t for t in policy.triggers_by_class[message_class] if t.name not in policy.switched_off.triggers]
         for place, trigger in enumerate(live):
-            earlier = next((one for one in live[:place] if _fires_whenever(one, trigger)), None)
+            earlier = next((one for one in live[:place] if _fires_whenever(one, trigger, product)), None)
             if earlier is not None:
                 sentence = f"It never gets to speak: whenever it fires, {earlier.name}, which stands before it, fires too."
                 yield Remark(kind=Finding.DEAD, path=f"triggers.{trigger.name}", sentence=sentence)
 
 
-def _fires_whenever(one: Trigger, other: Trigger) -> bool:
-    """Whether ``one`` fires whenever ``other`` does: all that it asks for is asked for by the other."""
+def _fires_whenever(one: Trigger, other: Trigger, product: Product | None) -> bool:
+    """Whether ``one`` fires whenever ``other`` does: all that it asks for is asked for by the other, or the case with everybody."""
     if one.risk_above_threshold and not other.risk_above_threshold:
         return False
-    return all(any(implies(theirs, mine) for theirs in other.conditions) for mine in one.conditions)
+    return _follows(one.conditions, other.conditions, product)
+
+
+def _follows(asked: Sequence[Either], given: Sequence[Either], product: Product | None) -> bool:
+    """Whether all that is asked holds wherever all that is given does."""
+    return all(always_holds([mine], product) or any(implies(theirs, mine) for theirs in given) for mine in asked)
 
 
 def guardrails(policy: Policy, product: Product | None) -> Iterator[Remark]:
-    """Guardrails that never hold, and triggers that they always hold back."""
-    for guardrail in policy.guardrails:
+    """Guardrails that never hold, always hold or change nothing beside another, and triggers that they always hold back."""
+    for place, guardrail in enumerate(policy.guardrails):
         path = f"guardrails.{guardrail.name}"
         if clash := contradiction(guardrail.conditions, product):
             yield Remark(kind=Finding.DEAD, path=path, sentence=f"It never holds anything back: {clash}.")
-        for trigger in policy.triggers:
-            caught = trigger.message_class in guardrail.classes and trigger.conditions
-            if caught and all(any(implies(theirs, mine) for theirs in trigger.conditions) for mine in guardrail.conditions):
-                sentence = f"Whenever {trigger.name} fires, {guardrail.name} holds it back: the guardrail wins, the trigger sends nothing."
-                yield Remark(kind=Finding.CONFLICT, path=f"triggers.{trigger.name}", sentence=sentence)
+        if always_holds(guardrail.conditions, product):
+            classes = " and ".join(guardrail.classes)
+            yield Remark(kind=Finding.CONFLICT, path=path, sentence=f"It holds of everybody, always: no message of {classes} is ever sent.")
+            continue
+        wider = next((one for index, one in enumerate(policy.guardrails) if _is_wider(one, guardrail, is_before=index < place)), None)
+        if wider is not None:
+            sentence = f"It changes nothing: whenever it holds, {wider.name} holds too, and keeps back as much."
+            yield Remark(kind=Finding.DEAD, path=path, sentence=sentence)
+        yield from _held_back(guardrail, policy)
+
+
+def _is_wider(one: Guardrail, other: Guardrail, *, is_before: bool) -> bool:
+    """Whether ``one`` holds whenever ``other`` does, for all its classes; of two that say the same the first one counts."""
+    if one is other or not set(other.classes) <= set(one.classes) or not _follows(one.conditions, other.conditions, None):
+        return False
+    return is_before or set(one.classes) != set(other.classes) or not _follows(other.conditions, one.conditions, None)
+
+
+def _held_back(guardrail: Guardrail, policy: Policy) -> Iterator[Remark]:
+    for trigger in policy.triggers:
+        caught = trigger.message_class in guardrail.classes and trigger.conditions
+        if caught and _follows(guardrail.conditions, trigger.conditions, None):
+            sentence = f"Whenever {trigger.name} fires, {guardrail.name} holds it back: the guardrail wins, the trigger sends nothing."
+            yield Remark(kind=Finding.CONFLICT, path=f"triggers.{trigger.name}", sentence=sentence)
 
 
 def messages(policy: Policy, product: Product | None) -> Iterator[Remark]:
@@ -96,7 +120,7 @@ def _shadowed(messages: tuple[Message, ...]) -> Iterator[Remark]:
     for place, message in enumerate(messages):
         if not message.causes:
             continue
-        before = [one for one in messages[:place] if set(one.conditions) <= set(message.conditions)]
+        before = [one for one in messages[:place] if _follows(one.conditions, message.conditions, None)]
         if set(message.causes) <= {cause for one in before for cause in one.causes}:
             names = ", ".join(one.id for one in before if set(one.causes) & set(message.causes))
             sentence = f"It is never chosen: {names} comes first for each of its causes."

@@ -95,6 +95,12 @@ def test_help_and_typing_errors_are_answered_before_anything_heavy_is_loaded(arg
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_range_of_time_that_ends_before_it_begins_is_refused(run):
+    code, out, err = run("replay", "--since", "2026-03-02", "--until", "2026-03-01T12:00:00Z")
+    assert (code, out) == (2, b"")
+    assert "--since 2026-03-02 00:00:00+00:00 is not before --until 2026-03-01 12:00:00+00:00" in " ".join(str(err).split())
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself_with_an_example(run, command):
     code, out, _ = run(command, "--help")

@@ -174,3 +174,17 @@ def test_events_are_accepted_or_refused_one_by_one(site):
     with pytest.raises(StillhereError) as unknown:
         asks.receipt("d0123456789abcdef-01hqxkz8000000000000000000")
     assert unknown.value.code == "decision_not_found"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        *((status, body) for status in (403, 502) for body in (b'{"error": "no route"}', b'{"error": {"reason": 7}}', b"[]", b"null", b"")),
+        *((200, body) for body in (b"<html>", b"")),
+    ],
+)
+def test_what_a_proxy_answers_in_its_own_shape_is_an_error_like_any_other(site, status, body):
+    asks, _ = client(site, instead=[httpx.Response(status, content=body) for _ in range(3)])
+    with pytest.raises(StillhereError) as refused:
+        asks.decide(leaving(site))
+    assert (refused.value.code, refused.value.status) == ("unexpected_answer", status)

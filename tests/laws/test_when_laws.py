@@ -47,6 +47,16 @@ def test_an_arm_that_time_alone_closes_is_open_when_it_says(inputs, policy):
         assert name not in open_arms(decision)
 
 
+@laws
+@given(inputs=likely_inputs, policy=policies)
+def test_an_arm_that_only_contacts_close_says_from_when(inputs, policy):
+    """Whatever the rule, the price of a slot included: contacts grow old, so time alone opens what would be open without them."""
+    alone = open_arms(decide(replace(inputs, contacts=(), exhausted={}), policy))
+    for arm in decide(replace(inputs, exhausted={}), policy).arms:
+        if arm.name in alone and not arm.open:
+            assert arm.allowed_from_us is not None
+
+
 closed_for_a_while = st.builds(
     lambda inputs, contacts, expire_h: replace(
         inputs,

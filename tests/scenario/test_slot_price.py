@@ -57,6 +57,23 @@ def test_point_6_what_is_deferred_by_the_cap_is_told_from_when(policy):
     assert asked(policy, 4, 0.95, (1, 3)).ask_again_at_us == MONDAY_US + 8 * DAY_US  # Tuesday
 
 
+@pytest.mark.parametrize(
+    ("risk", "sent_on", "from_day"),
+    [
+        (0.70, (1,), 8),  # worth 0.56: not the last place, but the first again, once Tuesday's push is a week old
+        (0.70, (1, 0), 8),  # the one of Monday leaves a place on the next Monday, which is still the last
+        (0.35, (1,), None),  # worth 0.28: not even the first
+    ],
+)
+def test_point_6_what_costs_too_much_now_is_told_from_when_it_costs_less(policy, risk, sent_on, from_day):
+    decision = asked(policy, 2, risk, sorted(sent_on))
+    from_us = None if from_day is None else MONDAY_US + from_day * DAY_US
+    (push, _) = decision.arms
+    assert (push.open, push.allowed_from_us, decision.ask_again_at_us) == (False, from_us, from_us)
+    if from_day is not None:
+        assert asked(policy, from_day, risk, sorted(sent_on)).arms[0].open
+
+
 def test_point_6_without_a_price_the_mediocre_push_takes_the_slot(policy):
     free = replace(policy, channels=(replace(policy.channels[0], slot_price=0.0),))
     assert asked(free, 2, 0.70, (1,)).action.value == "send"

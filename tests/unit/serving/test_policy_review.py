@@ -376,3 +376,82 @@ def test_bounds_that_touch_contradict_only_where_one_is_strict():
     assert (
         contradiction([at_least(2), Condition(feature="f", comparison=Comparison.BELOW, value=2.0)]) == "f < 2 and f >= 2 cannot both hold"
     )
+
+
+def onboarding_with(**changes):
+    """Dead rules and conflicts that a change of the onboarding policy brings up."""
+    product = load_product(ROOT / "products" / "onboarding")
+    policy = replace(load_policy(ROOT / "products" / "onboarding" / "policy.yaml", product), **changes)
+    return [(remark.kind, remark.path) for remark in review_policy(policy, product) if remark.kind is not Finding.NOTE], policy
+
+
+EVERYBODY = (at_least(0, "count_login_failed_7d"),)  # nobody failed fewer times than never
+
+
+def guard(name, *conditions, classes=(MessageClass.OUTREACH,)):
+    return Guardrail(name=name, conditions=conditions, classes=classes, sentence="s")
+
+
+def test_a_guardrail_that_holds_of_everybody_is_a_conflict():
+    assert onboarding_with(guardrails=(guard("all", *EVERYBODY),))[0] == [(Finding.CONFLICT, "guardrails.all")]
+    above = Condition(feature="count_login_failed_7d", comparison=Comparison.ABOVE, value=0)
+    assert onboarding_with(guardrails=(guard("some", above),))[0] == []
+    undefined = at_least(0, "seconds_since_last_use")  # of who never used it there is no number
+    assert (Finding.CONFLICT, "guardrails.some") not in onboarding_with(guardrails=(guard("some", undefined),))[0]
+
+
+def test_behind_a_trigger_that_fires_for_everybody_no_other_of_its_class_speaks():
+    _, policy = onboarding_with()
+    mine = [one for one in policy.triggers if one.message_class is MessageClass.OUTREACH]
+    remarks, _ = onboarding_with(triggers=(trigger(*EVERYBODY), *policy.triggers))
+    assert remarks == [(Finding.DEAD, f"triggers.{one.name}") for one in mine]
+
+
+def test_a_guardrail_beside_a_wider_one_changes_nothing():
+    wide, narrow = guard("wide", at_most(900)), guard("narrow", at_most(300))
+    assert found(guardrails=(narrow, wide)) == [(Finding.DEAD, "guardrails.narrow")]
+    assert found(guardrails=(wide, replace(wide, name="again"))) == [(Finding.DEAD, "guardrails.again")]
+    of_both = replace(narrow, classes=tuple(MessageClass))
+    assert found(guardrails=(of_both, wide)) == []
+    assert found(guardrails=(guard("one", at_most(300)), guard("other", at_most(300, "g")))) == []
+
+
+def test_a_message_behind_one_that_asks_for_less_is_never_chosen():
+    first = replace(EMAIL, id="first", causes=("silence",), conditions=(at_least(3),), priority=1)
+    messages = (*CLEAN.messages, first, replace(first, id="second", conditions=(at_least(5),), priority=0))
+    assert (Finding.DEAD, "messages.second") in found(messages=messages)
+    turned = (*CLEAN.messages, first, replace(first, id="second", conditions=(at_least(2),), priority=0))
+    assert (Finding.DEAD, "messages.second") not in found(messages=turned)
+
+
+def quiet(start_h, end_h, *classes):
+    return QuietHours(start_minute=60 * start_h, end_minute=60 * end_h, classes=classes or (MessageClass.OUTREACH,))
+
+
+def test_quiet_hours_within_others_change_nothing():
+    night, deep, early, late = quiet(21, 8), quiet(23, 6), quiet(0, 8), quiet(21, 0)
+    assert found(quiet_hours=(night, deep)) == [(Finding.DEAD, "quiet_hours[1]")]
+    assert found(quiet_hours=(deep, night)) == [(Finding.DEAD, "quiet_hours[0]")]
+    assert found(quiet_hours=(night, night)) == [(Finding.DEAD, "quiet_hours[1]")]
+    assert found(quiet_hours=(early, late, deep)) == [(Finding.DEAD, "quiet_hours[2]")]
+    assert found(quiet_hours=(night, quiet(23, 6, *MessageClass))) == []
+    assert found(quiet_hours=(night, quiet(12, 13))) == []
+
+
+def test_of_two_caps_that_are_alike_the_second_decides_nothing():
+    week = Cap(name="week", limit=2, channel="email", window=timedelta(days=7))
+    assert found(caps=(*CLEAN.caps, week, replace(week, name="again"))) == [(Finding.DEAD, "caps.again")]
+
+
+@pytest.mark.parametrize(
+    ("feature", "most"),
+    [
+        ("ratio_login_failed_to_attempt_7d", 1),  # a failed sign-in is an attempt
+        ("active_days_use_7d", 8),  # seven days touch eight of the calendar
+        ("burst_save_clicked_within_10s_1m", 32),  # as many as the timeline keeps
+    ],
+)
+def test_what_no_value_of_a_feature_reaches_never_fires(feature, most):
+    product = load_product(ROOT / "products" / "onboarding")
+    assert contradiction([at_least(most, feature)], product) == ""
+    assert contradiction([Condition(feature=feature, comparison=Comparison.ABOVE, value=most)], product) != ""
