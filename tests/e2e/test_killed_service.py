@@ -98,6 +98,6 @@ def test_r5_a_service_killed_at_any_step_has_one_effect_after_the_retry(opened, 
     sign_ins_fail(opened, datetime.now(UTC))
     http = InProcess(bootstrap.build_api(opened, registry=CollectorRegistry()))
     first, second = (http.post("/v1/decisions", {"user_id": "ada"}, headers={"Idempotency-Key": "k1"}) for _ in range(2))
-    assert (first.status_code, first.json()["action"]) == (200, "send")
+    assert (first.status_code, first.json()["action"]) == (200, "send"), first.json()["reason"]
     assert first.content == second.content
     assert effects(opened) == 1
