@@ -63,9 +63,11 @@ def in_time(point, is_made):
 @pytest.fixture
 def opened(redis_url, tmp_path, monkeypatch):
     """An installation in which help is due to ada at once."""
-    monkeypatch.setenv("STILLHERE_PRODUCT", str(certain_product(tmp_path / "product")))
+    product = str(certain_product(tmp_path / "product"))
+    monkeypatch.setenv("STILLHERE_PRODUCT", product)  # of the process that is killed
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none.db")
-    opened = bootstrap.installation(read_settings({**PATIENT, "STILLHERE_HOME": str(tmp_path)}), redis_url)
+    settings = read_settings({**PATIENT, "STILLHERE_HOME": str(tmp_path), "STILLHERE_PRODUCT": product})
+    opened = bootstrap.installation(settings, redis_url)
     now = datetime.now(UTC)
     sign_ins_fail(opened, now)
     agreed = {"consent": True, "in_app_opt_in": True, "email_opt_in": True, "timezone": "UTC"}
