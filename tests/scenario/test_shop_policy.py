@@ -132,6 +132,26 @@ def test_s3_16_an_opened_email_or_a_purchase_cancels_the_escalation(world, endin
     assert "unopened" not in (world.decide()["trigger"] or "")
 
 
+def test_s3_16_an_email_about_something_else_that_stays_unopened_escalates_nothing(world):
+    user_id = shopper(world, app_installed=True, sms_opt_in=True)
+    world.happens(user_id, "email_delivered", subject="news")
+    fills_the_cart(world, user_id)
+    for hours in (2, 23):
+        world.later(hours=hours)
+        assert "unopened" not in (world.decide()["trigger"] or "")
+
+
+def test_s3_16_opening_an_email_about_something_else_cancels_nothing(world):
+    user_id = shopper(world, sms_opt_in=True)
+    fills_the_cart(world, user_id, ago=20 * MINUTE)
+    assert world.decide()["message"]["id"] == "cart_saved"
+    world.happens(user_id, "email_delivered", subject="cart_saved")
+    world.later(hours=1)
+    world.happens(user_id, "email_opened", subject="news")
+    world.later(hours=1)
+    assert trigger_and_message(world.decide()) == ("cart_unopened_for_two_hours", "cart_sms")
+
+
 def test_s3_16_without_the_app_there_is_no_push(world):
     user_id = shopper(world)
     fills_the_cart(world, user_id, ago=20 * MINUTE)
