@@ -264,9 +264,41 @@ def test_s2_19_one_question_within_two_minutes_of_a_purchase(world, seconds, mes
     assert trigger_and_message(world.decide())[1] == message
 
 
+def test_s2_19_the_question_is_about_what_was_done_whatever_weighs_on_the_risk(world):
+    world.scorer.said_risk, world.scorer.said_contributions = 0.9, {"cart": 1.0}
+    world.happens(shopper(world), "purchase", value=3_000)
+    assert trigger_and_message(world.decide()) == ("survey_after_purchase", "one_question")
+
+
+@pytest.mark.parametrize(("seconds", "message"), [(120, "was_it_solved"), (121, None)])
+def test_s2_19_one_question_within_two_minutes_of_a_resolution(world, seconds, message):
+    world.happens(shopper(world), "ticket_closed", ago=timedelta(seconds=seconds))
+    assert trigger_and_message(world.decide())[1] == message
+
+
+@pytest.mark.parametrize(("answer", "message"), [("not_easy", "what_was_in_the_way"), ("easy", None)])
+def test_s2_19_the_answer_decides_whether_there_is_a_follow_up(world, answer, message):
+    user_id = shopper(world)
+    world.happens(user_id, "purchase", value=3_000)
+    assert world.decide()["message"]["id"] == "one_question"
+    world.later(seconds=40)
+    world.happens(user_id, "survey_answered", subject=answer)
+    assert trigger_and_message(world.decide())[1] == message
+    world.later(minutes=5, seconds=1)
+    assert world.decide()["message"] is None
+
+
+@pytest.mark.parametrize(("kind", "content"), [("purchase", {"value": 3_000}), ("ticket_closed", {})])
+def test_s2_19_who_answered_lately_is_not_asked_again_about_either(world, kind, content):
+    user_id = shopper(world)
+    world.happens(user_id, "survey_answered", subject="easy", ago=3 * DAY)
+    world.happens(user_id, kind, **content)
+    assert world.decide()["message"] is None
+
+
 def test_s2_19_who_answered_lately_is_not_asked_again(world):
     user_id = shopper(world)
-    world.happens(user_id, "survey_answered", ago=3 * DAY)
+    world.happens(user_id, "survey_answered", subject="easy", ago=3 * DAY)
     world.happens(user_id, "purchase", value=3_000)
     assert arm(world.decide(), "assist/in_app")["blocked_by"] == "held_by_survey_answered"
 
