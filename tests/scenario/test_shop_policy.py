@@ -68,6 +68,16 @@ def test_s2_13_s2_16_s3_04_conflict_5_each_cart_rule_has_its_own_window(world, i
     assert trigger_and_message(world.decide())[0] == trigger
 
 
+def test_s2_16_s2_20_s2_21_a_rule_brings_its_own_message_whatever_weighs_on_the_risk(world):
+    world.scorer.said_contributions = {"silence": 0.4, "base": -2.0}
+    fills_the_cart(world, shopper(world), ago=20 * MINUTE)
+    world.happens(shopper(world, "bob"), "page_view", subject="pricing", times=3)
+    world.happens(shopper(world, "cyd"), "demo_watched", value=60_000, ago=DAY)
+    outputs = [world.decide(user_id) for user_id in ("ada", "bob", "cyd")]
+    assert [output["message"]["id"] for output in outputs] == ["cart_saved", "discount", "longer_trial"]
+    assert outputs[0]["cause"] == {"group": "cart", "contribution": None, "sentence": "Something was left in the cart."}
+
+
 @pytest.mark.parametrize("kind", ["checkout_started", "purchase"])
 def test_s2_16_a_checkout_ends_the_waiting(world, kind):
     fills_the_cart(world, shopper(world), ago=20 * MINUTE)
