@@ -21,6 +21,10 @@ class LedgerError(Exception):
     """The ledger could not be reached; nothing may be sent. The cause is chained."""
 
 
+class DamagedReceiptError(LedgerError):
+    """What is stored under a decision is no receipt any more; asking again does not help, restoring Redis from a copy does."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
     """A decision to be made durable in one atomic step."""
@@ -115,7 +119,13 @@ class Ledger(Protocol):
         """
 
     def receipt(self, product: str, decision_id: str) -> bytes | None:
-        """The stored receipt, or None."""
+        """The stored receipt, or None.
+
+        Raises
+        ------
+        LedgerError
+            `DamagedReceiptError` where what is stored is none.
+        """
 
     def timeline(self, product: str, user_id: str, timeline_hash: str) -> bytes | None:
         """The stored timeline version, or None."""

@@ -6,6 +6,8 @@ import redis
 
 from features.ports import StoreError
 
+_PROBE, _PROBE_MS = "stillhere:takes_writes", 1_000
+
 
 class NotDurableError(StoreError):
     """A Redis that may lose caps, receipts or timelines; the message names every setting that is wrong."""
@@ -26,6 +28,20 @@ def durability_problems(client: redis.Redis) -> tuple[str, ...]:
     if persistence.get("aof_enabled") != 1:
         problems.append("appendonly is no, expected yes (a restart would forget caps and receipts)")
     return tuple(problems)
+
+
+def write_problem(client: redis.Redis) -> str | None:
+    """Why this Redis refuses to write although it answers: full, a replica, short of replicas, a failed disk; None if it writes.
+
+    Writes one key that is gone a second later: no figure of ``INFO`` covers all of it.
+    """
+    try:
+        client.set(_PROBE, b"", px=_PROBE_MS)
+    except redis.ResponseError as exc:
+        return str(exc)
+    except redis.RedisError as exc:
+        raise StoreError(f"Redis at {_address(client)} does not answer SET ({exc}); start it or correct its address") from exc
+    return None
 
 
 def check_durable(client: redis.Redis) -> None:

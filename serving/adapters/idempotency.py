@@ -27,12 +27,16 @@ class RedisIdempotencyKeys:
         name = f"stillhere:{product}:idempotency:{hashlib.sha256(key.encode()).hexdigest()}"
         kept_ms = KEPT_FOR // timedelta(milliseconds=1)
         try:
-            _, first = pipelined(self.client, [("SET", name, _text(claim), "NX", "PX", kept_ms), ("GET", name)])
+            stored, first = pipelined(self.client, [("SET", name, _text(claim), "NX", "PX", kept_ms), ("GET", name)])
         except redis.RedisError as exc:
             raise LedgerError(f"idempotency keys in Redis cannot be reached ({type(exc).__name__}: {exc}); start Redis") from exc
         if isinstance(first, redis.RedisError):
             raise LedgerError(f"idempotency keys in Redis cannot be read ({first})") from first
-        return claim if first is None else _claim(first)
+        if first is not None:
+            return _claim(first)
+        if isinstance(stored, redis.RedisError):  # a retry would be given another claim
+            raise LedgerError(f"idempotency keys in Redis cannot be stored ({stored}); see why it refuses to write") from stored
+        return claim
 
 
 @dataclass(frozen=True, kw_only=True)

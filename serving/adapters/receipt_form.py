@@ -5,7 +5,10 @@ from __future__ import annotations
 import struct
 from functools import cache
 
+import orjson
 import pyarrow as pa
+
+from serving.ports import DamagedReceiptError
 
 _MAGIC = b"SHR\x01"  # no receipt begins like that: JSON objects begin with a brace
 _LENGTH = struct.Struct("<I")
@@ -47,6 +50,32 @@ def receipt_from(stored: bytes) -> bytes:
     except OSError:
         return stored
     return receipt
+
+
+def whole_receipt(stored: bytes, decision_id: str) -> bytes:
+    """`receipt_from`, of what is to be answered with: it is whole, a JSON object.
+
+    Raises
+    ------
+    DamagedReceiptError
+        If it is not; names the decision.
+
+    Examples
+    --------
+    >>> whole_receipt(stored_form(b'{"inputs":{}}'), "d1")
+    b'{"inputs":{}}'
+    """
+    receipt = receipt_from(stored)
+    try:
+        if isinstance(orjson.loads(receipt), dict):
+            return receipt
+        why = "its JSON is no object"
+    except orjson.JSONDecodeError as exc:
+        why = str(exc)
+    raise DamagedReceiptError(
+        f"the receipt of {decision_id} in Redis is damaged ({why}); restore its key from a copy of Redis, or read it in the exported "
+        "receipts, if it was exported before"
+    )
 
 
 @cache

@@ -18,13 +18,13 @@ from redis.retry import Retry
 
 from features.core.event import to_us
 from features.ports import Standing
-from serving.adapters.receipt_form import receipt_from, stored_form
+from serving.adapters.receipt_form import stored_form, whole_receipt
 from serving.adapters.redis_pipeline import Command, Reply, pipelined
 from serving.adapters.redis_rates import RedisRates
 from serving.decision.ids import tag_of, user_tag
 from serving.decision.policy import MessageClass
 from serving.decision.values import CapWindow, Contact, Permit
-from serving.ports import Commit, CommitResult, Delivery, LedgerError
+from serving.ports import Commit, CommitResult, DamagedReceiptError, Delivery, LedgerError
 
 T = TypeVar("T")
 
@@ -138,10 +138,10 @@ class RedisLedger:
             self._ask(lambda arguments=arguments: self._adopt(keys=[f"{target}:contacts", f"{target}:erased"], args=arguments))  # type: ignore[misc]
 
     def receipt(self, product: str, decision_id: str) -> bytes | None:
-        """The stored receipt, or None."""
+        """The stored receipt, or None; `DamagedReceiptError` where what is stored is none."""
         tag = tag_of(decision_id)
         stored = self._get(f"{user_prefix(product, tag)}:receipt:{decision_id}") if tag else None
-        return None if stored is None else receipt_from(stored)
+        return None if stored is None else whole_receipt(stored, decision_id)
 
     def timeline(self, product: str, user_id: str, timeline_hash: str) -> bytes | None:
         """The stored timeline version, or None."""
@@ -287,8 +287,11 @@ def _result(reply: Reply, commit: Commit, *, is_attached: bool | None) -> Commit
         return LedgerError("the user was erased while this was decided, so nothing is remembered and nothing may be sent")
     if not committed:
         return CommitResult(committed=False, refused_by=refused_by.decode())
-    # A receipt that was stored now is not sent back.
-    return CommitResult(committed=True, receipt=receipt_from(receipt) if receipt else commit.receipt, is_attached=is_attached)
+    try:  # a receipt that was stored now is not sent back
+        first = whole_receipt(receipt, commit.decision_id) if receipt else commit.receipt
+    except DamagedReceiptError as exc:
+        return exc
+    return CommitResult(committed=True, receipt=first, is_attached=is_attached)
 
 
 def _leaves_places(commit: Commit, result: CommitResult | LedgerError) -> bool:

@@ -21,7 +21,7 @@ from serving.api.errors import ApiError
 from serving.api.gathering import Gatherer
 from serving.api.idempotency import PARAMETER, key_of, seed_of
 from serving.api.schemas import DecisionIn, DecisionOut, ErrorAnswer, ReceiptOut
-from serving.ports import LedgerError, Seed
+from serving.ports import DamagedReceiptError, LedgerError, Seed
 
 _ONE = TypeAdapter(DecisionIn)
 
@@ -147,6 +147,8 @@ def _asked(item: Any, *, at: str = "") -> DecisionIn | ApiError:
 def _receipt(context: ApiContext, decision_id: str) -> bytes:
     try:
         receipt = context.receipt(decision_id)
+    except DamagedReceiptError as exc:
+        raise ApiError("receipt_damaged", str(exc), what_to_do="trying again does not help; tell who runs the service") from exc
     except LedgerError as exc:
         raise ApiError("store_unavailable", str(exc), what_to_do="ask again later") from exc
     if receipt is None:

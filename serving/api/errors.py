@@ -25,6 +25,7 @@ STATUS_OF_CODE = {
     "invalid_request": HTTPStatus.UNPROCESSABLE_ENTITY,
     "all_rejected": HTTPStatus.UNPROCESSABLE_ENTITY,
     "bad_request": HTTPStatus.BAD_REQUEST,
+    "receipt_damaged": HTTPStatus.INTERNAL_SERVER_ERROR,
     "internal_error": HTTPStatus.INTERNAL_SERVER_ERROR,
     "store_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "overloaded": HTTPStatus.SERVICE_UNAVAILABLE,

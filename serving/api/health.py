@@ -31,7 +31,7 @@ def add_health_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None
         summary="Whether requests can be served",
         description=(
             "200 also when degraded: without a model, decisions are still answered; where a new policy or model cannot be used, the last "
-            "good one goes on, and `kept: ` says why. 503 without Redis."
+            "good one goes on, and `kept: ` says why. 503 without Redis, and where it refuses to write."
         ),
         responses={200: {"model": Readiness}, 503: {"model": ErrorAnswer, "description": "Something without which nothing works is down."}},
     )

@@ -173,14 +173,16 @@ def _app(opened: Installation, decider: CurrentDecider, metrics: Metrics, faults
 
 
 def _redis(opened: Installation) -> str:
-    from features.adapters.durability import durability_problems
+    from features.adapters.durability import durability_problems, write_problem
     from features.ports import StoreError
 
     try:
-        problems = durability_problems(opened.client)
+        problems, refusal = durability_problems(opened.client), write_problem(opened.client)
     except StoreError as exc:
         return f"unreachable ({type(exc.__cause__).__name__})"
-    return f"not durable: {', '.join(problems)}" if problems else "ok"
+    if problems:
+        return f"not durable: {', '.join(problems)}"
+    return "ok" if refusal is None else f"refusing writes: {refusal}"
 
 
 def _served(scorer: Scorer | None, faults: dict[str, str]) -> dict[str, str]:

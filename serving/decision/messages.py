@@ -44,14 +44,16 @@ def shelf(channel: Channel, policy: Policy) -> Shelf:
 def choose(shelf: Shelf, trigger: Trigger | None, case: Case) -> Choice | None:
     """The message for an arm; None when the policy has none for its channel.
 
-    Outreach: the actionable cause that raises the risk most, by at least ``min_contribution`` and with a message on this channel; else the
-    trigger's own cause; else the fallback. Where the top cause leads by less than the model says it must, a model of other users might
-    have named another: none is taken from the model. Assist: the trigger's own cause goes first, because help in the session answers
-    what just happened: three failed logins call for a password reset, whatever else weighs on the risk.
+    Outreach by risk: the actionable cause that raises the risk most, by at least ``min_contribution`` and with a message on this channel;
+    else the trigger's own cause; else the fallback. Where the top cause leads by less than the model says it must, a model of other users
+    might have named another: none is taken from the model. Assist, and outreach by a rule that asks for no risk: the trigger's own cause
+    goes first, because it is about what happened: three failed logins call for a password reset and a cart that was left for a word about
+    the cart, whatever else weighs on the risk.
     """
     own = () if trigger is None or trigger.cause is None else (trigger.cause,)
+    is_by_rule = trigger is not None and not trigger.risk_above_threshold
     contributions = case.inputs.contributions or {}
-    for cause in (*own, *case.causes) if shelf.is_for_assist else (*case.causes, *own):
+    for cause in (*own, *case.causes) if shelf.is_for_assist or is_by_rule else (*case.causes, *own):
         message = next(that_hold(shelf.by_cause.get(cause, ()), case.inputs), None)
         if message is not None:
             return Choice(message=message, cause=cause, contribution=contributions.get(cause))

@@ -18,7 +18,7 @@ from serving.decision.policy import Mode, Policy
 from serving.decision.room import asks_for_room, knowing_room
 from serving.decision.timing import trial_names
 from serving.decision.values import Action, Contact, Decision, Degradation, Inputs, Permit, TimingSlot
-from serving.ports import Commit, CommitResult, Ledger, LedgerError
+from serving.ports import Commit, CommitResult, DamagedReceiptError, Ledger, LedgerError
 from serving.use_case.knowledge import Known, Reader
 from serving.use_case.receipt import delivery_order, output_of, receipt_json, timeline_hash
 
@@ -75,7 +75,7 @@ class LedgerOfOneCall:
         try:
             return self.ledger.receipt(self.product, decision_id)
         except LedgerError as exc:
-            self.is_lost = True
+            self.is_lost = not isinstance(exc, DamagedReceiptError)  # of others it still tells
             _log.warning("whether %s was committed is unknown: %s", decision_id, exc)
             return None
 

@@ -60,3 +60,18 @@ def test_places_of_a_list_have_seeds_of_their_own():
     seed = claim(7).seed
     assert len({seed.of_place(place) for place in range(100)} | {seed}) == 101
     assert seed.of_place(3) == seed.of_place(3)
+
+
+def test_a_key_that_redis_refuses_to_store_is_nobodys(redis_url):
+    """Else a retry would be given another claim: two decisions under one key, should Redis take writes again in between."""
+    with connect(redis_url, timeout_ms=5_000) as client:
+        keys = RedisIdempotencyKeys(client=client)
+        keys.claim("onboarding", "before", claim(1))
+        client.config_set("maxmemory", "1")
+        try:
+            with pytest.raises(LedgerError, match="cannot be stored"):
+                keys.claim("onboarding", "refused", claim(2))
+            assert keys.claim("onboarding", "before", claim(3)) == claim(1)  # what is known needs no writing
+        finally:
+            client.config_set("maxmemory", "0")
+        assert keys.claim("onboarding", "refused", claim(4)) == claim(4)

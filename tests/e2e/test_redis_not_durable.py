@@ -66,3 +66,41 @@ def test_one_that_turns_up_under_a_running_service_is_not_ready_and_no_ledger(fo
     again = orjson.loads(http.post("/v1/decisions", {"user_id": "ada"}).content)
     assert again["degraded"] == ["model_missing"]
     opened.close()
+
+
+def _full(client):
+    client.config_set("maxmemory", "1")
+
+
+def _replica(client):
+    client.replicaof("127.0.0.1", "1")
+
+
+def _alone(client):
+    client.config_set("min-replicas-to-write", "1")
+
+
+def _taking_writes(client):
+    client.config_set("maxmemory", "0")
+    client.replicaof("NO", "ONE")
+    client.config_set("min-replicas-to-write", "0")
+
+
+@pytest.mark.parametrize("refuses", [_full, _replica, _alone])
+def test_one_that_answers_and_refuses_writes_is_not_ready_and_sends_nothing(tmp_path, monkeypatch, refuses):
+    monkeypatch.setenv("STILLHERE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("STILLHERE_PRODUCT", str(PRODUCT))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none.db")
+    with EmbeddedRedis(tmp_path / "redis") as server, redis.Redis.from_url(server.url) as client:
+        opened = bootstrap.installation(bootstrap.settings_from_environment(), server.url)
+        http = InProcess(bootstrap.build_api(opened, registry=CollectorRegistry()))
+        assert http.get("/readyz").status_code == 200
+        refuses(client)
+        ready = http.get("/readyz")
+        assert (ready.status_code, "redis is refusing writes" in ready.json()["error"]["message"]) == (503, True)
+        decision = http.post("/v1/decisions", {"user_id": "ada"}).json()
+        assert (decision["action"], decision["degraded"]) == ("none", ["model_missing", "ledger_unavailable"])
+        _taking_writes(client)
+        assert http.get("/readyz").status_code == 200
+        assert http.post("/v1/decisions", {"user_id": "ada"}).json()["degraded"] == ["model_missing"]
+        opened.close()

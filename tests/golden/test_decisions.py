@@ -12,6 +12,7 @@ from serving.decision.decide import decide, needs_explanation
 from serving.decision.output import output_json
 from serving.decision.record import inputs_from_json, inputs_to_json
 from serving.decision.sentences import REFUSED
+from serving.decision.timing import BETTER_SLOT, NO_BETTER_TIME, NOT_ENOUGH_DATA, NOTHING_ALLOWED
 from serving.policy_file import policy_document, policy_from_document
 
 HERE = Path(__file__).parent
@@ -41,6 +42,11 @@ NAMED_BY_POLICIES = ("sent_by_", "staged_by_", "held_by_")
 def test_every_reason_code_has_its_case():
     seen = {_reason(file) for file in CASES} | {arm["blocked_by"] for file in CASES for arm in _output(file)["arms"] if arm["blocked_by"]}
     assert {code for code in seen if not code.startswith(NAMED_BY_POLICIES)} == set(REFUSED)
+
+
+def test_every_word_of_advice_has_its_case():
+    advice = {moment["advice"] for file in CASES if (moment := _output(file)["moment"]) is not None}
+    assert advice == {None, BETTER_SLOT, NO_BETTER_TIME, NOT_ENOUGH_DATA, NOTHING_ALLOWED}
 
 
 def test_every_trigger_of_the_small_policy_sends_in_some_case():

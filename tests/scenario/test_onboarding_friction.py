@@ -151,7 +151,14 @@ def test_s0_26_the_message_names_what_the_form_still_needs(world):
     world.happens(world.person(), "form_failed", times=2, subject="kyc", value=3)
     message = world.decide()["message"]
     assert "30 seconds: [Watch]" in message["body"]
-    assert "Checklist: photo ID" in message["body"]
+    assert "Checklist: photo ID, proof of address, company number." in message["body"]  # nobody told what is missing
+
+
+def test_s0_26_the_message_carries_the_very_fields_that_the_form_was_refused_for(world):
+    world.happens(world.person(missing_fields="date of birth, bank account"), "form_failed", times=2, subject="payout", value=2)
+    body = world.decide()["message"]["body"]
+    assert "Checklist: date of birth, bank account." in body
+    assert "photo ID" not in body
 
 
 def test_s0_28_help_is_due_at_the_moment_of_detection(world):

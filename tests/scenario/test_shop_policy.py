@@ -68,6 +68,16 @@ def test_s2_13_s2_16_s3_04_conflict_5_each_cart_rule_has_its_own_window(world, i
     assert trigger_and_message(world.decide())[0] == trigger
 
 
+def test_s2_16_s2_20_s2_21_a_rule_brings_its_own_message_whatever_weighs_on_the_risk(world):
+    world.scorer.said_contributions = {"silence": 0.4, "base": -2.0}
+    fills_the_cart(world, shopper(world), ago=20 * MINUTE)
+    world.happens(shopper(world, "bob"), "page_view", subject="pricing", times=3)
+    world.happens(shopper(world, "cyd"), "demo_watched", value=60_000, ago=DAY)
+    outputs = [world.decide(user_id) for user_id in ("ada", "bob", "cyd")]
+    assert [output["message"]["id"] for output in outputs] == ["cart_saved", "discount", "longer_trial"]
+    assert outputs[0]["cause"] == {"group": "cart", "contribution": None, "sentence": "Something was left in the cart."}
+
+
 @pytest.mark.parametrize("kind", ["checkout_started", "purchase"])
 def test_s2_16_a_checkout_ends_the_waiting(world, kind):
     fills_the_cart(world, shopper(world), ago=20 * MINUTE)
@@ -130,6 +140,26 @@ def test_s3_16_an_opened_email_or_a_purchase_cancels_the_escalation(world, endin
     world.later(hours=2)
     assert arm(world.decide(), "outreach/sms")["open"] is False
     assert "unopened" not in (world.decide()["trigger"] or "")
+
+
+def test_s3_16_an_email_about_something_else_that_stays_unopened_escalates_nothing(world):
+    user_id = shopper(world, app_installed=True, sms_opt_in=True)
+    world.happens(user_id, "email_delivered", subject="news")
+    fills_the_cart(world, user_id)
+    for hours in (2, 23):
+        world.later(hours=hours)
+        assert "unopened" not in (world.decide()["trigger"] or "")
+
+
+def test_s3_16_opening_an_email_about_something_else_cancels_nothing(world):
+    user_id = shopper(world, sms_opt_in=True)
+    fills_the_cart(world, user_id, ago=20 * MINUTE)
+    assert world.decide()["message"]["id"] == "cart_saved"
+    world.happens(user_id, "email_delivered", subject="cart_saved")
+    world.later(hours=1)
+    world.happens(user_id, "email_opened", subject="news")
+    world.later(hours=1)
+    assert trigger_and_message(world.decide()) == ("cart_unopened_for_two_hours", "cart_sms")
 
 
 def test_s3_16_without_the_app_there_is_no_push(world):
@@ -244,9 +274,41 @@ def test_s2_19_one_question_within_two_minutes_of_a_purchase(world, seconds, mes
     assert trigger_and_message(world.decide())[1] == message
 
 
+def test_s2_19_the_question_is_about_what_was_done_whatever_weighs_on_the_risk(world):
+    world.scorer.said_risk, world.scorer.said_contributions = 0.9, {"cart": 1.0}
+    world.happens(shopper(world), "purchase", value=3_000)
+    assert trigger_and_message(world.decide()) == ("survey_after_purchase", "one_question")
+
+
+@pytest.mark.parametrize(("seconds", "message"), [(120, "was_it_solved"), (121, None)])
+def test_s2_19_one_question_within_two_minutes_of_a_resolution(world, seconds, message):
+    world.happens(shopper(world), "ticket_closed", ago=timedelta(seconds=seconds))
+    assert trigger_and_message(world.decide())[1] == message
+
+
+@pytest.mark.parametrize(("answer", "message"), [("not_easy", "what_was_in_the_way"), ("easy", None)])
+def test_s2_19_the_answer_decides_whether_there_is_a_follow_up(world, answer, message):
+    user_id = shopper(world)
+    world.happens(user_id, "purchase", value=3_000)
+    assert world.decide()["message"]["id"] == "one_question"
+    world.later(seconds=40)
+    world.happens(user_id, "survey_answered", subject=answer)
+    assert trigger_and_message(world.decide())[1] == message
+    world.later(minutes=5, seconds=1)
+    assert world.decide()["message"] is None
+
+
+@pytest.mark.parametrize(("kind", "content"), [("purchase", {"value": 3_000}), ("ticket_closed", {})])
+def test_s2_19_who_answered_lately_is_not_asked_again_about_either(world, kind, content):
+    user_id = shopper(world)
+    world.happens(user_id, "survey_answered", subject="easy", ago=3 * DAY)
+    world.happens(user_id, kind, **content)
+    assert world.decide()["message"] is None
+
+
 def test_s2_19_who_answered_lately_is_not_asked_again(world):
     user_id = shopper(world)
-    world.happens(user_id, "survey_answered", ago=3 * DAY)
+    world.happens(user_id, "survey_answered", subject="easy", ago=3 * DAY)
     world.happens(user_id, "purchase", value=3_000)
     assert arm(world.decide(), "assist/in_app")["blocked_by"] == "held_by_survey_answered"
 

@@ -159,4 +159,4 @@ def test_what_differs_under_other_rules_says_so(world, receipt):
         content["output"]["ask_again_at"] = "2026-03-09T12:00:00Z"
 
     decision = replayer(world).replay(edited(receipt, and_differs)).decision
-    assert (decision.outcome, decision.detail) == (Outcome.DIFFERENT, "decided by version 1 of the rules, replayed by 6")
+    assert (decision.outcome, decision.detail) == (Outcome.DIFFERENT, "decided by version 1 of the rules, replayed by 7")
