@@ -1,0 +1,44 @@
+"""What `stillhere policy check` finds by what rules reach: the messages that caps count, the events that timelines keep."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from serving.decision.policy import Cap, Holdout, MessageClass
+from serving.policy_review import Finding, review_policy
+from tests.serving_world import golden_policy
+
+CLEAN = replace(golden_policy(), holdout=Holdout(share=0.05, salt="s"), segment_thresholds={})
+HELP = Cap(name="help", limit=3, message_class=MessageClass.ASSIST)
+BY_APP = Cap(name="by_app", limit=3, channel="in_app")
+ALL = Cap(name="all", limit=9)
+BY_EMAIL = Cap(name="by_email", limit=1, channel="email")
+
+
+def dead_caps(*caps, messages=CLEAN.messages):
+    remarks = review_policy(replace(CLEAN, caps=caps, messages=messages))
+    return [remark.path for remark in remarks if remark.kind is Finding.DEAD and remark.path.startswith("caps.")]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    ("cap", "is_dead"),
+    [
+        (HELP, True),  # all help goes by the app, which must have a cap of its own
+        (replace(HELP, limit=4), True),
+        (replace(HELP, limit=2), False),
+        (replace(HELP, window=timedelta(days=1)), False),  # a day from noon to noon says nothing of one of the calendar
+        (replace(HELP, name="help_by_email", channel="email"), True),  # there is none
+    ],
+)
+def test_a_cap_is_held_against_others_by_the_messages_that_it_counts(cap, is_dead, order):
+    caps = (BY_APP, cap, BY_EMAIL, ALL)[::order]
+    assert dead_caps(*caps) == [f"caps.{cap.name}"] * is_dead
+
+
+def test_a_cap_that_counts_one_message_more_is_not_dead():
+    other = replace(CLEAN.messages[0], id="other", channel="chat")
+    assert "caps.help" not in dead_caps(BY_APP, HELP, BY_EMAIL, ALL, messages=(*CLEAN.messages, other))
