@@ -40,6 +40,19 @@ def thresholds(policy: Policy) -> Iterator[Remark]:
         yield Remark(kind=Finding.CONFLICT, path="risk_threshold", sentence=sentence)
 
 
+def evidence(policy: Policy, product: Product | None) -> Iterator[Remark]:
+    """More events asked for than a timeline ever keeps."""
+    if product is None or MessageClass.OUTREACH not in policy.channels_by_class:
+        return
+    most = sum(kind.keep + kind.keep_first for kind in product.catalogue.kinds)
+    if policy.min_events > most:
+        sentence = (
+            f"Outreach asks for {policy.min_events} known events, and a timeline keeps at most {most} (keep and keep_first of all kinds in"
+            " product.yaml): nobody is ever written to."
+        )
+        yield Remark(kind=Finding.CONFLICT, path="min_events", sentence=sentence)
+
+
 def triggers(policy: Policy, product: Product | None) -> Iterator[Remark]:
     """Triggers that never fire, never get to speak, or are switched off."""
     for trigger in policy.triggers:

@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from features.declarations.product_file import load_product
 from serving.decision.policy import Cap, Holdout, MessageClass
 from serving.policy_review import Finding, review_policy
-from tests.serving_world import golden_policy
+from tests.serving_world import ROOT, golden_policy
 
 CLEAN = replace(golden_policy(), holdout=Holdout(share=0.05, salt="s"), segment_thresholds={})
 HELP = Cap(name="help", limit=3, message_class=MessageClass.ASSIST)
@@ -42,3 +43,19 @@ def test_a_cap_is_held_against_others_by_the_messages_that_it_counts(cap, is_dea
 def test_a_cap_that_counts_one_message_more_is_not_dead():
     other = replace(CLEAN.messages[0], id="other", channel="chat")
     assert "caps.help" not in dead_caps(BY_APP, HELP, BY_EMAIL, ALL, messages=(*CLEAN.messages, other))
+
+
+def test_more_evidence_than_timelines_keep_is_a_conflict():
+    product = load_product(ROOT / "products" / "onboarding")
+    most = sum(kind.keep + kind.keep_first for kind in product.catalogue.kinds)
+    for min_events, expected in ((most, []), (most + 1, [Finding.CONFLICT])):
+        remarks = review_policy(replace(CLEAN, min_events=min_events), product)
+        assert [remark.kind for remark in remarks if remark.path == "min_events"] == expected
+    assert f"at most {most} (keep and keep_first" in next(remark.sentence for remark in remarks if remark.path == "min_events")
+
+
+def test_help_asks_for_no_evidence():
+    product = load_product(ROOT / "products" / "onboarding")
+    of_help = tuple(channel for channel in CLEAN.channels if channel.message_class is MessageClass.ASSIST)
+    remarks = review_policy(replace(CLEAN, channels=of_help, min_events=10**6), product)
+    assert "min_events" not in [remark.path for remark in remarks]
