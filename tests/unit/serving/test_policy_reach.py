@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from features.core.condition import Comparison, Condition
 from features.declarations.product_file import load_product
-from serving.decision.policy import Cap, Holdout, MessageClass
-from serving.policy_review import Finding, review_policy
+from serving.decision.policy import Cap, Holdout, MessageClass, Trigger
+from serving.policy_review import Finding, implies, review_policy
 from tests.serving_world import ROOT, golden_policy
 
 CLEAN = replace(golden_policy(), holdout=Holdout(share=0.05, salt="s"), segment_thresholds={})
@@ -59,3 +60,26 @@ def test_help_asks_for_no_evidence():
     of_help = tuple(channel for channel in CLEAN.channels if channel.message_class is MessageClass.ASSIST)
     remarks = review_policy(replace(CLEAN, channels=of_help, min_events=10**6), product)
     assert "min_events" not in [remark.path for remark in remarks]
+
+
+def counted(feature, comparison, value):
+    return Condition(feature=feature, comparison=comparison, value=value)
+
+
+def test_a_trigger_behind_one_that_asks_for_as_many_in_a_longer_window_never_speaks():
+    product = load_product(ROOT / "products" / "onboarding")
+    week, minutes = (
+        Trigger(name=name, message_class=MessageClass.ASSIST, severity="low", conditions=(counted(feature, Comparison.AT_LEAST, 3.0),))
+        for name, feature in (("week", "count_login_failed_7d"), ("minutes", "count_login_failed_2m"))
+    )
+    for triggers, expected in (((week, minutes), ["triggers.minutes"]), ((minutes, week), [])):
+        remarks = review_policy(replace(CLEAN, triggers=triggers), product)
+        assert [one.path for one in remarks if one.kind is Finding.DEAD and one.path.startswith("triggers")] == expected
+
+
+def test_few_in_a_long_window_are_few_in_a_short_one():
+    product = load_product(ROOT / "products" / "onboarding")
+    week, minutes = (counted(feature, Comparison.AT_MOST, 1.0) for feature in ("count_login_failed_7d", "count_login_failed_2m"))
+    assert implies(week, minutes, product)
+    assert not implies(minutes, week, product)
+    assert not implies(week, minutes)
