@@ -51,6 +51,10 @@ SCHEMA = pa.schema(
 )
 """Columns of every part file, in order."""
 
+_ALWAYS_THERE = ("decision_id", "user_id", "action", "code")
+_TEXTS = frozenset(field.name for field in SCHEMA if field.type == pa.string())
+_NUMBERS = frozenset(field.name for field in SCHEMA if field.type == pa.float64())
+
 
 @dataclass(slots=True, kw_only=True)
 class ReceiptExporter:
@@ -151,13 +155,32 @@ def _read(key: bytes, receipt: bytes) -> _Receipt | None:
     """The receipt under a key; None, said in the log, for bytes that are none: they cost no other its place in the files."""
     try:
         parsed = orjson.loads(receipt)
-        return _Receipt(parsed, receipt_row(receipt, parsed))
+        return _Receipt(parsed, _fitting(receipt_row(receipt, parsed)))
     except (ValueError, LookupError, TypeError, AttributeError) as exc:
         _log.warning(
             "%s holds no receipt (%s: %s), so it is in no file; delete the key, or restore it from a copy of Redis",
             *(key.decode(errors="replace"), type(exc).__name__, exc),
         )
         return None
+
+
+def _fitting(row: dict[str, Any]) -> dict[str, Any]:
+    """The row, if every value is of its column's type.
+
+    Raises
+    ------
+    TypeError
+        If one is not: written among others it would cost all of them their place.
+    """
+    for name, value in row.items():
+        if value is None and name not in _ALWAYS_THERE:
+            continue
+        expected = str if name in _TEXTS else (float, int) if name in _NUMBERS else datetime
+        if not isinstance(value, expected) or value is True or value is False:
+            kind = "a text" if name in _TEXTS else "a number"
+            msg = f"its {name} is {value!r}, expected {kind}"
+            raise TypeError(msg)
+    return row
 
 
 def receipt_row(receipt: bytes, parsed: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def add_health_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None
     """Add /healthz (/livez), /readyz and /metrics."""
 
     @app.get("/healthz", tags=["operations"], summary="The process answers", responses={200: {"model": Health}})
-    @app.get("/livez", include_in_schema=False)
+    @app.get("/livez", tags=["operations"], summary="The process answers: /healthz by another name", responses={200: {"model": Health}})
     async def healthz() -> Response:
         return json_answer({"status": "ok"})
 

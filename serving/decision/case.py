@@ -48,6 +48,7 @@ class Called(NamedTuple):
 
     trigger: Trigger | None
     lacks_risk: bool  # no trigger fired, and one would have at a higher risk
+    switched_off: Trigger | None  # no trigger fired, and this one would have were it not switched off
     holding: tuple[Guardrail, ...]
     earliest: Moment  # where nothing is known of timing
 

@@ -9,6 +9,7 @@ from serving.decision.caps import cap_window, cooldown_window, counted, first_re
 from serving.decision.case import Case, Moment, Offer, Rule, Said
 from serving.decision.conditions import Asking, that_hold
 from serving.decision.local_time import local
+from serving.decision.messages import choose, whole_shelf
 from serving.decision.moment import moment_for
 from serving.decision.policy import Cap, Channel, Guardrail, Message, Policy
 from serving.decision.sentences import day_and_clock
@@ -37,10 +38,19 @@ def guardrail(channel: Channel, policy: Policy) -> Rule | None:
 
 
 def message(channel: Channel, policy: Policy) -> Rule:
-    """The policy must have a message for the arm."""
+    """The policy must have a message for the arm; where it would but for a switch, the rule names what is switched off."""
     nothing = (refused(channel.arm, "message", "no_message", channel=channel.name),)
     found = {one.id: (passed(channel.arm, "message", message=one.id),) for one in policy.live_messages[channel.name]}
-    return lambda _, offer: nothing if offer.message is None else found[offer.message.id]
+    whole = whole_shelf(channel, policy)
+    off = {one.id: (refused(channel.arm, "message", "switched_off", what=f"The message {one.id}"),) for one in _off(channel, policy)}
+
+    def say(case: Case, offer: Offer) -> Said:
+        if offer.message is not None:
+            return found[offer.message.id]
+        stopped = None if whole is None else choose(whole, offer.called.trigger, case)
+        return nothing if stopped is None else off[stopped.message.id]
+
+    return say
 
 
 def cooldown(channel: Channel, policy: Policy) -> Rule:
@@ -167,3 +177,7 @@ def _resting(channel: Channel, message: Message, *, contacts: Sequence[Contact],
             free_us, last_us = contact_us + rest_us, contact_us
     facts = {"message": message.id, "last": day_and_clock(local(last_us, moment.zone)), "cooldown": window_text(message.cooldown)}
     return refused(channel.arm, "cooldown", "cooldown", allowed_from_us=free_us, **facts)
+
+
+def _off(channel: Channel, policy: Policy) -> list[Message]:
+    return [one for one in policy.messages_by_channel[channel.name] if one.id in policy.switched_off.messages]

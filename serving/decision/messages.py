@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from serving.decision.case import Case, Choice
@@ -17,7 +17,7 @@ PLACEHOLDER = re.compile(r"\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:\|(?P<unset>[^{}
 
 
 class Shelf(NamedTuple):
-    """The messages of one channel that are not switched off, prepared for choosing; each list in the order in which they are tried."""
+    """Messages of one channel, prepared for choosing; each list in the order in which they are tried."""
 
     is_for_assist: bool
     messages: tuple[Asking[Message], ...]
@@ -27,8 +27,18 @@ class Shelf(NamedTuple):
 
 
 def shelf(channel: Channel, policy: Policy) -> Shelf:
-    """What a channel has to tell."""
-    messages = asking(policy.live_messages[channel.name])
+    """What a channel has to tell: its messages that are not switched off."""
+    return _shelf(channel, policy.live_messages[channel.name])
+
+
+def whole_shelf(channel: Channel, policy: Policy) -> Shelf | None:
+    """What a channel would have to tell were nothing switched off; None where none of its messages is."""
+    messages = policy.messages_by_channel[channel.name]
+    return None if len(messages) == len(policy.live_messages[channel.name]) else _shelf(channel, messages)
+
+
+def _shelf(channel: Channel, of_channel: Sequence[Message]) -> Shelf:
+    messages = asking(of_channel)
     causes = dict.fromkeys(cause for one in messages for cause in one.rule.causes)
     fallbacks = tuple(one for one in messages if not one.rule.causes)
     is_for_everybody = bool(fallbacks) and not fallbacks[0].rule.conditions

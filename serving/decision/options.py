@@ -16,11 +16,12 @@ from serving.decision.local_time import local, quiet_start_us, zone_of
 from serving.decision.messages import attributed, choose, messages_for
 from serving.decision.moment import moment_for
 from serving.decision.policy import Channel, Message, MessageClass, Policy, Trigger
-from serving.decision.triggers import fired, lacks_risk, threshold
+from serving.decision.triggers import fired, lacks_risk, stopped, threshold
 from serving.decision.values import Inputs, Verdict
 from serving.decision.verdicts import remembered
 
 _ABOUT_THE_MESSAGE = ("message", "cooldown", "suppression", "price")
+_AS_IF_CALLED = {("model", "model_missing"), ("trigger", "switched_off")}
 _STEPS_TO_AN_OPENING = 16
 _EXPIRIES = 16
 
@@ -121,10 +122,11 @@ def _judged(judge: Judge, case: Case, closing: Sequence[Verdict], choice: Choice
 def closeness(option: Option) -> tuple[bool, int, bool]:
     """How close a closed arm came to being open, to be compared: whether something called for it, then how late it was refused.
 
-    Without a model nobody knows whether the risk would have called for it, so it counts as if it had; after what a rule did call for.
+    Without a model nobody knows whether the risk would have called for it, so it counts as if it had; after what a rule did call for. What
+    a trigger would have called for were it not switched off counts as called for.
     """
     rule, is_called = option.refusals[0].rule, option.trigger is not None
-    called_for = is_called or "model" in [verdict.rule for verdict in option.refusals]
+    called_for = is_called or not _AS_IF_CALLED.isdisjoint([(verdict.rule, verdict.code) for verdict in option.refusals])
     return called_for, _place(rule), is_called and rule == "model"
 
 
@@ -216,4 +218,5 @@ def _called(call: Call, inputs: Inputs, *, is_high: bool | None, moment: Moment)
     """``is_high``: whether the risk is at or above the threshold; None where there is no risk."""
     trigger = fired(call.triggers, inputs, is_high=is_high is True)
     lacking = trigger is None and is_high is False and lacks_risk(call.triggers, inputs)
-    return Called(trigger, lacking, holding(call.guardrails, inputs), moment)
+    off = stopped(call.triggers, inputs, is_high=is_high is True) if trigger is None and call.triggers.off else None
+    return Called(trigger, lacking, off, holding(call.guardrails, inputs), moment)

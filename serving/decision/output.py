@@ -14,10 +14,10 @@ from serving.decision.values import Arm, Decision, Delays, SlotWord
 RULES_VERSION = 7
 """Raised whenever a release may come to another output from the same policy and inputs; each receipt carries that of its decision.
 
-7: outreach by a rule that asks for no risk answers the rule's own cause first. 6: a slot that costs too much says from when it costs
-less. 5: help that waits for a model says that the policy has it wait. 4: the message is chosen before its moment, and the moment by a
-curve of its own; slots have their price. 3: an open arm that is not chosen says why. 2: ``allowed_from`` and ``ask_again_at`` are the
-earliest instants. 1: before, and what a receipt without one was decided by.
+7: outreach by a rule that asks for no risk answers the rule's own cause first; a trigger or a message that a switch alone kept back says
+so. 6: a slot that costs too much says from when it costs less. 5: help that waits for a model says that the policy has it wait. 4: the
+message is chosen before its moment, and the moment by a curve of its own; slots have their price. 3: an open arm that is not chosen says
+why. 2: ``allowed_from`` and ``ask_again_at`` are the earliest instants. 1: before, and what a receipt without one was decided by.
 """
 
 

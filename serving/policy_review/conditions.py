@@ -22,8 +22,13 @@ _EVENTS = {Aggregation.COUNT, Aggregation.BURST}
 _WITHIN_WINDOW = {Aggregation.SECONDS_SINCE_LAST, Aggregation.SECONDS_SINCE_FIRST, Aggregation.SECONDS_WAITING}
 
 
-def implies(given: Either, asked: Either) -> bool:
+def implies(given: Either, asked: Either, product: Product | None = None) -> bool:
     """Whether ``asked`` holds wherever ``given`` does.
+
+    Parameters
+    ----------
+    product
+        Says what features count, so that ``count_x_2m >= 3`` is known to imply ``count_x_7d >= 3``; None: each feature for itself.
 
     Examples
     --------
@@ -36,12 +41,25 @@ def implies(given: Either, asked: Either) -> bool:
     if isinstance(given, SegmentCondition) and isinstance(asked, SegmentCondition):
         is_elsewhere = given.segmentation == asked.segmentation and given.segment != asked.segment
         return is_elsewhere and (given.membership, asked.membership) == (Membership.IS, Membership.IS_NOT)
-    if not isinstance(given, Condition) or not isinstance(asked, Condition) or given.feature != asked.feature:
+    if not isinstance(given, Condition) or not isinstance(asked, Condition) or _is_lower(given) is not _is_lower(asked):
         return False
-    if _is_lower(given) is not _is_lower(asked):
+    less, more = (given.feature, asked.feature) if _is_lower(asked) else (asked.feature, given.feature)
+    if less != more and not _counts_all_of(more, less, product):
         return False
     further = given.value > asked.value if _is_lower(asked) else given.value < asked.value
     return further or (given.value == asked.value and (_is_strict(given) or not _is_strict(asked)))
+
+
+def _counts_all_of(more: str, less: str, product: Product | None) -> bool:
+    """Whether both features are counts, and every event that one counts is counted by the other: within its window, of its kinds."""
+    if product is None:
+        return False
+    counts = [one for one in product.catalogue.features if one.name in (less, more) and one.aggregation is Aggregation.COUNT]
+    if len(counts) != len({less, more}):
+        return False
+    inner, outer = sorted(counts, key=lambda one: one.name == more)
+    is_longer = outer.window is None or (inner.window is not None and inner.window <= outer.window)
+    return is_longer and set(inner.kinds) <= set(outer.kinds)
 
 
 def contradiction(conditions: Iterable[Either], product: Product | None = None) -> str:

@@ -21,12 +21,12 @@ def caps(policy: Policy) -> Iterator[Remark]:
         path = f"caps.{cap.name}"
         if cap.limit == 0:
             yield Remark(kind=Finding.NOTE, path=path, sentence="Its limit is 0: what it names is never sent.")
-        stricter = next((one for index, one in enumerate(policy.caps) if _is_stricter(one, cap, is_before=index < place)), None)
-        if stricter is not None and not _is_required(cap, policy):
-            sentence = f"It never decides anything: {stricter.name} is at least as strict on all that it names."
-            yield Remark(kind=Finding.DEAD, path=path, sentence=sentence)
-        elif not any(cap.covers(message) for message in policy.messages):
+        stricter = next((one for index, one in enumerate(policy.caps) if _is_stricter(one, cap, policy, is_before=index < place)), None)
+        if not any(cap.covers(message) for message in policy.messages):
             yield Remark(kind=Finding.DEAD, path=path, sentence="It never decides anything: no message counts towards it.")
+        elif stricter is not None and not _is_required(cap, policy):
+            sentence = f"It never decides anything: {stricter.name} counts every message that it counts, and is at least as strict."
+            yield Remark(kind=Finding.DEAD, path=path, sentence=sentence)
         elif (most := most_beside(cap, policy)) <= cap.limit and not _is_required(cap, policy):
             sentence = f"It never decides anything: caps of shorter windows allow at most {most:g} in {_window_text(cap)} anyway."
             yield Remark(kind=Finding.DEAD, path=path, sentence=sentence)
@@ -47,14 +47,17 @@ def _is_required(cap: Cap, policy: Policy) -> bool:
     return [one for one in plain if one.channel == cap.channel] == [cap]
 
 
-def _is_stricter(one: Cap, other: Cap, *, is_before: bool) -> bool:
-    """Whether ``one`` has no room whenever ``other`` has none, and counts at least what it counts; of two alike the first one counts."""
-    mine, theirs = ((cap.channel, cap.message_class, cap.message_id) for cap in (one, other))
-    covers = all(its in (None, named) for its, named in zip(mine, theirs, strict=True))
+def _is_stricter(one: Cap, other: Cap, policy: Policy, *, is_before: bool) -> bool:
+    """Whether ``one`` has no room whenever ``other`` has none, and counts every message that it counts, whatever either is about.
+
+    Of two that are alike the one counts that the policy must have, else the first.
+    """
+    mine, theirs = ({message.id for message in policy.messages if cap.covers(message)} for cap in (one, other))
     # A calendar day lies in any interval of more than two days; a shorter interval and a day say nothing of each other.
     spans = one.window == other.window or (one.window is not None and (one.window >= (other.window or 2 * _DAY)))
     is_same = mine == theirs and one.limit == other.limit and one.window == other.window
-    return one is not other and covers and spans and one.limit <= other.limit and (is_before or not is_same)
+    goes_first = is_before or not is_same or _is_required(one, policy)
+    return one is not other and theirs <= mine and spans and one.limit <= other.limit and goes_first
 
 
 def most_beside(cap: Cap, policy: Policy) -> float:

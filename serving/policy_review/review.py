@@ -10,7 +10,7 @@ from serving.policy_review.delays import drawn_delays
 from serving.policy_review.findings import Remark
 from serving.policy_review.limits import caps, quiet_hours, rate_limits
 from serving.policy_review.prices import slot_prices
-from serving.policy_review.rules import exploration, guardrails, messages, modes, thresholds, triggers
+from serving.policy_review.rules import evidence, exploration, guardrails, messages, modes, thresholds, triggers
 from serving.policy_review.switches import degraded, feature_age, silent_classes
 
 
@@ -22,7 +22,14 @@ def review_policy(policy: Policy, product: Product | None = None) -> list[Remark
     product
         Says what numbers a feature may be, and which segments there are; None: neither is known, and what needs it is not looked for.
     """
-    of_both: tuple[Callable[[Policy, Product | None], Iterator[Remark]], ...] = (triggers, guardrails, messages, feature_age, degraded)
+    of_both: tuple[Callable[[Policy, Product | None], Iterator[Remark]], ...] = (
+        evidence,
+        triggers,
+        guardrails,
+        messages,
+        feature_age,
+        degraded,
+    )
     parts: tuple[Iterator[Remark], ...] = (
         modes(policy),
         silent_classes(policy),

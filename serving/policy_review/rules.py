@@ -40,6 +40,19 @@ def thresholds(policy: Policy) -> Iterator[Remark]:
         yield Remark(kind=Finding.CONFLICT, path="risk_threshold", sentence=sentence)
 
 
+def evidence(policy: Policy, product: Product | None) -> Iterator[Remark]:
+    """More events asked for than a timeline ever keeps."""
+    if product is None or MessageClass.OUTREACH not in policy.channels_by_class:
+        return
+    most = sum(kind.keep + kind.keep_first for kind in product.catalogue.kinds)
+    if policy.min_events > most:
+        sentence = (
+            f"Outreach asks for {policy.min_events} known events, and a timeline keeps at most {most} (keep and keep_first of all kinds in"
+            " product.yaml): nobody is ever written to."
+        )
+        yield Remark(kind=Finding.CONFLICT, path="min_events", sentence=sentence)
+
+
 def triggers(policy: Policy, product: Product | None) -> Iterator[Remark]:
     """Triggers that never fire, never get to speak, or are switched off."""
     for trigger in policy.triggers:
@@ -66,7 +79,7 @@ def _fires_whenever(one: Trigger, other: Trigger, product: Product | None) -> bo
 
 def _follows(asked: Sequence[Either], given: Sequence[Either], product: Product | None) -> bool:
     """Whether all that is asked holds wherever all that is given does."""
-    return all(always_holds([mine], product) or any(implies(theirs, mine) for theirs in given) for mine in asked)
+    return all(always_holds([mine], product) or any(implies(theirs, mine, product) for theirs in given) for mine in asked)
 
 
 def guardrails(policy: Policy, product: Product | None) -> Iterator[Remark]:
@@ -79,24 +92,26 @@ def guardrails(policy: Policy, product: Product | None) -> Iterator[Remark]:
             classes = " and ".join(guardrail.classes)
             yield Remark(kind=Finding.CONFLICT, path=path, sentence=f"It holds of everybody, always: no message of {classes} is ever sent.")
             continue
-        wider = next((one for index, one in enumerate(policy.guardrails) if _is_wider(one, guardrail, is_before=index < place)), None)
+        wider = next(
+            (one for index, one in enumerate(policy.guardrails) if _is_wider(one, guardrail, product, is_before=index < place)), None
+        )
         if wider is not None:
             sentence = f"It changes nothing: whenever it holds, {wider.name} holds too, and keeps back as much."
             yield Remark(kind=Finding.DEAD, path=path, sentence=sentence)
-        yield from _held_back(guardrail, policy)
+        yield from _held_back(guardrail, policy, product)
 
 
-def _is_wider(one: Guardrail, other: Guardrail, *, is_before: bool) -> bool:
+def _is_wider(one: Guardrail, other: Guardrail, product: Product | None, *, is_before: bool) -> bool:
     """Whether ``one`` holds whenever ``other`` does, for all its classes; of two that say the same the first one counts."""
-    if one is other or not set(other.classes) <= set(one.classes) or not _follows(one.conditions, other.conditions, None):
+    if one is other or not set(other.classes) <= set(one.classes) or not _follows(one.conditions, other.conditions, product):
         return False
-    return is_before or set(one.classes) != set(other.classes) or not _follows(other.conditions, one.conditions, None)
+    return is_before or set(one.classes) != set(other.classes) or not _follows(other.conditions, one.conditions, product)
 
 
-def _held_back(guardrail: Guardrail, policy: Policy) -> Iterator[Remark]:
+def _held_back(guardrail: Guardrail, policy: Policy, product: Product | None) -> Iterator[Remark]:
     for trigger in policy.triggers:
         caught = trigger.message_class in guardrail.classes and trigger.conditions
-        if caught and _follows(guardrail.conditions, trigger.conditions, None):
+        if caught and _follows(guardrail.conditions, trigger.conditions, product):
             sentence = f"Whenever {trigger.name} fires, {guardrail.name} holds it back: the guardrail wins, the trigger sends nothing."
             yield Remark(kind=Finding.CONFLICT, path=f"triggers.{trigger.name}", sentence=sentence)
 
@@ -112,15 +127,15 @@ def messages(policy: Policy, product: Product | None) -> Iterator[Remark]:
         if message.id in policy.switched_off.messages:
             yield Remark(kind=Finding.NOTE, path=path, sentence="It is switched off.")
     for channel in policy.channels:
-        yield from _shadowed(policy.messages_by_channel[channel.name])
+        yield from _shadowed(policy.messages_by_channel[channel.name], product)
 
 
-def _shadowed(messages: tuple[Message, ...]) -> Iterator[Remark]:
+def _shadowed(messages: tuple[Message, ...], product: Product | None) -> Iterator[Remark]:
     """Messages before which another stands that is chosen whenever they would be."""
     for place, message in enumerate(messages):
         if not message.causes:
             continue
-        before = [one for one in messages[:place] if _follows(one.conditions, message.conditions, None)]
+        before = [one for one in messages[:place] if _follows(one.conditions, message.conditions, product)]
         if set(message.causes) <= {cause for one in before for cause in one.causes}:
             names = ", ".join(one.id for one in before if set(one.causes) & set(message.causes))
             sentence = f"It is never chosen: {names} comes first for each of its causes."

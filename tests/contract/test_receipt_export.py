@@ -12,6 +12,7 @@ from features.adapters.memory_identities import MemoryIdentityStore
 from features.ports import StoreError
 from serving.adapters.receipt_export import ReceiptExporter, exported_ids
 from serving.adapters.receipt_files import exported_scores
+from serving.adapters.receipt_form import receipt_from
 from serving.adapters.redis_erasure import LedgerOfUsers
 from serving.adapters.redis_ledger import RedisLedger, connect
 from serving.adapters.shadow import Shadow
@@ -212,7 +213,20 @@ def test_a_file_that_fails_after_another_was_written_makes_no_duplicates(world, 
     assert len(ids) == len(set(ids)) == 3
 
 
+def with_output(**changes):
+    def damaged(stored):
+        content = orjson.loads(receipt_from(stored))
+        content["output"] |= changes
+        return orjson.dumps(content)
+
+    return damaged
+
+
 DAMAGE = {
+    "a number for a text": with_output(trigger=7),
+    "a text for a number": with_output(risk="high"),
+    "a truth for a number": with_output(threshold=True),
+    "no name of its own": with_output(decision_id=None),
     "cut off": lambda stored: stored[: len(stored) // 2],
     "no JSON": lambda _: b"{receipt",
     "another JSON": lambda _: b'{"output":{"decision_id":null}}',

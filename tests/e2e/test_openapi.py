@@ -12,7 +12,7 @@ from serving.api.schemas import DecisionOut, ErrorAnswer, EventsAccepted, Receip
 from tests.e2e.test_http import Site, identify, login_failed
 from tests.serving_world import NOON, ROOT
 
-PATHS = {"/v1/events", "/v1/deliveries", "/v1/decisions", "/v1/decisions/{decision_id}", "/healthz", "/readyz", "/metrics"}
+PATHS = {"/v1/events", "/v1/deliveries", "/v1/decisions", "/v1/decisions/{decision_id}", "/healthz", "/livez", "/readyz", "/metrics"}
 
 
 @pytest.fixture(scope="module")

@@ -216,6 +216,25 @@ def test_one_more_guardrail_never_opens_an_arm(inputs, policy, change):
     assert open_arms(decide(inputs, replace(policy, **change))) <= open_arms(decide(inputs, policy))
 
 
+switches = st.builds(
+    SwitchedOff,
+    triggers=st.lists(st.sampled_from([trigger.name for trigger in POLICY.triggers]), unique=True).map(tuple),
+    messages=st.lists(st.sampled_from([message.id for message in POLICY.messages]), unique=True).map(tuple),
+)
+
+
+@laws
+@given(inputs=inputs_of_all_kinds, policy=policies, off=switches)
+def test_what_a_switch_alone_keeps_back_says_so_and_nothing_else_does(inputs, policy, off):
+    stopped, whole = decide(inputs, replace(policy, switched_off=off)), decide(inputs, policy)
+    would_pass = {(verdict.arm, verdict.rule): verdict.passed for verdict in whole.verdicts}
+    for verdict in stopped.verdicts:
+        if verdict.rule in ("trigger", "message"):
+            is_kept_back = not verdict.passed and would_pass[verdict.arm, verdict.rule]
+            assert (verdict.code == "switched_off") is is_kept_back
+            assert not is_kept_back or verdict.sentence.split()[2] in (*off.triggers, *off.messages)
+
+
 @laws
 @given(inputs=inputs_of_all_kinds, policy=policies)
 def test_the_holdout_is_never_contacted_and_is_the_share_it_says(inputs, policy):

@@ -237,12 +237,16 @@ def test_in_staging_everything_is_decided_and_nothing_is_counted(world, shipped_
 
 
 @pytest.mark.parametrize(
-    ("off", "code"),
-    [({"everything": True}, "switched_off"), ({"channels": ("in_app",)}, None), ({"triggers": ("repeated_login_failures",)}, None)],
+    ("off", "what"),
+    [
+        ({"everything": True}, "Everything"),
+        ({"channels": ("in_app",)}, "in_app"),
+        ({"triggers": ("repeated_login_failures",)}, "The trigger repeated_login_failures"),
+    ],
 )
-def test_what_is_switched_off_stays_off(world, shipped_policy, off, code):
+def test_what_is_switched_off_stays_off_and_the_answer_says_so(world, shipped_policy, off, what):
     world.scorer.said_risk = 0.1
     in_trouble_signing_in(world)
     output = decide_as(world, replace(shipped_policy, switched_off=replace(shipped_policy.switched_off, **off)))
     assert output["action"] == "none"
-    assert code is None or output["reason"]["code"] == code
+    assert output["reason"] == {"code": "switched_off", "sentence": f"{what} is switched off by the policy."}

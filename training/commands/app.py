@@ -48,10 +48,14 @@ app.command(backtest)
 app.command(signals)
 
 _EXPECTED = (TrainingError, DeclarationError, StoreError, ModelError)
+_FAILED, _BAD_INPUT = 1, 2  # as `stillhere` ends
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command: 0 on success, 1 with one sentence on an expected error; an interruption ends the process (`stopping_in_order`)."""
+    """Run one command: 0 on success, with one sentence 2 where the product is missing or wrong, 1 on another expected error.
+
+    An interruption ends the process (`stopping_in_order`).
+    """
     with stopping_in_order():
         return _run(arguments)
 
@@ -65,5 +69,5 @@ def _run(arguments: Sequence[str]) -> int:
     except _EXPECTED as exc:
         Console(stderr=True).print(f"[bold red]stopped:[/] {exc}", highlight=False, soft_wrap=True)
         name_unjoined_run(f"{arguments[0]} refused", because=str(exc))
-        return 1
+        return _BAD_INPUT if isinstance(exc, DeclarationError) else _FAILED
     return 0

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from serving.adapters.policy_archive import MemoryPolicyArchive
+from serving.decision.output import RULES_VERSION
 from serving.policy_file.document import with_hash
 from serving.replay import Outcome, Replayer, ReplayError
 from tests.serving_world import FixedScorer
@@ -159,4 +160,4 @@ def test_what_differs_under_other_rules_says_so(world, receipt):
         content["output"]["ask_again_at"] = "2026-03-09T12:00:00Z"
 
     decision = replayer(world).replay(edited(receipt, and_differs)).decision
-    assert (decision.outcome, decision.detail) == (Outcome.DIFFERENT, "decided by version 1 of the rules, replayed by 7")
+    assert (decision.outcome, decision.detail) == (Outcome.DIFFERENT, f"decided by version 1 of the rules, replayed by {RULES_VERSION}")

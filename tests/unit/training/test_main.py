@@ -154,5 +154,5 @@ def test_an_expected_error_is_one_sentence(tmp_path: Path, monkeypatch, capsys) 
     from training.commands.app import run
 
     monkeypatch.chdir(tmp_path)
-    assert run(["train", "--product", str(tmp_path / "nowhere")]) == 1
+    assert run(["train", "--product", str(tmp_path / "nowhere")]) == 2
     assert "stopped:" in capsys.readouterr().err
