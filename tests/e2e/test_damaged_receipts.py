@@ -61,7 +61,8 @@ def test_a_retry_onto_a_damaged_receipt_sends_nothing_and_costs_nobody_an_answer
     again = ask(world, body, "k1")
     assert again.status_code == 200
     ada, bob = again.json()
-    assert (ada["action"], ada["degraded"], bob) == ("none", ["model_missing", "ledger_unavailable"], first[1])
+    assert (ada["action"], bob) == ("none", first[1])
+    assert "ledger_unavailable" in ada["degraded"]
     assert ada["decision_id"] != first[0]["decision_id"]
     assert len(world.opened.ledger.outbox("onboarding")) == 2
 

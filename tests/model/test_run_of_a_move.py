@@ -73,7 +73,7 @@ def test_whatever_is_refused_before_it_began_has_a_name_and_a_reason(client, mon
 
 def test_a_product_that_is_not_there_is_said_in_the_run_too(client, monkeypatch):
     code, name, why = run_as_mlflow_does(client, monkeypatch, "evaluate", product="/nowhere")
-    assert (code, name, "/nowhere" in why) == (1, "evaluate refused", True)
+    assert (code, name, "/nowhere" in why) == (2, "evaluate refused", True)
 
 
 def test_a_shadow_is_no_nameless_run_either_and_a_chosen_name_stays(client, monkeypatch):
