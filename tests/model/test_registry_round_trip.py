@@ -254,9 +254,12 @@ def test_a_run_stopped_in_any_stage_is_a_failed_run_and_nothing_else(place: Plac
     assert mlflow.active_run() is None
 
 
-def test_a_registry_that_is_away_is_said_in_one_sentence(place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_registry_that_is_away_is_said_in_one_sentence(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from training.commands.app import run
 
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # it is as far away at the third try
     (tmp_path / "product.yaml").write_text(PRODUCT)
     (tmp_path / "garbage.db").write_bytes(b"this is no database" * 500)
     for uri in (f"sqlite:///{tmp_path}/garbage.db", "http://127.0.0.1:1"):
