@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
-from serving.adapters.memory_ledger import MemoryLedger
-from serving.adapters.redis_ledger import RedisLedger, connect
 from serving.decision.ids import decision_id
 from serving.ports import Commit, Delivery
 from tests.serving_world import DAY_US, contact
 
 AT_US = 20_000 * DAY_US
-
-
-@pytest.fixture(params=["memory", "redis"])
-def ledger(request, redis_url):
-    if request.param == "memory":
-        yield MemoryLedger()
-        return
-    with connect(redis_url, timeout_ms=5_000) as client:
-        yield RedisLedger(client=client)
 
 
 def reserve(ledger, user_id):

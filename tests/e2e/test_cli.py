@@ -10,13 +10,14 @@ import subprocess
 import sys
 import tomllib
 from contextlib import suppress
+from functools import partial
 
 import orjson
 import pytest
 
 from serving.adapters.run_file import Running, read_run_file, write_run_file
-from serving.cli import main
 from serving.cli.processes import free_port
+from tests.command_line import run_command
 from tests.serving_world import ROOT
 from tests.small_model import write_small_bundle
 
@@ -63,13 +64,7 @@ def run(home, monkeypatch, capfdbinary):
     monkeypatch.setenv("STILLHERE_HOME", str(home))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/none.db")
 
-    def run_one(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        out, err = capfdbinary.readouterr()
-        return ended.value.code, out, err.decode()
-
-    return run_one
+    return partial(run_command, capfdbinary)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from features.home import Home
-from serving.cli import main
+from tests.command_line import run_command
 from tests.serving_world import ROOT
 
 A_DECISION = "dfdee430d40bd57de-01kjmma2g00000000000000000"
@@ -31,10 +31,8 @@ def run(tmp_path, monkeypatch, capfdbinary):
     pd.DataFrame({"user_id": ["ada"], "as_of": pd.to_datetime(["2026-03-01T12:00:00Z"])}).to_parquet("rows.parquet")
 
     def run_one(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        out, err = capfdbinary.readouterr()
-        return ended.value.code, out.decode(), err.decode()
+        code, out, err = run_command(capfdbinary, *arguments)
+        return code, out.decode(), err
 
     return run_one
 

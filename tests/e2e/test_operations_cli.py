@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
-from serving.cli import main
+from tests.command_line import run_command
 
 
 @pytest.fixture
@@ -19,10 +19,8 @@ def run(tmp_path, monkeypatch, capfdbinary):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none.db")
 
     def run_one(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        out, err = capfdbinary.readouterr()
-        return ended.value.code, out.decode(), err.decode()
+        code, out, err = run_command(capfdbinary, *arguments)
+        return code, out.decode(), err
 
     return run_one
 
