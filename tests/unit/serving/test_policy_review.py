@@ -15,55 +15,20 @@ from serving.decision.policy import (
     Degraded,
     Exploration,
     Guardrail,
-    Holdout,
-    Membership,
-    Message,
     MessageClass,
     Mode,
     QuietHours,
-    RateLimit,
-    SegmentCondition,
     SwitchedOff,
     TimingRule,
-    Trigger,
 )
 from serving.policy_file import load_policy
-from serving.policy_review import Finding, contradiction, implies, review_policy
-from tests.serving_world import ROOT, golden_policy
-
-
-def at_least(value, feature="f"):
-    return Condition(feature=feature, comparison=Comparison.AT_LEAST, value=value)
-
-
-def at_most(value, feature="f"):
-    return Condition(feature=feature, comparison=Comparison.AT_MOST, value=value)
-
-
-CLEAN = replace(golden_policy(), holdout=Holdout(share=0.05, salt="s"), exploration=Exploration(arm_share=0.1), segment_thresholds={})
-EMAIL = Message(id="m", message_class=MessageClass.OUTREACH, channel="email", title="t", body="b", cooldown=timedelta(days=7))
-
-
-def trigger(*conditions, name="t", risk=False):
-    return Trigger(name=name, message_class=MessageClass.OUTREACH, severity="low", conditions=conditions, risk_above_threshold=risk)
-
-
-def found(**changes):
-    """Kind and path of what a change of a clean policy brings up."""
-    before = review_policy(CLEAN)
-    return [(remark.kind, remark.path) for remark in review_policy(replace(CLEAN, **changes)) if remark not in before]
+from serving.policy_review import Finding, review_policy
+from tests.reviewed_policy import CLEAN, EMAIL, at_least, at_most, found, trigger
+from tests.serving_world import ROOT
 
 
 def test_a_clean_policy_has_nothing_dead_and_no_conflict():
     assert [remark for remark in review_policy(CLEAN) if remark.kind is not Finding.NOTE] == []
-
-
-def test_the_caps_that_every_policy_must_have_are_not_called_dead():
-    """With one channel, its cap and that of all channels say the same."""
-    caps = (Cap(name="own", limit=1, channel="email"), Cap(name="all", limit=1))
-    (email,) = [channel for channel in CLEAN.channels if channel.name == "email"]
-    alone = replace(CLEAN, channels=(email,), caps=caps, messages=(EMAIL,), triggers=(trigger(at_least(3)),))
-    assert [remark.path for remark in review_policy(alone) if remark.path.startswith("caps")] == []
 
 
 @pytest.mark.parametrize(
@@ -88,117 +53,6 @@ def test_what_never_speaks_or_should_be_known_is_named(changes, kind, path):
     assert (kind, path) in found(**changes)
 
 
-IN, OUT = Membership.IS, Membership.IS_NOT
-
-
-def segment(name, membership=IN, segmentation=None):
-    return SegmentCondition(segmentation=segmentation, membership=membership, segment=name)
-
-
-@pytest.mark.parametrize(
-    "conditions",
-    [
-        (segment("a"), segment("b")),
-        (segment("a"), at_least(3), segment("a", OUT)),
-        (segment("a", IN, "plan"), segment("b", IN, "plan")),
-    ],
-)
-def test_nobody_is_in_two_segments_nor_in_and_out_of_one(conditions):
-    guardrail = Guardrail(name="g", conditions=conditions, sentence="s", classes=(MessageClass.OUTREACH,))
-    assert (Finding.DEAD, "triggers.t") in found(triggers=(trigger(*conditions),))
-    assert (Finding.DEAD, "guardrails.g") in found(guardrails=(guardrail,))
-    assert (Finding.DEAD, "messages.m") in found(messages=(*CLEAN.messages, replace(EMAIL, conditions=conditions)))
-
-
-def test_conditions_on_segments_that_fit_together_are_left_alone():
-    assert contradiction([segment("a"), segment("b", OUT), segment("b", IN, "plan")]) == ""
-    assert contradiction([segment("a", OUT), segment("b", OUT)]) == ""
-    assert implies(segment("a"), segment("b", OUT))
-    assert not implies(segment("a"), segment("b", OUT, "plan"))
-
-
-def test_who_is_in_no_segment_satisfies_nothing(onboarding):
-    names = [one.name for one in onboarding.segments]
-    assert "are all excluded" in contradiction([segment(name, OUT) for name in names], onboarding)
-    assert contradiction([segment(name, OUT) for name in names[1:]], onboarding) == ""
-
-
-@pytest.mark.parametrize(
-    ("feature", "comparison", "value", "is_possible"),
-    [
-        ("count_login_failed_2m", Comparison.BELOW, 0.0, False),
-        ("count_login_failed_2m", Comparison.AT_MOST, -1.0, False),
-        ("count_login_failed_2m", Comparison.AT_MOST, 0.0, True),
-        ("count_login_failed_2m", Comparison.AT_LEAST, 20_000.0, False),
-        ("seconds_waiting_login_failed_to_login_1d", Comparison.AT_LEAST, 86_400.0, False),
-        ("seconds_waiting_login_failed_to_login_1d", Comparison.AT_LEAST, 86_399.0, True),
-        ("seconds_since_last_use", Comparison.AT_LEAST, 1e9, True),
-        ("unknown_feature", Comparison.BELOW, -1.0, True),
-    ],
-)
-def test_a_condition_outside_the_range_of_its_feature_can_never_hold(onboarding, feature, comparison, value, is_possible):
-    words = contradiction([Condition(feature=feature, comparison=comparison, value=value)], onboarding)
-    assert (words == "") is is_possible
-    assert is_possible or " cannot hold: " in words
-
-
-def caps_of(*caps):
-    return (*CLEAN.caps, *caps)
-
-
-@pytest.mark.parametrize(
-    ("cap", "is_dead"),
-    [
-        (Cap(name="c", limit=100, channel="email", window=timedelta(days=7)), True),
-        (Cap(name="c", limit=9, channel="email", window=timedelta(days=7)), True),  # one a day, nine days of a changing clock
-        (Cap(name="c", limit=8, channel="email", window=timedelta(days=7)), False),
-        (Cap(name="c", limit=2, channel="email", window=timedelta(hours=12)), True),  # one in six hours
-    ],
-)
-def test_a_wide_cap_that_narrow_ones_never_let_fill_is_dead(cap, is_dead):
-    caps = caps_of(Cap(name="quarter", limit=1, channel="email", window=timedelta(hours=6)), cap)
-    (daily,) = [one for one in CLEAN.caps if one.channel == "email"]
-    assert daily.limit == 1
-    assert ((Finding.DEAD, "caps.c") in found(caps=caps)) is is_dead
-
-
-def test_caps_of_single_channels_together_are_held_against_one_of_all():
-    per_day = sum(one.limit for one in CLEAN.caps if one.channel is not None and one.window is None)
-    for limit, is_dead in ((per_day * 9, True), (3, False)):
-        assert (
-            (Finding.DEAD, "caps.all_week") in found(caps=caps_of(Cap(name="all_week", limit=limit, window=timedelta(days=7))))
-        ) is is_dead
-
-
-def rate(name, limit, **per):
-    return RateLimit(name=name, limit=limit, per=timedelta(**per))
-
-
-@pytest.mark.parametrize(
-    ("rates", "expected"),
-    [
-        ((rate("r", 0, minutes=1),), [(Finding.CONFLICT, "rate_limits.r")]),
-        ((rate("minute", 200, minutes=1), rate("hour", 100, hours=1)), [(Finding.DEAD, "rate_limits.minute")]),
-        ((rate("minute", 10, minutes=1), rate("hour", 600, hours=1)), [(Finding.DEAD, "rate_limits.hour")]),
-        ((rate("minute", 10, minutes=1), rate("hour", 599, hours=1)), []),
-        ((rate("one", 5, minutes=1), rate("two", 5, minutes=1)), [(Finding.DEAD, "rate_limits.two")]),
-        ((rate("odd", 150, minutes=7), rate("hour", 100, hours=1)), []),  # seven minutes may lie in two hours
-        ((rate("odd", 200, minutes=7), rate("hour", 100, hours=1)), [(Finding.DEAD, "rate_limits.odd")]),
-        ((replace(rate("r", 5, hours=1), campaign="nobody's"),), [(Finding.DEAD, "rate_limits.r")]),
-    ],
-)
-def test_rate_limits_that_never_decide_anything_are_named(rates, expected):
-    assert found(rate_limits=rates) == expected
-
-
-def test_a_rate_limit_of_one_campaign_is_held_against_those_that_count_it_too():
-    messages = tuple(replace(one, campaign="spring") for one in CLEAN.messages)
-    spring, all_ = replace(rate("spring", 200, minutes=1), campaign="spring"), rate("all", 100, hours=1)
-    assert (Finding.DEAD, "rate_limits.spring") in found(messages=messages, rate_limits=(spring, all_))
-    tight = replace(rate("spring", 10, hours=1), campaign="spring")
-    assert found(messages=messages, rate_limits=(tight, rate("all", 100, minutes=1))) == []
-
-
 def test_a_class_without_a_channel_that_is_on_sends_nothing():
     outreach = tuple(one.name for one in CLEAN.channels if one.message_class is MessageClass.OUTREACH)
     assert (Finding.DEAD, "switched_off") in found(switched_off=SwitchedOff(channels=outreach))
@@ -218,29 +72,6 @@ def test_at_a_threshold_of_one_nobody_is_at_risk():
         assert (remark.kind, "nobody is at risk" in remark.sentence) == (Finding.CONFLICT, True)
         assert ("except in segments" in remark.sentence) is excepted
     assert (Finding.NOTE, "segment_thresholds.free") in found(segment_thresholds={"free": 1.0})
-
-
-def priced(price, effect, limit=2):
-    """A channel with one message, two a week."""
-    channels = tuple(replace(one, slot_price=price) if one.name == "email" else one for one in CLEAN.channels)
-    messages = tuple(replace(one, effect=effect) if one.channel == "email" else one for one in CLEAN.messages)
-    caps = tuple(one for one in CLEAN.caps if one.channel == "email" or one.channel is None)
-    week = Cap(name="week", limit=limit, channel="email", window=timedelta(days=7))
-    return {"channels": channels, "messages": messages, "caps": (*(replace(one, limit=1) for one in caps), week)}
-
-
-@pytest.mark.parametrize(
-    ("price", "effect", "limit", "kinds"),
-    [
-        (0.6, 0.6, 2, set()),
-        (0.6, 0.5, 2, {Finding.CONFLICT, Finding.NOTE}),  # the last place is never given
-        (0.6, 0.2, 2, {Finding.CONFLICT, Finding.DEAD}),  # nor the first
-        (0.6, 1.0, 1, {Finding.DEAD}),  # no cap of more than one: no price
-    ],
-)
-def test_a_price_above_what_any_message_is_worth_is_a_conflict(price, effect, limit, kinds):
-    before = found(**priced(0.0, effect, limit))
-    assert {kind for kind, path in found(**priced(price, effect, limit)) if (kind, path) not in before} == kinds
 
 
 def test_who_is_silent_for_long_is_not_too_old_to_be_written_to(onboarding, shipped_policy):
@@ -362,22 +193,6 @@ def test_what_can_speak_is_not_called_dead(changes, path):
     assert (Finding.DEAD, path) not in found(**changes)
 
 
-def test_a_condition_implies_what_is_wider_and_nothing_of_another_feature_or_side():
-    assert implies(at_least(3), at_least(3))
-    assert implies(Condition(feature="f", comparison=Comparison.ABOVE, value=3.0), at_least(3))
-    assert not implies(at_least(3), Condition(feature="f", comparison=Comparison.ABOVE, value=3.0))
-    assert implies(at_most(1), at_most(2))
-    assert not implies(at_least(3), at_most(9))
-    assert not implies(at_least(3), at_least(2, "g"))
-
-
-def test_bounds_that_touch_contradict_only_where_one_is_strict():
-    assert contradiction([at_least(2), at_most(2)]) == ""
-    assert (
-        contradiction([at_least(2), Condition(feature="f", comparison=Comparison.BELOW, value=2.0)]) == "f < 2 and f >= 2 cannot both hold"
-    )
-
-
 def onboarding_with(**changes):
     """Dead rules and conflicts that a change of the onboarding policy brings up."""
     product = load_product(ROOT / "products" / "onboarding")
@@ -424,34 +239,17 @@ def test_a_message_behind_one_that_asks_for_less_is_never_chosen():
     assert (Finding.DEAD, "messages.second") not in found(messages=turned)
 
 
-def quiet(start_h, end_h, *classes):
-    return QuietHours(start_minute=60 * start_h, end_minute=60 * end_h, classes=classes or (MessageClass.OUTREACH,))
-
-
-def test_quiet_hours_within_others_change_nothing():
-    night, deep, early, late = quiet(21, 8), quiet(23, 6), quiet(0, 8), quiet(21, 0)
-    assert found(quiet_hours=(night, deep)) == [(Finding.DEAD, "quiet_hours[1]")]
-    assert found(quiet_hours=(deep, night)) == [(Finding.DEAD, "quiet_hours[0]")]
-    assert found(quiet_hours=(night, night)) == [(Finding.DEAD, "quiet_hours[1]")]
-    assert found(quiet_hours=(early, late, deep)) == [(Finding.DEAD, "quiet_hours[2]")]
-    assert found(quiet_hours=(night, quiet(23, 6, *MessageClass))) == []
-    assert found(quiet_hours=(night, quiet(12, 13))) == []
-
-
-def test_of_two_caps_that_are_alike_the_second_decides_nothing():
-    week = Cap(name="week", limit=2, channel="email", window=timedelta(days=7))
-    assert found(caps=(*CLEAN.caps, week, replace(week, name="again"))) == [(Finding.DEAD, "caps.again")]
-
-
-@pytest.mark.parametrize(
-    ("feature", "most"),
-    [
-        ("ratio_login_failed_to_attempt_7d", 1),  # a failed sign-in is an attempt
-        ("active_days_use_7d", 8),  # seven days touch eight of the calendar
-        ("burst_save_clicked_within_10s_1m", 32),  # as many as the timeline keeps
-    ],
-)
-def test_what_no_value_of_a_feature_reaches_never_fires(feature, most):
+def test_more_evidence_than_timelines_keep_is_a_conflict():
     product = load_product(ROOT / "products" / "onboarding")
-    assert contradiction([at_least(most, feature)], product) == ""
-    assert contradiction([Condition(feature=feature, comparison=Comparison.ABOVE, value=most)], product) != ""
+    most = sum(kind.keep + kind.keep_first for kind in product.catalogue.kinds)
+    for min_events, expected in ((most, []), (most + 1, [Finding.CONFLICT])):
+        remarks = review_policy(replace(CLEAN, min_events=min_events), product)
+        assert [remark.kind for remark in remarks if remark.path == "min_events"] == expected
+    assert f"at most {most} (keep and keep_first" in next(remark.sentence for remark in remarks if remark.path == "min_events")
+
+
+def test_help_asks_for_no_evidence():
+    product = load_product(ROOT / "products" / "onboarding")
+    of_help = tuple(channel for channel in CLEAN.channels if channel.message_class is MessageClass.ASSIST)
+    remarks = review_policy(replace(CLEAN, channels=of_help, min_events=10**6), product)
+    assert "min_events" not in [remark.path for remark in remarks]
