@@ -1,15 +1,9 @@
-"""Names of all places under the state directory; pure paths, nothing is created here."""
+"""Names of all places under the state directory, and whether it is one; nothing is created here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-
-_KEPT_FOR_A_PRODUCT = ("raw", "aliases", "receipts", "feast", "labels", "bundles", "rejected", "incoming")
-_MARKS = (
-    *("run.json", "demo.json", "redis/redis.log", "redis/appendonly.aof", "policies/*.json", "logs/service.log", "logs/worker.log"),
-    *(f"products/*/{name}" for name in _KEPT_FOR_A_PRODUCT),  # a folder of product folders, as of a checkout, has none of them
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +27,26 @@ class Home:
         >>> Home(Path("tests")).is_there
         False
         """
-        return any(next(self.root.glob(mark), None) is not None for mark in _MARKS)
+        return any(next(self.root.glob(str(mark.relative_to(self.root))), None) is not None for mark in self._marks)
+
+    @property
+    def _marks(self) -> tuple[Path, ...]:
+        """What only we make, as patterns; a folder of product folders, as of a checkout, has none of it."""
+        of_products = (
+            self.raw_dir,
+            self.aliases_dir,
+            self.receipts_dir,
+            self.feast_dir,
+            self.bundles_dir,
+            self.rejected_dir,
+            self.incoming_dir,
+        )
+        return (
+            *(self.run_file, self.root / "demo.json", self.redis_dir / "redis.log", self.redis_dir / "appendonly.aof"),
+            *(self.policies_dir / "*.json", self.root / "logs" / "service.log", self.root / "logs" / "worker.log"),
+            *(place("*") for place in of_products),
+            self.labels_file("*", "*"),
+        )
 
     @property
     def redis_dir(self) -> Path:
