@@ -7,7 +7,6 @@ own HTTP metrics are off: they keep one time series for each path ever asked for
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING, Any
 
 import bentoml
@@ -15,6 +14,7 @@ from bentoml.exceptions import BentoMLException
 
 from features.ports import StoreError
 from serving import bootstrap
+from serving.api import loaded_objects
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -74,13 +74,13 @@ class Stillhere:
     def __init__(self) -> None:
         self._running = bootstrap.start_api()
         self.app: Any = self._running.app
-        gc.collect()
-        gc.freeze()  # what is loaded stays; collections no longer walk it
+        loaded_objects.keep()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]  # BentoML ships no types
     def close(self) -> None:
         """Close connections."""
         self._running.close()
+        loaded_objects.let_go()
 
 
 Stillhere.add_asgi_middleware(PublicRoutesFirst)  # type: ignore[attr-defined]  # the decorator made it a Service

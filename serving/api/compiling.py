@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable
 from threading import Thread
 from typing import TYPE_CHECKING, Protocol
 
+from serving.api import loaded_objects
 from serving.api.errors import ApiError, json_answer
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class CompilingFirst:
         """End what was built; compiling cannot be interrupted, and ends with the process."""
         if self._built is not None:
             self._built.close()
+            loaded_objects.let_go()
 
     def wait(self) -> None:
         """Return when there is nothing more to wait for."""
@@ -79,6 +80,5 @@ class CompilingFirst:
             _log.exception("the service could not be built")
             self._fault = str(exc) or type(exc).__name__
             return
-        gc.collect()
-        gc.freeze()  # as at an ordinary start: what is loaded stays
+        loaded_objects.keep()
         _log.info("ready")

@@ -40,11 +40,25 @@ def finished(app, slow):
     return InProcess(app)
 
 
+@pytest.fixture
+def start():
+    """Start an app; ended with the test, as a service ends it."""
+    started = []
+
+    def start_one(slow):
+        started.append(app := CompilingFirst(slow))
+        app.start()
+        return app
+
+    yield start_one
+    for app in started:
+        app.close()
+
+
 @pytest.mark.parametrize(("method", "path"), [("GET", "/readyz"), ("POST", "/v1/decisions"), ("POST", "/v1/events"), ("GET", "/metrics")])
-def test_who_asks_meanwhile_is_told_what_is_waited_for(method, path):
+def test_who_asks_meanwhile_is_told_what_is_waited_for(start, method, path):
     slow = Slow()
-    app = CompilingFirst(slow)
-    app.start()
+    app = start(slow)
     answer = InProcess(app).request(method, path)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (503, "not_ready")
@@ -54,18 +68,16 @@ def test_who_asks_meanwhile_is_told_what_is_waited_for(method, path):
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/livez"])
-def test_it_lives_meanwhile(path):
+def test_it_lives_meanwhile(start, path):
     slow = Slow()
-    app = CompilingFirst(slow)
-    app.start()
+    app = start(slow)
     assert InProcess(app).get(path).json() == {"status": "ok"}
     assert finished(app, slow).get(path).text == "served"
 
 
-def test_what_was_built_is_closed_with_it_and_nothing_where_nothing_was():
+def test_what_was_built_is_closed_with_it_and_nothing_where_nothing_was(start):
     slow = Slow()
-    app = CompilingFirst(slow)
-    app.start()
+    app = start(slow)
     app.close()
     assert slow.built.closed == 0
     finished(app, slow)
@@ -74,10 +86,9 @@ def test_what_was_built_is_closed_with_it_and_nothing_where_nothing_was():
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/v1/decisions", "/healthz", "/livez"])
-def test_what_could_not_be_built_is_said_for_as_long_as_somebody_asks_and_it_is_not_called_alive(path):
+def test_what_could_not_be_built_is_said_for_as_long_as_somebody_asks_and_it_is_not_called_alive(start, path):
     slow = Slow(fault=ValueError("policy.yaml: caps: found nothing"))
-    app = CompilingFirst(slow)
-    app.start()
+    app = start(slow)
     answer = finished(app, slow).get(path)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (503, "not_ready")
