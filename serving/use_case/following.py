@@ -67,10 +67,10 @@ class Followed(Generic[T]):
                 self.value, self.identity = value, identity
                 _log.info("the %s is now that of %s", self.what, identity[:16] or "nothing")
             self._seen = identity
+            if identity == self.identity:  # what rests has not been tried yet: until then the last fault holds
+                self.fault = None
         except Exception as exc:  # noqa: BLE001 - whatever is wrong with something new, the old one goes on
             self._fails(f"{type(exc).__name__}: {exc}")
-        else:
-            self.fault = None
 
     def _fails(self, fault: str) -> None:
         if fault != self.fault:

@@ -102,6 +102,19 @@ def test_the_new_policy_is_in_the_archive_before_it_decides(world, follower, she
     assert [policy_from_document(world.archive.load(policy.hash)) for policy in (first, second)] == [first, second]
 
 
+def test_what_is_wrong_is_told_until_another_was_taken_though_it_was_only_written_anew(world):
+    good = world.service.policy
+    shelf = Shelf(good)
+    followed = Followed.begin("policy", shelf, lambda: good, rests=True)
+    faults = []
+    for holds in (ValueError("half written"), ValueError("wrong"), changed_policy(good, risk_threshold=0.9)):
+        shelf.holds = holds
+        for _ in range(2):  # it rests, and is taken
+            followed.look()
+            faults.append(followed.fault)
+    assert faults == [None, "ValueError: half written", "ValueError: half written", "ValueError: wrong", "ValueError: wrong", None]
+
+
 def test_a_policy_that_cannot_be_used_leaves_the_old_one_and_is_said_once(follower, shelves, caplog):
     policies, scorers = shelves
     before = follower.decider.service.policy
