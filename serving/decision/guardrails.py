@@ -118,10 +118,11 @@ def price(channel: Channel, policy: Policy) -> Rule | None:
         message, contacts = offer.message, case.contacts
         if message is None or contacts is None or case.risk is None:
             return ()
-        worth, price = case.risk * message.effect, least[message.id]
-        if contacts:
+        worth, price, from_us = case.risk * message.effect, least[message.id], None
+        if contacts:  # without any the price is at its lowest, and time does not lower it
             price = slot_price_of(channel, message, contacts, offer.moment, policy)
-        from_us = _worth_it_from_us(channel, message, contacts, worth=worth, moment=offer.moment, policy=policy) if worth < price else None
+            if worth < price:
+                from_us = _worth_it_from_us(channel, message, contacts, worth=worth, moment=offer.moment, policy=policy)
         return (weighed(f"{worth:.3f}", f"{price:.3f}", is_worth_it=worth >= price, allowed_from_us=from_us),)
 
     return say
