@@ -10,7 +10,7 @@ export FEAST_USAGE := False
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help setup setup-spark lock demo up test test-faults test-spark check fmt lint type imports bench-features bench-features-large bench-mooc bench-timing bench-curve bench-cdnow bench-thresholds bench-decide bench-slot-price bench-spark bench-uplift setup-uplift-reference test-uplift-reference clean
+.PHONY: help setup setup-spark lock demo up test test-faults test-spark check fmt lint type imports bench-features bench-features-large bench-mooc bench-timing bench-curve bench-cdnow bench-thresholds bench-gate bench-decide bench-slot-price bench-spark bench-uplift setup-uplift-reference test-uplift-reference clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -79,6 +79,9 @@ bench-cdnow: $(STAMP) ## Who never buys again on CDNOW, beside BG/NBD (data in S
 
 bench-thresholds: $(STAMP) ## The alert error held in simulated cohorts, its recall, alarms (about 4 minutes)
 	@$(BIN)/python -m benchmarks.bench_thresholds
+
+bench-gate: $(STAMP) ## How often the gate refuses because of a segment, in simulated worlds (two minutes)
+	@$(BIN)/python -m benchmarks.bench_gate
 
 bench-timing: $(STAMP) ## When to act, beside fixed delays, habits and the oracle (13 to 20 minutes)
 	@$(BIN)/python -m benchmarks.bench_timing
