@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from functools import partial
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from fastapi import Path, Request, Response
 from pydantic import TypeAdapter, ValidationError
 
 from serving.api.body import parse_json, read_body
-from serving.api.context import Answer, ApiContext
+from serving.api.context import ApiContext
 from serving.api.direct import DirectRoutes
 from serving.api.document import request_body
 from serving.api.errors import ApiError
@@ -113,16 +114,11 @@ async def _decide_many(asked: list[DecisionIn | ApiError], context: ApiContext, 
     """Answer each item in its place: the bad ones by an error, the good ones by their decision."""
     good = [(place, item.user_id) for place, item in enumerate(asked) if isinstance(item, DecisionIn)]
     seeds = [None if seed is None else seed.of_place(place) for place, _ in good]
-    answers = iter(await gatherer.decide([user_id for _, user_id in good], seeds))
-    return b"[" + b",".join(_item_answer(context, item, answers) for item in asked) + b"]"
-
-
-def _item_answer(context: ApiContext, asked: DecisionIn | ApiError, answers: Iterator[Answer]) -> bytes:
-    if isinstance(asked, ApiError):
-        return orjson.dumps(asked.content())
-    answer = next(answers)
-    context.metrics.decided(*answer.labels)
-    return answer.output
+    answers = await gatherer.decide([user_id for _, user_id in good], seeds)
+    for labels, n in Counter(answer.labels for answer in answers).items():
+        context.metrics.decided(*labels, n=n)
+    outputs = (answer.output for answer in answers)
+    return b"[" + b",".join(orjson.dumps(item.content()) if isinstance(item, ApiError) else next(outputs) for item in asked) + b"]"
 
 
 def _asked(item: Any, *, at: str = "") -> DecisionIn | ApiError:

@@ -91,14 +91,14 @@ class Metrics:
         """Count a look after which the policy, the model, or both for want of the registry, stayed as they were."""
         self._follow_failures.labels(what).inc()
 
-    def decided(self, action: str, code: str, degraded: Sequence[str]) -> None:
-        """Count one decision."""
+    def decided(self, action: str, code: str, degraded: Sequence[str], *, n: int = 1) -> None:
+        """Count a decision, or as many that are alike."""
         counter = self._decisions_of.get((action, code))
         if counter is None:  # looked up by its labels once: that costs more than counting
             counter = self._decisions_of[action, code] = self._decisions.labels(action, code)
-        counter.inc()
+        counter.inc(n)
         for what in degraded:
-            self._degraded.labels(what).inc()
+            self._degraded.labels(what).inc(n)
 
     def admitted(self, n_accepted: int, rejected_codes: Sequence[str]) -> None:
         """Count one batch of events."""
