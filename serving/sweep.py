@@ -23,6 +23,9 @@ MOST_IN_A_LIST = 256
 GIVES_UP_AFTER = 3
 """Lists in a row that got no answer, each after every try of the client."""
 
+_FORGOTTEN = StillhereError(
+    "ledger_unavailable", "the service could not reach its Redis and remembers nothing", what_to_do="see /readyz and run the sweep again"
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -73,6 +76,8 @@ class SweepReport:
         for answer in answers:
             if isinstance(answer, StillhereError):
                 self.count_error(answer, 1)
+            elif _FORGOTTEN.code in answer.degraded:
+                self.count_error(_FORGOTTEN, 1)
             else:
                 self.decided[answer.action, answer.reason] += 1
 

@@ -17,6 +17,8 @@ from serving.cli.options import HERE, Place
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import httpx
+
     from serving.client import Client
     from serving.settings import Settings
     from serving.sweep import SweepReport
@@ -83,7 +85,7 @@ def sweep(
     if dry_run:
         return _say_how_many(look, plan.due or _last_due(_now(), _HOUR), json=json)
     url = how.url or _served(settings)
-    with _client(url) as client:
+    with client_of(url) as client:
         if plan.every is not None:
             return _go_on(look, plan, client, json=json)
         _require_answer(url)
@@ -246,17 +248,24 @@ def _served(settings: Settings) -> str:
     return running.api_url
 
 
-def _client(url: str) -> Client:
+def client_of(url: str, *, wait: Callable[[float], Any] | None = None, transport: httpx.BaseTransport | None = None) -> Client:
+    """Make the client that a sweep asks by: it bears with a service that starts again, and waits no longer than is known here.
+
+    Parameters
+    ----------
+    wait
+        Waits so many seconds; None: on the clock.
+    """
     import threading
 
     from serving.client import Client
 
-    wait = threading.Event().wait
+    wait = wait or threading.Event().wait
 
-    def sleep(seconds: float) -> Any:
-        return wait(min(seconds, _LONGEST_WAIT_S))  # doubled from try to try, or what the service says
+    def sleep(seconds: float) -> None:
+        wait(min(seconds, _LONGEST_WAIT_S))  # doubled from try to try, or what a `Retry-After` says
 
-    return Client(url=url, timeout_s=_TIMEOUT_S, tries=_TRIES, wait_s=_FIRST_WAIT_S, sleep=sleep)
+    return Client(url=url, timeout_s=_TIMEOUT_S, tries=_TRIES, wait_s=_FIRST_WAIT_S, sleep=sleep, transport=transport)
 
 
 def _require_answer(url: str) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import orjson
 import pytest
 
@@ -14,7 +15,7 @@ from features.core.event import Event
 from features.home import Home
 from serving.adapters.run_file import Running, write_run_file
 from serving.cli.processes import free_port
-from serving.cli.sweep_command import as_text
+from serving.cli.sweep_command import as_text, client_of
 from serving.client import StillhereError
 from serving.sweep import SweepReport
 from tests.command_line import run_command
@@ -128,3 +129,25 @@ def test_counts_come_by_action_and_reason_and_then_what_went_wrong():
         "  e.g. overloaded: too many wait; wait",
         "  38 were not asked about: the service gave no answer for long; run it again when it does",
     ]
+
+
+def test_a_service_that_starts_again_is_waited_for_two_minutes_a_list_and_no_longer():
+    waits = []
+    with client_of(f"http://127.0.0.1:{free_port()}", wait=waits.append) as asks, pytest.raises(StillhereError) as unreachable:
+        asks.decide_many(["ada"], idempotency_key="k")
+    assert unreachable.value.code == "unreachable"
+    assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+
+
+def test_a_full_service_is_asked_again_when_it_says_but_none_keeps_a_sweep_for_a_day():
+    full = {"error": {"code": "overloaded", "message": "too many wait", "what_to_do": "wait"}}
+    answers = [httpx.Response(503, headers={"Retry-After": after}, json=full) for after in ("3", "86400")]
+    waits, keys = [], []
+
+    def answer(request):
+        keys.append(request.headers["Idempotency-Key"])
+        return answers.pop(0) if answers else httpx.Response(200, json=[])
+
+    with client_of("http://stillhere", wait=waits.append, transport=httpx.MockTransport(answer)) as asks:
+        assert asks.decide_many(["ada"], idempotency_key="k") == []
+    assert (waits, keys) == ([3.0, 30.0], ["k"] * 3)

@@ -35,8 +35,9 @@ class Clock:
 class Service:
     """Remembers by key, as the real one does; takes its time; fails for the lists that it is told to."""
 
-    def __init__(self, clock, *, takes_s=0.0, fails=(), refuses=(), actions=("none",)) -> None:
+    def __init__(self, clock, *, takes_s=0.0, fails=(), refuses=(), forgets=(), actions=("none",)) -> None:
         self.clock, self.takes_s, self.fails, self.refuses, self.actions = clock, takes_s, set(fails), set(refuses), actions
+        self.forgets = set(forgets)
         self.asked, self.started_s, self.decided = [], [], {}
 
     def decide_many(self, user_ids, *, idempotency_key):
@@ -60,7 +61,7 @@ class Service:
             risk=None,
             message=None,
             ask_again_at=None,
-            degraded=(),
+            degraded=("ledger_unavailable",) if user_id in self.forgets else (),
             raw={},
         )
 
@@ -158,6 +159,12 @@ def test_one_that_cannot_be_a_user_costs_the_others_nothing(clock):
     report = swept(Service(clock, refuses={"user-0003", "user-0004"}), clock)
     assert (report.n_decided, dict(report.errors)) == (998, {"invalid_request": 2})
     assert report.faults == ["invalid_request: 'user-0003' is no id"]  # one example
+
+
+def test_a_decision_that_nobody_remembers_is_none(clock):
+    report = swept(Service(clock, forgets={"user-0003"}), clock)
+    assert (report.n_decided, dict(report.errors)) == (999, {"ledger_unavailable": 1})
+    assert "run the sweep again" in report.faults[0]
 
 
 def test_lists_without_an_answer_are_counted_and_the_next_ones_asked(clock):
