@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 from serving.client import Decision, StillhereError
 
-USERS_PER_LIST = 32
-"""On average: half a step of the service, so that who waits for an answer waits for little else."""
-MOST_IN_A_LIST = 256
-"""Below what the service takes, which is 500."""
+USERS_PER_LIST = 8
+"""On average: a caller that comes meanwhile waits for one list, and of a list that changed the others may be asked about twice."""
+MOST_IN_A_LIST = 64
+"""What the service decides in one step."""
 GIVES_UP_AFTER = 3
 """Lists in a row that got no answer, each after every try of the client."""
 
@@ -139,7 +139,7 @@ def lists_of(user_ids: Iterable[str]) -> Iterator[list[str]]:
     --------
     >>> before, after = list(lists_of(map(str, range(1_000)))), list(lists_of(map(str, range(1, 1_000))))
     >>> len(before), len([users for users in after if users not in before])
-    (32, 1)
+    (126, 1)
     """
     users: list[str] = []
     for user_id in user_ids:
