@@ -10,7 +10,7 @@ export FEAST_USAGE := False
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help setup setup-spark lock demo up test test-faults test-spark check fmt lint type imports bench-features bench-features-large bench-mooc bench-timing bench-curve bench-cdnow bench-thresholds bench-gate bench-decide bench-slot-price bench-spark bench-uplift setup-uplift-reference test-uplift-reference clean
+.PHONY: help setup setup-spark lock demo up test test-faults test-spark check fmt lint type imports bench-features bench-features-large bench-mooc bench-timing bench-curve bench-cdnow bench-thresholds bench-gate bench-decide bench-slot-price bench-spark bench-sweep bench-uplift setup-uplift-reference test-uplift-reference clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -91,6 +91,9 @@ bench-curve: $(STAMP) ## What the timing curve costs a decision (half a minute)
 
 bench-decide: $(STAMP) ## Decisions per second beside an empty route and a naive service
 	@$(BIN)/python -m benchmarks.bench_decide
+
+bench-sweep: $(STAMP) ## Finding the silent in 20 million events, and what a sweep costs service and callers (about 6 minutes)
+	@$(BIN)/python -m benchmarks.bench_sweep
 
 bench-slot-price: $(STAMP) ## What the price of a slot is worth under a weekly cap (simulated, 2 minutes)
 	@$(BIN)/python -m benchmarks.bench_slot_price

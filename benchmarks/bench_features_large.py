@@ -70,7 +70,7 @@ def _shape(asked: argparse.Namespace, figures: dict[str, float]) -> str:
 
 def _run(folder: Path, asked: argparse.Namespace) -> dict[str, float]:
     for day in track(range(SPAN_DAYS), description="writing the log"):
-        _write_day(folder / "raw", day, asked.events // SPAN_DAYS + (day < asked.events % SPAN_DAYS), asked.users)
+        write_day(folder / "raw", day, asked.events // SPAN_DAYS + (day < asked.events % SPAN_DAYS), asked.users)
     _write_spine(folder / "spine.parquet", asked.rows, asked.users)
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.bench_features_large", "--compute", str(folder)], stdout=subprocess.PIPE, text=True, check=True
@@ -98,7 +98,7 @@ def _compute(folder: Path) -> dict[str, float]:
     return {"n_rows": n_rows, "seconds": seconds, "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB}
 
 
-def _write_day(raw_dir: Path, day: int, n_events: int, n_users: int) -> None:
+def write_day(raw_dir: Path, day: int, n_events: int, n_users: int) -> None:
     """One day of arrivals; a fiftieth occurred on the day before, a fifth carries no session."""
     random = np.random.default_rng(day)
     user = random.integers(0, n_users, n_events)

@@ -23,6 +23,7 @@ from serving.cli import (
     replay_command,
     serve,
     shadow_command,
+    sweep_command,
     train,
     version,
 )
@@ -54,6 +55,7 @@ def build_app() -> cyclopts.App:
     app.command(policy_command.build())
     app.command(consistency_command.consistency)
     app.command(shadow_command.shadow)
+    app.command(sweep_command.sweep)
     app.command(features_command.features)
     app.command(compact_command.compact)
     app.command(people.receipts)

@@ -33,11 +33,17 @@ class Stack:
     api_url: str
     service: Child
     worker: KeptChild
+    sweep: KeptChild | None = None  # only where it was asked for
+
+    @property
+    def kept(self) -> tuple[KeptChild, ...]:
+        """What is started again when it ends."""
+        return (self.worker,) if self.sweep is None else (self.worker, self.sweep)
 
     @property
     def children(self) -> tuple[Child, ...]:
         """Every process that we started."""
-        return self.service, self.worker.child
+        return self.service, *(kept.child for kept in self.kept)
 
     def ask_to_end(self) -> None:
         """Ask every process to end at the same time. Nothing accepted is lost: what the worker has not applied waits in Redis."""
@@ -45,12 +51,13 @@ class Stack:
             child.ask_to_end()
 
     def check(self) -> None:
-        """Start the worker again if it has ended; raise `ProcessError` if it ends again and again, or if the service has.
+        """Start worker and sweep again if they have ended; raise `ProcessError` if one ends again and again, or if the service has.
 
         BentoML starts its own processes again; where the service itself ends, it has given up.
         """
         self.service.check()
-        self.worker.check()
+        for kept in self.kept:
+            kept.check()
 
 
 @contextmanager
@@ -78,7 +85,13 @@ def reachable_redis(settings: Settings) -> Iterator[str]:
 
 @contextmanager
 def service_and_worker(
-    settings: Settings, redis_url: str, *, port: int, host: str = _HOST, log_delay_s: float | None = None
+    settings: Settings,
+    redis_url: str,
+    *,
+    port: int,
+    host: str = _HOST,
+    log_delay_s: float | None = None,
+    sweep_every: str | None = None,
 ) -> Iterator[Stack]:
     """Service and worker, ready; ended when the context ends. ``run.json`` says where they are for as long as they run.
 
@@ -86,6 +99,8 @@ def service_and_worker(
     ----------
     host
         An address, not a name.
+    sweep_every
+        Period of the sweeps that a further process makes ("1h"); None: there is none.
     """
     _require_durable(settings, redis_url)
     environment = child_environment(settings, redis_url)
@@ -97,10 +112,15 @@ def service_and_worker(
     with ExitStack() as cleanup:
         worker = started(cleanup, "worker", "serving.worker", [], environment=environment, logs_dir=logs_dir)
         service = started(cleanup, "service", "bentoml", serve, environment=environment, logs_dir=logs_dir)
-        stack = Stack(api_url=url_of(host, port), service=service, worker=KeptChild(child=worker))
-        service.await_ready(lambda: answers(f"{stack.api_url}/readyz"), deadline_s=_READY_S)
-        write_run_file(settings.home.run_file, Running(pid=os.getpid(), redis_url=redis_url, api_url=stack.api_url))
+        url = url_of(host, port)
+        service.await_ready(lambda: answers(f"{url}/readyz"), deadline_s=_READY_S)
+        write_run_file(settings.home.run_file, Running(pid=os.getpid(), redis_url=redis_url, api_url=url))
         cleanup.callback(settings.home.run_file.unlink, missing_ok=True)
+        sweep = None
+        if sweep_every is not None:
+            asks = ["sweep", "--every", sweep_every, "--url", url]
+            sweep = KeptChild(child=started(cleanup, "sweep", "serving.cli", asks, environment=environment, logs_dir=logs_dir))
+        stack = Stack(api_url=url, service=service, worker=KeptChild(child=worker), sweep=sweep)
         cleanup.callback(stack.ask_to_end)
         yield stack
 

@@ -23,7 +23,7 @@ from tests.small_model import write_small_bundle
 
 COMMANDS = (
     *("demo", "up", "init", "import", "rebuild", "train", "serve", "decide", "explain", "replay", "consistency", "features", "compact"),
-    *("receipts", "erase"),
+    *("receipts", "erase", "sweep"),
 )
 PROFILES = """\
 user_id,changed_at,plan,device,cohort,locale,signup_at,timezone,consent,in_app_opt_in,email_opt_in,first_name

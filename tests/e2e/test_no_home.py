@@ -15,7 +15,7 @@ A_DECISION = "dfdee430d40bd57de-01kjmma2g00000000000000000"
 POLICY = str(ROOT / "products" / "onboarding" / "policy.yaml")
 READING = (
     *(["decide", "ada"], ["explain", "ada"], ["explain", A_DECISION], ["replay", A_DECISION], ["replay", "--all"]),
-    *(["policy", "backtest", POLICY], ["consistency"], ["shadow"], ["compact"], ["rebuild"], ["train"]),
+    *(["policy", "backtest", POLICY], ["consistency"], ["shadow"], ["sweep"], ["sweep", "--dry-run"], ["compact"], ["rebuild"], ["train"]),
     *(["receipts", "ada"], ["erase", "ada"], ["erase", "ada", "--yes"], ["features", "rows.parquet", "out"]),
 )
 

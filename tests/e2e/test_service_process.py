@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +23,7 @@ from serving.cli.processes import free_port
 from serving.cli.stack import service_and_worker
 from tests.certain import certain_product
 from tests.e2e.callers import Asked, Callers
+from tests.e2e.silent_people import decisions, fall_silent, names_of, orders
 from tests.small_model import write_small_bundle
 
 pytestmark = pytest.mark.timeout(180)
@@ -51,8 +54,8 @@ def installation(redis_server, onboarding, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stack(installation):
-    """Service and worker, running; afterwards every process of theirs has ended."""
-    with service_and_worker(installation.settings, installation.redis_url, port=free_port()) as running:
+    """Service, worker and sweep, running; afterwards every process of theirs has ended."""
+    with service_and_worker(installation.settings, installation.redis_url, port=free_port(), sweep_every="1d") as running:
         yield running
     assert all(child.process.returncode is not None for child in running.children)
     assert read_run_file(installation.settings.home.run_file) is None
@@ -214,3 +217,39 @@ def test_the_raw_log_and_the_receipts_are_files(client, installation):
 def test_a_kept_alive_connection_serves_many_requests(client):
     for _ in range(50):
         assert orjson.loads(client.post("/v1/decisions", json={"user_id": "ada"}).content)["user_id"] == "ada"
+
+
+def sweep(installation, *options):
+    """The command, started; its counts are on stdout."""
+    command = [sys.executable, "-m", "serving.cli", "sweep", "--json", "--home", str(installation.settings.home.root), *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.usefixtures("stack")
+def test_s2_14_who_fell_silent_is_written_to_by_the_sweep_and_once_though_it_is_killed_and_run_again(installation):
+    users = names_of(2, at_least=4)
+    fall_silent(installation, users)
+    options = ["--due", datetime.now(UTC).isoformat()]
+    with sweep(installation, *options, "--per-second", "0.01") as killed:  # minutes from the first list to the second
+        deadline = time.monotonic() + 60
+        while not any(orders(installation, users).values()):
+            assert time.monotonic() < deadline
+        killed.kill()
+    first = {user for user, ids in decisions(installation, users).items() if ids}
+    assert 0 < len(first) < len(users)
+    for _ in range(2):
+        with sweep(installation, *options, "--per-second", "1000") as again:
+            out, err = again.communicate(timeout=60)
+        assert again.returncode == 0, err
+        report = orjson.loads(out)
+        assert (report["silent"], report["failed"], report["left"]) == (len(users), 0, 0)
+        assert report["decisions"] == [{"action": "send", "reason": "sent_by_regular_away_for_a_day", "users": len(users)}]
+        assert [len(ids) for ids in orders(installation, users).values()] == [1] * len(users)
+        assert decisions(installation, users) == orders(installation, users)
+
+
+def test_a_sweep_that_was_asked_for_runs_beside_the_service_and_asks_the_one_it_was_started_with(stack):
+    command = stack.sweep.child.command
+    assert command[-5:] == ("sweep", "--every", "1d", "--url", stack.api_url)
+    stack.check()
+    assert stack.sweep.child.is_running

@@ -257,7 +257,7 @@ def test_s3_13_half_an_hour_of_browsing_starts_the_follow_up(world, minutes, tri
 
 
 @pytest.mark.parametrize(("plan", "message"), [("member", "member_gift"), ("guest", "free_delivery")])
-def test_s2_18_seven_days_of_silence_bring_the_incentive_of_the_segment(world, plan, message):
+def test_s2_18_s2_32_seven_days_of_silence_bring_the_incentive_of_the_segment(world, plan, message):
     user_id = world.person(plan=plan)
     world.happens(user_id, "login", times=3, ago=7 * DAY)
     assert trigger_and_message(world.decide()) == ("silent_for_a_week", message)
@@ -266,6 +266,58 @@ def test_s2_18_seven_days_of_silence_bring_the_incentive_of_the_segment(world, p
 def test_s2_18_six_days_are_no_week(world):
     world.happens(world.person(plan="guest"), "login", times=3, ago=7 * DAY - timedelta(seconds=1))
     assert world.decide()["message"] is None
+
+
+@pytest.mark.parametrize(
+    ("hours", "set_up", "message"),
+    [
+        (48, None, "set_up_together"),
+        (14 * 24, None, "set_up_together"),
+        (47, None, None),
+        (14 * 24 + 1, None, None),
+        (48, 30, None),  # within the 48 hours
+        (48, 100, None),  # while the trial went on
+    ],
+)
+def test_s2_34_a_trial_that_ended_without_the_key_integration_in_48_hours_brings_benefits_and_support(world, hours, set_up, message):
+    user_id = shopper(world)
+    world.happens(user_id, "trial_ended", ago=timedelta(hours=hours))
+    if set_up is not None:
+        world.happens(user_id, "key_integration_set_up", ago=timedelta(hours=set_up))
+    assert trigger_and_message(world.decide()) == (("trial_without_integration", message) if message else (None, None))
+
+
+def test_s2_34_it_is_said_once(world):
+    world.happens(shopper(world), "trial_ended", ago=timedelta(hours=48))
+    assert world.decide()["message"]["id"] == "set_up_together"
+    for _ in range(4):
+        world.later(days=2)
+        assert (world.decide()["message"] or {}).get("id") != "set_up_together"
+
+
+@pytest.mark.parametrize(
+    ("points", "message"), [([-30], "make_it_right"), ([-29], None), ([-90, 20, -20], "make_it_right"), ([-90, 40], None), ([], None)]
+)
+def test_s2_03_the_sentiment_of_tickets_and_answers_is_a_signal(world, points, message):
+    user_id = shopper(world)
+    for number, value in enumerate(points):
+        world.happens(user_id, "feedback_scored", value=value, ago=DAY + number * MINUTE)
+    output = world.decide()
+    assert trigger_and_message(output) == (("unfriendly_feedback", message) if message else (None, None))
+    if message:
+        assert output["cause"]["group"] == "displeased"
+
+
+def test_s2_03_feedback_of_more_than_a_week_ago_is_past(world):
+    world.happens(shopper(world), "feedback_scored", value=-100, ago=7 * DAY)
+    assert world.decide()["message"] is None
+
+
+def test_s2_03_who_is_displeased_is_asked_why_rather_than_pressed(world):
+    user_id = shopper(world)
+    fills_the_cart(world, user_id, ago=20 * MINUTE)
+    world.happens(user_id, "feedback_scored", value=-80, ago=DAY)
+    assert trigger_and_message(world.decide()) == ("unfriendly_feedback", "make_it_right")
 
 
 @pytest.mark.parametrize(("seconds", "message"), [(120, "one_question"), (121, None)])

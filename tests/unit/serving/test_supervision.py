@@ -10,6 +10,7 @@ import redis
 
 from features.adapters.embedded_redis import EmbeddedRedis, EmbeddedRedisError
 from serving.cli.processes import ProcessError, start
+from serving.cli.stack import Stack
 from serving.cli.supervision import KeptChild, KeptRedis, watch
 
 
@@ -54,6 +55,21 @@ def test_a_child_that_runs_is_left_alone(tmp_path, capsys):
         assert (child.process.pid, capsys.readouterr().err) == (pid, "")
     finally:
         child.stop()
+
+
+def test_a_sweep_that_ends_is_started_again_as_a_worker_is_and_ends_with_the_rest(child, tmp_path, capsys):
+    runs = [start(name, "http.server", ["0", "--bind", "127.0.0.1"], environment=os.environ, logs_dir=tmp_path) for name in ("a", "b")]
+    stack = Stack(api_url="http://127.0.0.1:1", service=runs[0], worker=KeptChild(child=runs[1]), sweep=KeptChild(child=child))
+    try:
+        child.process.wait()
+        stack.check()
+        assert "the worker ended with code 7 and is started again" in capsys.readouterr().err  # the name of the fixture's child
+        assert stack.children == (*runs, child)
+    finally:
+        stack.ask_to_end()
+        for one in stack.children:
+            one.stop()
+    assert not any(one.is_running for one in stack.children)
 
 
 def kill(server):

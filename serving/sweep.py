@@ -1,0 +1,194 @@
+"""A sweep: asks the service about everybody who is silent, because nobody else does. When sweeps are due, in which lists, how fast.
+
+Asks through the HTTP interface, as any backend: its decisions count like all others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from serving.client import Decision, StillhereError
+
+USERS_PER_LIST = 8
+"""On average: a caller that comes meanwhile waits for one list, and of a list that changed the others may be asked about twice."""
+MOST_IN_A_LIST = 64
+"""What the service decides in one step."""
+GIVES_UP_AFTER = 3
+"""Lists in a row that got no answer, each after every try of the client."""
+
+_FORGOTTEN = StillhereError(
+    "ledger_unavailable", "the service could not reach its Redis and remembers nothing", what_to_do="see /readyz and run the sweep again"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Asked(Protocol):
+    """Who decides: `serving.client.Client`."""
+
+    def decide_many(self, user_ids: Sequence[str], *, idempotency_key: str) -> Sequence[Decision | StillhereError]:
+        """Decide about several, once for each key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast to ask."""
+
+    per_second: float  # users
+    clock_s: Callable[[], float] = time.monotonic
+    wait: Callable[[float], Any] = time.sleep  # for that many seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepReport:
+    """What became of one sweep."""
+
+    due: datetime
+    n_silent: int
+    decided: Counter[tuple[str, str]] = field(default_factory=Counter)  # by action and reason code
+    errors: Counter[str] = field(default_factory=Counter)  # users without a decision, by code
+    faults: list[str] = field(default_factory=list)  # an example for each code
+
+    @property
+    def n_decided(self) -> int:
+        """Users about whom there is a decision."""
+        return self.decided.total()
+
+    @property
+    def n_left(self) -> int:
+        """Users about whom nobody was asked any more, since the service had given no answer for long."""
+        return self.n_silent - self.n_decided - self.errors.total()
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, for programs."""
+        decided = [{"action": action, "reason": reason, "users": n} for (action, reason), n in self.decided.most_common()]
+        counts = {"silent": self.n_silent, "decided": self.n_decided, "failed": self.errors.total(), "left": self.n_left}
+        return {"due": self.due.isoformat(), **counts, "decisions": decided, "errors": dict(self.errors)}
+
+    def count(self, answers: Iterable[Decision | StillhereError]) -> None:
+        """Take in the answers to one list."""
+        for answer in answers:
+            if isinstance(answer, StillhereError):
+                self.count_error(answer, 1)
+            elif _FORGOTTEN.code in answer.degraded:
+                self.count_error(_FORGOTTEN, 1)
+            else:
+                self.decided[answer.action, answer.reason] += 1
+
+    def count_error(self, error: StillhereError, users: int) -> None:
+        """Take in that so many users have no decision."""
+        if error.code not in self.errors:
+            self.faults.append(str(error))
+        self.errors[error.code] += users
+
+
+def sweep(
+    user_ids: Sequence[str], *, due: datetime, service: Asked, pace: Pace, progress: Callable[[int, int], None] = lambda *_: None
+) -> SweepReport:
+    """Ask about everybody, list by list, no faster than the pace; the same sweep again asks nobody twice.
+
+    Each list has an idempotency key that follows from what is asked, so that a sweep which was killed gets, when it is made again for
+    the same ``due``, the decisions that were made then, and new ones from there on.
+
+    Parameters
+    ----------
+    user_ids
+        Each person once.
+    due
+        Aware; the instant that this sweep is for. Decisions are made as of now all the same.
+    progress
+        Called with the users done and all users.
+    """
+    report = SweepReport(due=due, n_silent=len(user_ids))
+    next_s, unanswered, done = pace.clock_s(), 0, 0
+    for users in lists_of(user_ids):
+        _await(next_s, pace)
+        next_s = max(next_s, pace.clock_s()) + len(users) / pace.per_second
+        try:
+            report.count(service.decide_many(users, idempotency_key=key_of(due, users)))
+            unanswered = 0
+        except StillhereError as exc:
+            report.count_error(exc, len(users))
+            unanswered += 1
+        if unanswered == GIVES_UP_AFTER:
+            break
+        done += len(users)
+        progress(done, len(user_ids))
+    return report
+
+
+def _await(instant_s: float, pace: Pace) -> None:
+    left_s = instant_s - pace.clock_s()
+    if left_s > 0:
+        pace.wait(left_s)
+
+
+def lists_of(user_ids: Iterable[str]) -> Iterator[list[str]]:
+    """Part users into lists, of `USERS_PER_LIST` on average, in their order.
+
+    A list ends behind a user whose id says so. Thus a user more or less, erased or attached meanwhile, makes another list of the one that
+    they are in, and every other list stays, with its key.
+
+    Examples
+    --------
+    >>> before, after = list(lists_of(map(str, range(1_000)))), list(lists_of(map(str, range(1, 1_000))))
+    >>> len(before), len([users for users in after if users not in before])
+    (126, 1)
+    """
+    users: list[str] = []
+    for user_id in user_ids:
+        users.append(user_id)
+        if zlib.crc32(user_id.encode()) % USERS_PER_LIST == 0 or len(users) == MOST_IN_A_LIST:
+            yield users
+            users = []
+    if users:
+        yield users
+
+
+def key_of(due: datetime, user_ids: Sequence[str]) -> str:
+    """Idempotency key of one list of a sweep: the same for the same instant and the same users.
+
+    Examples
+    --------
+    >>> key_of(datetime(2026, 3, 2, 10, tzinfo=UTC), ["ada", "bob"])
+    'sweep:20260302T100000Z:332eb3b519fe3bd59e8abd5c477ef867'
+    """
+    digest = hashlib.sha256("\0".join(user_ids).encode()).hexdigest()  # no id holds a NUL
+    return f"sweep:{due.astimezone(UTC):%Y%m%dT%H%M%SZ}:{digest[:32]}"
+
+
+def last_due(now: datetime, every: timedelta) -> datetime:
+    """The newest instant at which a sweep was due: a multiple of the period since 1970, so that every process says the same.
+
+    Examples
+    --------
+    >>> last_due(datetime(2026, 3, 2, 10, 59, tzinfo=UTC), timedelta(hours=6)).isoformat()
+    '2026-03-02T06:00:00+00:00'
+    """
+    return now - (now - _EPOCH) % every
+
+
+def due_times(every: timedelta, *, clock: Callable[[], datetime], wait: Callable[[float], Any]) -> Iterator[datetime]:
+    """Yield when sweeps are due, each when it is: the one that has begun at once, then one a period, for ever.
+
+    Those that pass while the caller is busy with an earlier one are left out.
+
+    Parameters
+    ----------
+    clock
+        Answers now, aware.
+    wait
+        Waits so many seconds, or less.
+    """
+    due = last_due(clock(), every)
+    while True:
+        yield due
+        while (left := due + every - clock()) > timedelta(0):
+            wait(left.total_seconds())
+        due = last_due(clock(), every)

@@ -1,0 +1,153 @@
+"""`stillhere sweep` as an operator runs it: what it says before it asks, and how each wrong input ends. What it does when it asks is in
+`tests/e2e/test_service_process.py`."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import orjson
+import pytest
+
+from features.adapters.raw_log import ParquetRawLog
+from features.core.event import Event
+from features.home import Home
+from serving.adapters.run_file import Running, write_run_file
+from serving.cli.processes import free_port
+from serving.cli.sweep_command import as_text, client_of
+from serving.client import StillhereError
+from serving.sweep import SweepReport
+from tests.command_line import run_command
+from tests.serving_world import ROOT
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def run(home, monkeypatch, capfdbinary):
+    """Run one sweep; answers exit code, stdout and stderr."""
+    for name in ("STILLHERE_REDIS_URL", "STILLHERE_PRODUCT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("STILLHERE_HOME", str(home.root))
+    monkeypatch.setenv("STILLHERE_PRODUCT", str(ROOT / "products" / "onboarding"))
+
+    def run_one(*arguments):
+        code, out, err = run_command(capfdbinary, "sweep", *arguments)
+        return code, out.decode(), err
+
+    return run_one
+
+
+def was_here(home, **days_ago):
+    at = {user: NOW - timedelta(days=days) for user, days in days_ago.items()}
+    events = [Event(event_id=user, user_id=user, kind="login", occurred_at=when, received_at=when) for user, when in at.items()]
+    ParquetRawLog(home.raw_dir("onboarding")).append(events)
+
+
+def test_a_dry_run_says_how_many_and_needs_no_service(run, home):
+    was_here(home, ada=2, bob=8, cyd=0.5, eve=100)
+    code, out, err = run("--dry-run")
+    assert (code, out.endswith(": 2 silent would be asked about\n"), err) == (0, True, "")
+    code, out, _ = run("--dry-run", "--silent-for", "7d", "--silent-until", "365d", "--json", "--due", NOW.isoformat())
+    assert (code, orjson.loads(out)) == (0, {"due": NOW.isoformat(), "silent": 2})
+
+
+def test_a_log_that_has_ended_or_has_nothing_is_told(run, home):
+    home.raw_dir("onboarding").mkdir(parents=True)
+    assert "holds no event of before" in run("--dry-run")[2]
+    was_here(home, ada=5)
+    code, out, err = run("--dry-run")
+    assert (code, ": 1 silent" in out) == (0, True)
+    assert f"the newest event of anybody is of {NOW - timedelta(days=5):%Y-%m-%d %H:%M} UTC: rather the events have stopped" in err
+
+
+def test_without_a_service_it_says_how_to_come_to_one(run, home):
+    was_here(home, ada=2)
+    code, out, err = run()
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"no service runs on {home.root}: expected one to ask; start it with `stillhere serve`, or name another with --url" in err
+
+
+def test_a_service_that_does_not_answer_is_said_at_once(run, home):
+    was_here(home, ada=2)
+    url = f"http://127.0.0.1:{free_port()}"
+    write_run_file(home.run_file, Running(pid=os.getpid(), redis_url="redis://127.0.0.1:1/0", api_url=url))
+    for options in ([], ["--url", url]):
+        code, out, err = run(*options)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert f"nothing answers at {url}" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--silent-for", "7 days"], "--silent-for: got '7 days', expected a duration such as 7d"),
+        (["--silent-until", "1.5h"], "--silent-until: got '1.5h'"),
+        (["--silent-for", "8d", "--silent-until", "7d"], "--silent-for 8d is longer than --silent-until 7d"),
+        (["--every", "7d"], "--every: got 7d, expected 1m to 1d"),
+        (["--every", "30s"], "--every: got 30s, expected 1m to 1d"),
+        (["--every", "1h", "--due", "2026-03-02"], "--due and --every: got both"),
+        (["--due", "2026-03-02T10:00:00Z"], "--due: got 2026-03-02T10:00:00+00:00, expected an instant of the last 24 hours"),
+        (["--due", (NOW + timedelta(days=1)).isoformat()], "expected an instant of the last 24 hours"),
+        (["--url", "localhost:3000"], "--url: got 'localhost:3000', expected an address such as http://localhost:3000"),
+        (["--per-second", "0"], "per-second"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_meant_is_refused_in_a_sentence(run, arguments, said):
+    code, out, err = run(*arguments)
+    assert code == 2
+    assert said in " ".join((out + err).split())
+    assert "Traceback" not in err
+
+
+def test_serve_refuses_a_period_before_it_starts_anything(home, monkeypatch, capfdbinary):
+    monkeypatch.setenv("STILLHERE_HOME", str(home.root))
+    code, _, err = run_command(capfdbinary, "serve", "--sweep-every", "2d")
+    assert (code, err) == (
+        2,
+        "stillhere: --sweep-every: got 2d, expected 1m to 1d; for fewer sweeps let your scheduler run `stillhere sweep`\n",
+    )
+    assert not home.root.exists()
+
+
+def test_counts_come_by_action_and_reason_and_then_what_went_wrong():
+    report = SweepReport(due=datetime(2026, 3, 2, 10, tzinfo=UTC), n_silent=1_300)
+    report.decided.update({("none", "no_consent"): 1_200, ("send", "sent_by_high_risk"): 30})
+    report.count_error(StillhereError("overloaded", "too many wait", what_to_do="wait"), 32)
+    assert as_text(report).splitlines() == [
+        "due 2026-03-02 10:00 UTC: 1,300 silent, 1,230 decided about",
+        "     1,200  none    no_consent",
+        "        30  send    sent_by_high_risk",
+        "        32  error   overloaded",
+        "  e.g. overloaded: too many wait; wait",
+        "  38 were not asked about: the service gave no answer for long; run it again when it does",
+    ]
+
+
+def test_a_service_that_starts_again_is_waited_for_two_minutes_a_list_and_no_longer():
+    waits = []
+    with client_of(f"http://127.0.0.1:{free_port()}", wait=waits.append) as asks, pytest.raises(StillhereError) as unreachable:
+        asks.decide_many(["ada"], idempotency_key="k")
+    assert unreachable.value.code == "unreachable"
+    assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+
+
+def test_a_full_service_is_asked_again_when_it_says_but_none_keeps_a_sweep_for_a_day():
+    full = {"error": {"code": "overloaded", "message": "too many wait", "what_to_do": "wait"}}
+    answers = [httpx.Response(503, headers={"Retry-After": after}, json=full) for after in ("3", "86400")]
+    waits, keys = [], []
+
+    def answer(request):
+        keys.append(request.headers["Idempotency-Key"])
+        return answers.pop(0) if answers else httpx.Response(200, json=[])
+
+    with client_of("http://stillhere", wait=waits.append, transport=httpx.MockTransport(answer)) as asks:
+        assert asks.decide_many(["ada"], idempotency_key="k") == []
+    assert (waits, keys) == ([3.0, 30.0], ["k"] * 3)
