@@ -41,6 +41,8 @@ class Message:
     body: str
     send_at: datetime
     expires_at: datetime | None  # not to be delivered from then on
+    content: Mapping[str, str] = field(default_factory=dict)  # further texts, by name; an empty one: there is none for this user
+    blocks: Mapping[str, Mapping[str, bool | int | str]] = field(default_factory=dict)  # to be fetched when it is sent: name, parameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +244,8 @@ def _message(raw: Mapping[str, Any]) -> Message | None:
         body=message["body"],
         send_at=datetime.fromisoformat(moment["send_at"]),
         expires_at=_instant(moment["expires_at"]),
+        content=message.get("content", {}),
+        blocks=message.get("blocks", {}),
     )
 
 

@@ -180,6 +180,16 @@ class MessageOut(BaseModel):
     matched: Annotated[bool | None, Field(description="Whether it remedies the cause that would have picked it; null where no cause did.")]
     title: str
     body: str
+    content: Annotated[
+        dict[str, str], Field(default_factory=dict, description="Further texts by name, filled for the user; absent where it has none.")
+    ]
+    blocks: Annotated[
+        dict[str, dict[str, bool | int | str]],
+        Field(
+            default_factory=dict,
+            description="What the sender fetches from the product when it sends, by name with its parameters; absent where it has none.",
+        ),
+    ]
 
 
 class SlotOut(_Shape):

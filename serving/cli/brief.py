@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from serving.cli.carried import carried_lines
 from serving.cli.moments import curve_line, delays_line
 from serving.cli.story import colour, missing, title_of
 
@@ -48,6 +49,7 @@ def _facts(output: dict[str, Any], contributions: dict[str, float] | None) -> It
     yield "risk", _risk(output, contributions)
     if output["message"] is not None:
         yield "message", f'"{output["message"]["title"]}" {output["message"]["body"]}'
+        yield from carried_lines(output["message"])
     moment = " ".join(filter(None, (curve_line(output), delays_line(output))))
     if moment:
         yield "moment", moment

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from serving.cli.carried import carried_lines
 from serving.cli.moments import advice, curve_table, delays_line
 
 _MISSING = {
@@ -75,7 +76,8 @@ def _facts(output: dict[str, Any], causes: dict[str, float] | None) -> list[tupl
         facts.append(("cause", _cause(output["cause"], causes)))
     if output["message"] is not None:
         message = output["message"]
-        facts += [("message", f"{message['title']}\n{message['body']}"), ("channel", f"{message['channel']} ({message['class']})")]
+        told, channel = f"{message['title']}\n{message['body']}", f"{message['channel']} ({message['class']})"
+        facts += [("message", told), *carried_lines(message), ("channel", channel)]
     if output["moment"] is not None:
         facts.append(("moment", _moment(output)))
     if output["degraded"]:

@@ -9,7 +9,7 @@ from serving.decision.case import Case, Choice, Moment, Said, Timed
 from serving.decision.delays import Drawn, draw_delay, undone
 from serving.decision.exploration import Chosen, choose_arm, choose_message
 from serving.decision.local_time import day_window_us, local
-from serving.decision.messages import attributed, fill
+from serving.decision.messages import attributed, fill, fill_content
 from serving.decision.moment import moment_sentence
 from serving.decision.options import (
     Option,
@@ -220,6 +220,8 @@ def _with_message(decision: Decision, option: Option, choice: Choice, when: Time
         matched=None if due is None else due in message.causes,
         title=fill(message.title, inputs),
         body=fill(message.body, inputs),
+        content=fill_content(message.content, inputs),
+        blocks=message.blocks,
         channel=option.channel.name,
         send_at_us=when.moment.at_us,
         moment_sentence=moment,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from serving.decision.case import Case, Choice
 from serving.decision.conditions import Asking, asking, that_hold
+from serving.decision.content import NO_CONTENT, Content
 from serving.decision.policy import Channel, Message, MessageClass, Policy, Trigger
 from serving.decision.values import Inputs
 
@@ -101,6 +102,11 @@ def fill(text: str, inputs: Inputs) -> str:
         return (match["unset"] or "") if _is_unset(known) else _plain(known)
 
     return PLACEHOLDER.sub(value, text)
+
+
+def fill_content(content: Content, inputs: Inputs) -> Content:
+    """Every text of it, filled as title and body are."""
+    return {name: fill(text, inputs) for name, text in content.items()} if content else NO_CONTENT
 
 
 def _lead(contributions: Iterable[float]) -> float:

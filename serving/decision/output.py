@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from serving.decision.canonical import canonical, iso, iso_or_null
+from serving.decision.content import carried
 from serving.decision.values import Arm, Decision, Delays, SlotWord
 
 RULES_VERSION = 7
@@ -86,6 +87,7 @@ def _message(decision: Decision) -> dict[str, Any] | None:
         "matched": decision.matched,
         "title": decision.title,
         "body": decision.body,
+        **carried(decision.content, decision.blocks),
     }
 
 

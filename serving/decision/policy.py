@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from features.core.catalogue import window_text
 from features.core.condition import Condition
+from serving.decision.content import Blocks, Content
 
 if TYPE_CHECKING:
     from serving.decision.arms import Prepared
@@ -125,13 +126,15 @@ class Degraded:
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """One message type. ``{user_id}`` and ``{attribute|text when unset}`` of the profile may stand in title and body."""
+    """One message type. ``{user_id}`` and ``{attribute|text when unset}`` of the profile may stand in title, body and content."""
 
     id: str
     message_class: MessageClass
     channel: str
     title: str
     body: str
+    content: Content = field(default_factory=dict, hash=False)  # further texts, by name
+    blocks: Blocks = field(default_factory=dict, hash=False)  # what its sender fetches when it sends; nothing is filled in there
     causes: tuple[str, ...] = ()  # the cause groups it remedies; empty: the fallback of its class
     conditions: tuple[Condition | SegmentCondition, ...] = ()  # only users for whom all hold get it, and they before any message without
     cooldown: timedelta = timedelta(days=1)  # before the same message may come again

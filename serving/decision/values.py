@@ -11,6 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from serving.decision.content import NO_BLOCKS, NO_CONTENT, Blocks, Content
 from serving.decision.policy import MessageClass
 
 
@@ -166,6 +167,8 @@ class Decision(NamedTuple):
     matched: bool | None = None  # whether the message remedies the cause that would have picked it; None where no cause did
     title: str | None = None
     body: str | None = None
+    content: Content = NO_CONTENT  # filled, as title and body are
+    blocks: Blocks = NO_BLOCKS  # as the message has them
     channel: str | None = None
     send_at_us: int | None = None
     moment_sentence: str | None = None

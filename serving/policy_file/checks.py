@@ -84,6 +84,8 @@ def _message_faults(name: str, message: MessageSchema, schema: PolicySchema, pro
         yield from condition_faults(condition, place("messages", name, "conditions", index), product)
     yield from _text_faults(message.title, place("messages", name, "title"), product)
     yield from _text_faults(message.body, place("messages", name, "body"), product)
+    for key, text in message.content.items():
+        yield from _text_faults(text, place("messages", name, "content", key), product)
 
 
 def _text_faults(text: str, path: str, product: Product) -> Iterator[Fault]:

@@ -13,17 +13,22 @@ from pydantic import TypeAdapter
 from serving.decision.policy import Policy
 
 _NO_DELAYS: dict[str, Any] = {"delay_share": 0.0, "delays": ()}
+_CARRIED = ("content", "blocks")
 
 
 def policy_document(policy: Policy) -> bytes:
     """Canonical JSON of the whole policy but its hash: keys sorted, durations in ISO 8601.
 
-    Delays that chance draws are named only where there are any, so that a policy without them keeps the hash that it had before.
+    Delays that chance draws, content and blocks are named only where there are any, so that a policy without them keeps the hash that it
+    had before.
     """
     content = _adapter().dump_python(policy, mode="json", exclude={"hash"})
     if policy.exploration == replace(policy.exploration, **_NO_DELAYS):
         for name in _NO_DELAYS:
             del content["exploration"][name]
+    for message in content["messages"]:
+        for name in [name for name in _CARRIED if not message[name]]:
+            del message[name]
     return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
 
 

@@ -123,6 +123,8 @@ def _messages(schema: PolicySchema) -> tuple[Message, ...]:
             channel=message.channel,
             title=message.title,
             body=message.body,
+            content=message.content,
+            blocks=message.blocks,
             causes=tuple(message.causes),
             conditions=tuple(message.conditions),
             cooldown=message.cooldown,

@@ -13,6 +13,7 @@ from features.declarations.conditions import read_condition
 from features.declarations.fields import Duration, Name, PositiveDuration, Text, TimeZone, refuse
 from features.declarations.yaml_file import Declared
 from serving.decision.policy import Membership, MessageClass, Mode, SegmentCondition
+from serving.policy_file.content_fields import ContentTexts, FetchedBlocks
 
 LONGEST_COOLDOWN = timedelta(days=90)
 """For as long the ledger keeps contacts (`keep_contacts` of serving.adapters.redis_ledger); a longer cooldown would be cut short."""
@@ -85,6 +86,8 @@ class MessageSchema(Declared):
     channel: Name
     title: Text
     body: Text
+    content: ContentTexts = Field(default_factory=dict)
+    blocks: FetchedBlocks = Field(default_factory=dict)
     causes: list[Name] = Field(default_factory=list)
     conditions: list[ConditionText] = Field(default_factory=list)
     cooldown: Cooldown = timedelta(days=1)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from features.core.product import Product
 from serving.decision.policy import Policy
+from serving.policy_review.contents import contents
 from serving.policy_review.delays import drawn_delays
 from serving.policy_review.findings import Remark
 from serving.policy_review.limits import caps, quiet_hours, rate_limits
@@ -36,6 +37,7 @@ def review_policy(policy: Policy, product: Product | None = None) -> list[Remark
         thresholds(policy),
         slot_prices(policy),
         *(part(policy, product) for part in of_both),
+        contents(policy),
         caps(policy),
         rate_limits(policy),
         quiet_hours(policy),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import orjson
 
 from serving.decision.canonical import canonical, iso
+from serving.decision.content import carried
 from serving.decision.output import RULES_VERSION
 from serving.decision.record import inputs_to_object
 from serving.decision.values import Action, Decision, Inputs
@@ -70,6 +71,7 @@ def delivery_order(decision: Decision) -> bytes:
             "message_id": decision.message_id,
             "title": decision.title,
             "body": decision.body,
+            **carried(decision.content, decision.blocks),
             "send_at": iso(decision.send_at_us),
             "expires_at": None if decision.expires_at_us is None else iso(decision.expires_at_us),
         }

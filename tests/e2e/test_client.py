@@ -59,6 +59,17 @@ def test_a_decision_says_what_to_send_when_and_why(site):
     assert asks.failed("nonsense") == "unknown"
 
 
+def test_a_message_has_the_content_and_the_blocks_of_its_answer_and_none_where_it_has_none(site):
+    asks, _ = client(site)
+    site.world.happens(site.world.person("bob"), "login")
+    site.world.happens("bob", "step_skipped", times=2, subject="invite")
+    message = asks.decide("bob").message
+    assert (message.id, message.content["action"]) == ("finish_setup", "Show me the steps")
+    assert message.blocks == {"skipped_steps": {"items": 5}}
+    plain = asks.decide(leaving(site)).message
+    assert (plain.content, plain.blocks) == ({}, {})
+
+
 def test_an_answer_that_got_lost_is_asked_for_again_and_is_the_same_decision(site):
     waits = []
     asks, transport = client(site, lost=2, waits=waits)

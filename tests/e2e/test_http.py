@@ -16,7 +16,7 @@ from serving.adapters.memory_event_stream import MemoryEventStream
 from serving.api.app import build_app
 from serving.api.context import ApiContext
 from serving.api.metrics import Metrics
-from serving.api.schemas import ErrorAnswer
+from serving.api.schemas import DecisionOut, ErrorAnswer
 from serving.ports import EventStreamError, LedgerError
 from serving.worker import Worker
 from tests.certain import certain_policy
@@ -71,6 +71,19 @@ def login_failed(number=1, user_id="ada", **changes):
     return {"event_id": f"e{number}", "user_id": user_id, "kind": "login_failed", "occurred_at": occurred_at, **changes}
 
 
+def form_failed(number):
+    return login_failed(number, kind="form_failed", subject="payout", value=2)
+
+
+def skipped(user_id):
+    """Somebody who signed in and skipped two steps of the setup."""
+    yield identify(user_id)
+    yield login_failed(10, user_id, kind="login")
+    yield from (
+        login_failed(10 + number, user_id, kind="step_skipped", subject=subject) for number, subject in ((1, "invite"), (2, "import"))
+    )
+
+
 def identify(user_id="ada", **traits):
     agreed = {"consent": True, "in_app_opt_in": True, "email_opt_in": True, "timezone": "UTC"}
     return {"type": "identify", "user_id": user_id, "occurred_at": NOON.isoformat(), "traits": {**agreed, **traits}}
@@ -99,6 +112,32 @@ def test_from_three_failed_sign_ins_to_help_on_the_spot_and_its_receipt(site):
     receipt = site.http.get(f"/v1/decisions/{decision['decision_id']}")
     assert receipt.status_code == 200
     assert orjson.dumps(receipt.json()["output"], option=orjson.OPT_SORT_KEYS) == decided.content
+
+
+def test_answer_receipt_and_outbox_have_the_same_content_and_blocks_and_they_are_as_the_document_says(site):
+    site.http.post("/v1/events", [identify(missing_fields="date of birth"), *(form_failed(number) for number in (1, 2)), *skipped("bob")])
+    site.work()
+    decided = site.http.post("/v1/decisions", [{"user_id": "ada"}, {"user_id": "bob"}]).json()
+    recorded = [site.http.get(f"/v1/decisions/{one['decision_id']}").json()["output"]["message"] for one in decided]
+    orders = {order["user_id"]: order for order in map(orjson.loads, site.world.ledger.outbox("onboarding"))}
+    handed_over = [orders["ada"], orders["bob"]]
+    messages = [one["message"] for one in decided]
+    for carried in (messages, recorded, handed_over):
+        assert carried[0]["content"]["checklist"] == "date of birth"
+        assert "blocks" not in carried[0]
+        assert carried[1]["blocks"] == {"skipped_steps": {"items": 5}}
+    assert [one["content"] for one in messages] == [one["content"] for one in recorded] == [one["content"] for one in handed_over]
+    for one in decided:
+        DecisionOut.model_validate(one)
+
+
+def test_a_message_that_carries_nothing_has_no_such_keys_anywhere(site):
+    site.world.scorer.said_risk = 0.9
+    site.world.happens(site.world.person("ada"), "login", times=12, ago=timedelta(days=9))
+    decided = site.http.post("/v1/decisions", {"user_id": "ada"}).json()
+    (order,) = map(orjson.loads, site.world.ledger.outbox("onboarding"))
+    assert decided["message"]["id"] == "checking_in"
+    assert not {"content", "blocks"} & (decided["message"].keys() | order.keys())
 
 
 def test_one_event_alone(site):

@@ -150,7 +150,7 @@ def test_s0_08_who_has_had_a_result_before_is_not_hurried(world):
 def test_s0_26_the_message_names_what_the_form_still_needs(world):
     world.happens(world.person(), "form_failed", times=2, subject="kyc", value=3)
     message = world.decide()["message"]
-    assert "30 seconds: [Watch]" in message["body"]
+    assert "60 seconds: [Watch]" in message["body"]
     assert "Checklist: photo ID, proof of address, company number." in message["body"]  # nobody told what is missing
 
 

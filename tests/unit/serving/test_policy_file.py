@@ -36,6 +36,7 @@ def changed(edit) -> str:
 
 NUMBERS = (
     "limit|min_events|risk_threshold|min_contribution|version|enterprise|free|slot_price|priority|effect|share|arm_share|message_share"
+    "|items"
 )
 
 

@@ -1,0 +1,45 @@
+"""Types of what a message carries beside its text: sizes are bounded, since each answer, order and receipt has all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from features.declarations.fields import Name, refuse
+
+MOST_TEXTS, MOST_BLOCKS, MOST_PARAMETERS = 16, 8, 8
+_LONGEST_TEXT, _LONGEST_PARAMETER, _LARGEST_NUMBER = 2_000, 200, 1_000_000_000
+
+
+def _at_most(limit: int, what: str) -> AfterValidator:
+    def check(entries: Sized) -> Sized:
+        if len(entries) > limit:
+            raise refuse(f"at most {limit} {what}", f"these are {len(entries)}; leave some out")
+        return entries
+
+    return AfterValidator(check)
+
+
+def _parameter(value: Any) -> Any:
+    if isinstance(value, str) and {"{", "}"} & set(value):
+        raise refuse("text without placeholders: blocks are passed on as they stand", "fill it in under content instead")
+    if not _is_plain(value):
+        expected = f"a whole number of 0 to {_LARGEST_NUMBER:,}, true, false or text of 1 to {_LONGEST_PARAMETER} characters"
+        raise refuse(expected, "parameters are flat: what belongs together is one block, what does not is another")
+    return value
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, str):
+        return 0 < len(value) <= _LONGEST_PARAMETER
+    return isinstance(value, int) and 0 <= value <= _LARGEST_NUMBER  # true and false among them
+
+
+_Template = Annotated[str, Field(min_length=1, max_length=_LONGEST_TEXT)]
+_Parameter = Annotated[bool | int | str, BeforeValidator(_parameter)]
+_Parameters = Annotated[dict[Name, _Parameter], _at_most(MOST_PARAMETERS, "parameters of a block")]
+
+ContentTexts = Annotated[dict[Name, _Template], _at_most(MOST_TEXTS, "texts under content")]
+FetchedBlocks = Annotated[dict[Name, _Parameters], _at_most(MOST_BLOCKS, "blocks of a message")]
