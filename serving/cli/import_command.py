@@ -99,4 +99,6 @@ def summary(report: ImportReport) -> str:
     text = f"{report.rows:,} rows, {report.admitted:,} admitted ({report.distinct:,} distinct) of {report.users:,} users"
     if report.rejected:
         text += f"; refused: {', '.join(f'{count:,} {code}' for code, count in report.rejected.items())}, see {report.rejected_file}"
+    if report.not_kept:
+        text += f"; not kept: {report.not_kept:,} rows of people who are not to be tracked"
     return text
