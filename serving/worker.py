@@ -177,7 +177,6 @@ class Worker:
         takes = judged(told, answers, self._unfinished)
         self._forget([entry for (entry, _), is_taken in zip(read, takes, strict=False) if not is_taken])
         taken = [one for one, is_taken in zip(read, takes, strict=False) if is_taken]
-        self._unfinished |= {answers.person(item.user_id) for _, item in taken if isinstance(item, Event)}
         self._apply_read(taken)
         return len(takes)
 

@@ -57,7 +57,7 @@ class StoredAnswers:
 
     def _said(self, persons: Sequence[str]) -> dict[str, bool]:
         try:
-            profiles = self.profiles.read(persons)
+            profiles = self.profiles.read(persons, [self.collection.attribute])
         except UnreadableUsersError as exc:
             unreadable = dict.fromkeys(exc.user_ids, False)
             return unreadable | self._said([person for person in persons if person not in unreadable])

@@ -125,7 +125,7 @@ def alias_in(told: Told) -> Alias | None:
     return told if isinstance(told, Alias) else None
 
 
-def judged(items: Sequence[Told], answers: Answers, unfinished: AnyOf[str] = ()) -> list[bool]:
+def judged(items: Sequence[Told], answers: Answers, unfinished: set[str]) -> list[bool]:
     """Whether each item is taken, of as many from the first on as can be applied together; ``answers`` hears what they say.
 
     The rest waits until these are applied, for one of two reasons. An alias among them concerns whom the next item is about: what it did
@@ -135,7 +135,8 @@ def judged(items: Sequence[Told], answers: Answers, unfinished: AnyOf[str] = ())
     Parameters
     ----------
     unfinished
-        Persons of whom events were kept that may yet be delivered again; if the first item silences one, the caller has finished them.
+        Persons of whom events were kept that may yet be delivered again; those of whom some are kept now are added. If the first item
+        silences one, the caller has finished them.
 
     Returns
     -------
@@ -150,21 +151,23 @@ def judged(items: Sequence[Told], answers: Answers, unfinished: AnyOf[str] = ())
     >>> yes, no = (ProfileChange(user_id="ada", attributes={"tracking": answer}, known_at=noon) for answer in (True, False))
     >>> alias = Alias(previous_id="phone", user_id="ada", occurred_at=noon, received_at=noon)
     >>> answers = Answers(collection=Collection(attribute="tracking"))
-    >>> judged([visit, yes, visit, no, visit], answers)  # the refusal waits until the second visit is safe
+    >>> judged([visit, yes, visit, no, visit], answers, set())  # the refusal waits until the second visit is safe
     [False, True, True]
-    >>> judged([no, visit, alias, visit], answers)  # is it ada's phone, and what did she say there?
+    >>> judged([no, visit, alias, visit], answers, set())  # is it ada's phone, and what did she say there?
     [True, False, True]
     """
     verdicts: list[bool] = []
-    kept, joined = set(unfinished), set[str]()
+    joined = set[str]()
     for place, told in enumerate(items):
-        if place and (answers.turns_on(told, joined) or not kept.isdisjoint(answers.silences(told))):
+        if place and (answers.turns_on(told, joined) or not unfinished.isdisjoint(answers.silences(told))):
             break
         verdicts.append(answers.takes(told))
-        if isinstance(told, Event | RefusedEvent) and verdicts[-1]:
-            kept.add(answers.person(told.user_id))
+        if isinstance(told, Event) and verdicts[-1]:
+            unfinished.add(answers.person(told.user_id))
         answers.hear(told)
-        joined |= answers.joined_by(told)
+        both = answers.joined_by(told)
+        joined |= both
+        unfinished |= frozenset() if unfinished.isdisjoint(both) else both
     return verdicts
 
 

@@ -173,10 +173,10 @@ class SomeUnreadable(MemoryProfileStore):
 
     broken = ""
 
-    def read(self, user_ids):
+    def read(self, user_ids, names=None):
         if self.broken in user_ids:
             raise UnreadableUsersError("profile", [self.broken])
-        return super().read(user_ids)
+        return super().read(user_ids, names)
 
 
 @pytest.mark.parametrize("broken", ["phone", "laptop"])
