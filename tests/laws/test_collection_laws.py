@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,8 +65,8 @@ def allowed(messages: list[Message], *, unless_said: bool) -> set[str]:
 
 def told(messages: list[Message], sizes: list[int], *, unless_said: bool, fuse: Fuse | None = None, waits: bool = True) -> UnifiedWorld:
     """Every message sent, in order, and taken by workers in batches of these sizes, again and again; one whose store fails is dead."""
-    product = replace(PRODUCT, collection=Collection(attribute="tracking", unless_said=unless_said))
-    world = UnifiedWorld(product, fuse=fuse)
+    asking = replace(PRODUCT, collection=Collection(attribute="tracking", unless_said=unless_said))
+    world = UnifiedWorld(asking, fuse=fuse)
     worker, sent, turn = world.worker(), 0, 0
     while sent < len(messages):
         size = sizes[turn % len(sizes)]
@@ -101,14 +103,20 @@ def test_what_is_kept_is_exactly_what_came_while_it_was_allowed(messages, sizes,
     assert logged(world) == allowed(messages, unless_said=unless_said)
 
 
-@given(st.lists(st.one_of(visits, answers), max_size=15), cuts, st.booleans(), st.booleans(), st.integers(1, 40), st.booleans())
-def test_a_worker_that_is_killed_anywhere_changes_nothing_of_it(messages, sizes, unless_said, waits, breaks_at, before):
-    messages = dated(messages)
-    world = told(messages, sizes, unless_said=unless_said, waits=waits, fuse=Fuse(breaks_at, before=before))
-    kept = allowed(messages, unless_said=unless_said)
-    assert logged(world) == kept
-    events_of = {user_id: {m["event_id"] for m in messages if m["user_id"] == user_id} & kept for user_id in IDS}
-    assert [unpack(world.packed(user_id)).n_events for user_id in IDS] == [len(events_of[user_id]) for user_id in IDS]
+VISIT = {"user_id": "ada", "kind": "visit"}
+YES, NO = ({"type": "identify", "user_id": "ada", "traits": {"tracking": answer}} for answer in (True, False))
+
+
+@pytest.mark.parametrize("unless_said", [False, True])
+@pytest.mark.parametrize("sizes", [[3], [2, 1], [1]], ids=str)
+def test_a_worker_that_is_killed_anywhere_changes_nothing_of_it(sizes, unless_said):
+    """Every course of three messages of one person, and in each every write that may fail, done or not."""
+    for messages in map(dated, product((VISIT, YES, NO), repeat=3)):
+        kept = allowed(messages, unless_said=unless_said)
+        told(messages, sizes, unless_said=unless_said, fuse=(counts := Fuse()))
+        for breaks_at, before in product(range(1, counts.calls + 1), (True, False)):
+            world = told(messages, sizes, unless_said=unless_said, fuse=Fuse(breaks_at, before=before))
+            assert (logged(world), unpack(world.packed("ada")).n_events) == (kept, len(kept)), (messages, breaks_at, before)
 
 
 @given(st.lists(st.one_of(visits, visits, answers, aliases), max_size=20), cuts, st.booleans())
@@ -123,7 +131,7 @@ def test_how_messages_are_cut_into_batches_changes_nothing_also_where_ids_turn_o
     ]
 
 
-@given(st.lists(st.one_of(visits, answers, aliases), max_size=15), cuts, st.booleans(), st.integers(1, 60), st.booleans())
+@given(st.lists(st.one_of(visits, answers, aliases), max_size=8), cuts, st.booleans(), st.integers(1, 25), st.booleans())
 def test_no_crash_brings_back_what_was_not_allowed_where_ids_turn_out_to_be_one_person(messages, sizes, unless_said, breaks_at, before):
     """A no that is delivered again may reach the person whom its id was attached to meanwhile, so that less is kept; never more."""
     messages = dated(messages)
