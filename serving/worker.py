@@ -7,7 +7,8 @@ Where the product asks for consent to collection, an event of somebody whose beh
 not merged, not logged, not buried. What counts is what the person had said when the worker came to the event: their stored profile, changed
 by what lies before the event in the stream. It is acknowledged before any answer behind it is written, so that nothing collected without
 consent comes back with a later yes; and events that were kept are logged and acknowledged before a later no is written, so that a worker
-killed in between keeps or drops them as before. That is one person's order as long as one worker reads their messages; what another worker
+killed in between keeps or drops them as before (while an alias is carried out it may drop one that it would have kept, never keep one that
+it would have dropped). That is one person's order as long as one worker reads their messages; what another worker
 takes over later is judged by what holds by then.
 
 In a rolling upgrade a worker may meet timelines that a newer one wrote. It can do nothing with events of those users, and nothing is wrong
