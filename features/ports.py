@@ -99,8 +99,8 @@ class TimelineStore(Protocol):
 class ProfileStore(Protocol):
     """The newest value of every profile attribute."""
 
-    def read(self, user_ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Attributes by name, in the order asked for; unknown users and unset attributes are left out.
+    def read(self, user_ids: Sequence[str], names: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Attributes by name (those of ``names``; None: all), in the order asked for; unknown users and unset attributes are left out.
 
         Raises
         ------

@@ -3,6 +3,14 @@
 The order is what makes a crash harmless: merge (idempotent), append to the raw log (read once however often appended), acknowledge. A
 worker killed anywhere in between leaves its messages pending; another worker, or its own next start, takes them and the result is the same.
 
+Where the product asks for consent to collection, an event of somebody whose behaviour may not be kept is acknowledged and nothing else:
+not merged, not logged, not buried. What counts is what the person had said when the worker came to the event: their stored profile, changed
+by what lies before the event in the stream. It is acknowledged before any answer behind it is written, so that nothing collected without
+consent comes back with a later yes; and events that were kept are logged and acknowledged before a later no is written, so that a worker
+killed in between keeps or drops them as before (while an alias is carried out it may drop one that it would have kept, never keep one that
+it would have dropped). That is one person's order as long as one worker reads their messages; what another worker
+takes over later is judged by what holds by then.
+
 In a rolling upgrade a worker may meet timelines that a newer one wrote. It can do nothing with events of those users, and nothing is wrong
 with them: they stay pending, neither logged nor acknowledged nor buried, until a newer worker takes them over.
 """
@@ -23,6 +31,8 @@ from features.core.alias import Alias
 from features.core.event import Event, from_us
 from features.core.product import Product
 from features.ingest.admission import ProfileChange, admit_item
+from features.ingest.answers import StoredAnswers
+from features.ingest.collection import RefusedEvent, Told, ids_in, judged, usable_id
 from features.ingest.merge_batch import merge_events
 from features.ingest.rejection import Rejection
 from features.ingest.sinks import changes_by_instant
@@ -81,6 +91,8 @@ class Worker:
     _unlogged: list[Event] = field(default_factory=list)
     _unlogged_aliases: list[Alias] = field(default_factory=list)
     _unacknowledged: list[StreamEntry] = field(default_factory=list)
+    _unfinished: set[str] = field(default_factory=set)  # persons of whom events were kept that are not acknowledged, where consent is asked
+    _n_not_kept: int = 0  # events not kept for want of consent since that was last logged
     _oldest_us: int = 0  # when the first of `_unlogged` was taken
     _exported_us: int = 0
     _claimed_us: int = 0
@@ -142,9 +154,43 @@ class Worker:
             _log.exception("could not finish; what is unacknowledged is taken again at the next start")
 
     def _apply(self, entries: Sequence[StreamEntry]) -> None:
-        if not entries:
+        read = [(entry, read_entry(entry, self.product)) for entry in entries]
+        if self.product.collection is None:
+            self._apply_read(read)
             return
-        admitted = self._admitted(entries)
+        stored = StoredAnswers(
+            collection=self.product.collection,
+            profiles=self.profiles,
+            identities=None if self.attacher is None else self.attacher.identities,
+        )
+        while read:
+            read = read[self._apply_judged(read, stored) :]
+
+    def _apply_judged(self, read: Sequence[tuple[StreamEntry, Item | Rejection]], stored: StoredAnswers) -> int:
+        """Apply as much as can be judged together, and forget what may not be kept; how many that were.
+
+        It is forgotten before anything that could change the answer is written.
+        """
+        told = [_told(entry, item) for entry, item in read]
+        answers = stored.of(ids_in(told))
+        if not self._unfinished.isdisjoint(answers.silences(told[0])):
+            self._flush()
+        takes = judged(told, answers, self._unfinished)
+        self._forget([entry for (entry, _), is_taken in zip(read, takes, strict=False) if not is_taken])
+        taken = [one for one, is_taken in zip(read, takes, strict=False) if is_taken]
+        self._apply_read(taken)
+        return len(takes)
+
+    def _forget(self, entries: Sequence[StreamEntry]) -> None:
+        """Acknowledge events that may not be kept, without a trace but their number."""
+        if entries:
+            self.stream.acknowledge(entries)
+            self._n_not_kept += len(entries)
+
+    def _apply_read(self, read: Sequence[tuple[StreamEntry, Item | Rejection]]) -> None:
+        if not read:
+            return
+        admitted = self._admitted(read)
         events = [item for _, item in admitted if isinstance(item, Event)]
         changes = [item for _, item in admitted if isinstance(item, ProfileChange) and item.attributes]
         if changes:
@@ -159,11 +205,10 @@ class Worker:
         self._unlogged += [event for event in events if event.user_id not in broken | newer]
         self._unacknowledged += good
 
-    def _admitted(self, entries: Sequence[StreamEntry]) -> list[tuple[StreamEntry, Item]]:
+    def _admitted(self, read: Sequence[tuple[StreamEntry, Item | Rejection]]) -> list[tuple[StreamEntry, Item]]:
         """What the entries say; those that cannot be applied are buried."""
         admitted: list[tuple[StreamEntry, Item]] = []
-        for entry in entries:
-            item = read_entry(entry, self.product)
+        for entry, item in read:
             if isinstance(item, Rejection):
                 self._bury(entry, item)
             else:
@@ -233,10 +278,13 @@ class Worker:
 
     def _forget_unfinished(self) -> None:
         """Start afresh; what was not acknowledged stays pending in the stream."""
-        self._unlogged, self._unlogged_aliases, self._unacknowledged = [], [], []
+        self._unlogged, self._unlogged_aliases, self._unacknowledged, self._unfinished = [], [], [], set()
 
     def _export(self, now_us: int) -> None:
         self._exported_us = now_us
+        if self._n_not_kept:
+            _log.info("did not keep %d events of people who are not to be tracked", self._n_not_kept)
+            self._n_not_kept = 0
         if self.exporter is not None:
             self.exporter.export()
 
@@ -261,6 +309,18 @@ def read_entry(entry: StreamEntry, product: Product) -> Item | Rejection:
     except (orjson.JSONDecodeError, TypeError, KeyError, OverflowError) as exc:
         return Rejection(code="malformed", field="", message=f"the message is not one of ours: {type(exc).__name__}: {exc}")
     return admit_item(item, product, received_at)
+
+
+def _told(entry: StreamEntry, item: Item | Rejection) -> Told:
+    """What an entry tells about consent: an event that is refused still tells of somebody's behaviour."""
+    if not isinstance(item, Rejection):
+        return item
+    try:
+        said = orjson.loads(entry.body)["item"]
+        user_id = usable_id(said["user_id"]) if said.get("type", "event") not in {"identify", "alias"} else None
+    except (orjson.JSONDecodeError, TypeError, KeyError, AttributeError):
+        return None
+    return None if user_id is None else RefusedEvent(user_id=user_id)
 
 
 def _unreadable(user_id: str, what_was_done: str) -> Rejection:

@@ -28,8 +28,12 @@ AGREED = {"consent": True, "in_app_opt_in": True, "email_opt_in": True, "timezon
 class InstalledWorld:
     """The onboarding product, installed in ``home``."""
 
-    def __init__(self, home: Path, redis_url: str) -> None:
-        environment = {"STILLHERE_HOME": str(home), "STILLHERE_PRODUCT": str(certain_product(home.with_name(f"{home.name}-product")))}
+    def __init__(self, home: Path, redis_url: str, *, declares: str = "") -> None:
+        """``declares``: lines of product.yaml besides the shipped ones."""
+        folder = certain_product(home.with_name(f"{home.name}-product"))
+        if declares:
+            (folder / "product.yaml").write_text(f"{(folder / 'product.yaml').read_text()}\n{declares}\n")
+        environment = {"STILLHERE_HOME": str(home), "STILLHERE_PRODUCT": str(folder)}
         self.now = NOON
         self.home = Home(home)
         self.opened = bootstrap.installation(read_settings(environment), redis_url, asks_registry=False)

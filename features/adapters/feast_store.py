@@ -189,8 +189,13 @@ class FeastProfileStore:
         self._online = online_store_of(store)
         self._history = history_of(store) if product.profile else None
 
-    def read(self, user_ids: Sequence[str]) -> list[dict[str, Any]]:
+    def read(self, user_ids: Sequence[str], names: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Attributes by name, in the order asked for; unknown users and unset attributes are left out. One round trip.
+
+        Parameters
+        ----------
+        names
+            Declared attributes to read, which costs less than all; None: all.
 
         Raises
         ------
@@ -201,9 +206,9 @@ class FeastProfileStore:
         """
         if self._view is None:
             return [{} for _ in user_ids]
-        view, names = self._view, list(self._types)
+        view, asked = self._view, list(self._types if names is None else names)
         with _as_store_error("read profiles"):
-            rows = _read_rows(lambda users: self._online.online_read(self._store.config, view, _keys(users), names), user_ids, PROFILE_VIEW)
+            rows = _read_rows(lambda users: self._online.online_read(self._store.config, view, _keys(users), asked), user_ids, PROFILE_VIEW)
         return [{name: value for name, proto in (values or {}).items() if (value := python_of(proto)) is not None} for _, values in rows]
 
     def write(self, rows: Mapping[str, Mapping[str, Any]], *, changed_us: int) -> None:

@@ -76,11 +76,13 @@ class MemoryProfileStore:
         self._lock = threading.Lock()
         self._values: dict[str, dict[str, tuple[int, Any]]] = {}
 
-    def read(self, user_ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Attributes by name, in the order asked for; unknown users and unset attributes are left out."""
+    def read(self, user_ids: Sequence[str], names: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Attributes by name (those of ``names``; None: all), in the order asked for; unknown users and unset attributes are left out."""
         with self._lock:
+            known = [self._values.get(user_id, {}) for user_id in user_ids]
             return [
-                {name: value for name, (_, value) in self._values.get(user_id, {}).items() if value is not None} for user_id in user_ids
+                {name: value for name, (_, value) in values.items() if value is not None and (names is None or name in names)}
+                for values in known
             ]
 
     def write(self, rows: Mapping[str, Mapping[str, Any]], *, changed_us: int) -> None:

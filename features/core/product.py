@@ -1,4 +1,4 @@
-"""A product as a value: its catalogue, causes, label, profile attributes, segments and external logs."""
+"""A product as a value: its catalogue, causes, label, profile attributes, segments, consent to collection and external logs."""
 
 from __future__ import annotations
 
@@ -87,6 +87,14 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Collection:
+    """Whose behaviour may be kept: those who said yes, and those who never said where that is enough. It defines no feature."""
+
+    attribute: str  # boolean profile attribute: true = this person's events may be kept, false = they may not
+    unless_said: bool = False  # what holds for somebody who never said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
     """Everything declared in ``product.yaml``, validated."""
 
@@ -98,6 +106,7 @@ class Product:
     profile: tuple[Attribute, ...] = ()
     segments: tuple[Segment, ...] = ()  # the primary segmentation, by which thresholds differ; the first that matches is the user's
     segmentations: tuple[Segmentation, ...] = ()  # further ones; a user has at most one segment in each
+    collection: Collection | None = None  # None: everybody's behaviour is kept
     logs: tuple[object, ...] = ()  # how to read external files; `features.declarations.log` defines them
 
     @property

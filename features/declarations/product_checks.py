@@ -9,7 +9,7 @@ from typing import Any
 from features.core.ages import age_name
 from features.core.catalogue import Direction, subject_of, window_text
 from features.core.product import AttributeType
-from features.declarations.faults import Fault, place, unknown
+from features.declarations.faults import Fault, one_of, place, quote, unknown
 from features.declarations.feature_checks import feature_faults
 from features.declarations.product_parts import attribute_model_input, expand, kinds_of
 from features.declarations.product_schema import ProductSchema
@@ -33,6 +33,7 @@ def product_faults(schema: ProductSchema) -> Iterator[Fault]:
     yield from _label_faults(schema)
     yield from _profile_faults(schema)
     yield from segment_faults(schema)
+    yield from _collection_faults(schema)
 
 
 def _cause_faults(schema: ProductSchema) -> Iterator[Fault]:
@@ -103,6 +104,16 @@ def _cohort_faults(schema: ProductSchema) -> Iterator[Fault]:
     for name in cohorts[1:]:
         path, found = place("profile", name, "cohort"), f"a second one beside {cohorts[0]}"
         yield Fault(path=path, found=found, expected="one attribute at most", advice="choose the one by which base rates differ more")
+
+
+def _collection_faults(schema: ProductSchema) -> Iterator[Fault]:
+    if schema.collection is None:
+        return
+    fitting = [name for name, attribute in schema.profile.items() if attribute.type is AttributeType.BOOLEAN]
+    name = schema.collection.attribute
+    if name not in fitting:
+        advice = "declare it as boolean under profile or correct the name"
+        yield Fault(path=place("collection", "attribute"), found=quote(name), expected=one_of(fitting), advice=advice)
 
 
 def _reserved(section: str, names: Any) -> Iterator[Fault]:

@@ -45,6 +45,7 @@ def load_product(folder: Path) -> Product:
         profile=product_parts.profile(schema),
         segments=product_parts.segments(schema),
         segmentations=product_parts.segmentations(schema),
+        collection=product_parts.collection(schema),
         logs=tuple(log_declaration(body, name) for name, body in schema.logs.items()),
     )
 

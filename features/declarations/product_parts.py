@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from features.core.catalogue import Aggregation, Catalogue, Feature, Kind, kind_of
 from features.core.families import FUNNELS, VALUED
-from features.core.product import Attribute, AttributeType, Cause, Label, Segment, Segmentation, SpineRule
+from features.core.product import Attribute, AttributeType, Cause, Collection, Label, Segment, Segmentation, SpineRule
 from features.declarations.product_schema import AttributeSchema, FeatureSchema, LabelSchema, ProductSchema, Segments
 from features.declarations.sentences import sentence, unit_of
 from features.declarations.zones import zone_data
@@ -104,6 +104,12 @@ def segments(schema: ProductSchema) -> tuple[Segment, ...]:
 def segmentations(schema: ProductSchema) -> tuple[Segmentation, ...]:
     """Further segmentations, in declared order."""
     return tuple(Segmentation(name=name, segments=_segments(body)) for name, body in schema.segmentations.items())
+
+
+def collection(schema: ProductSchema) -> Collection | None:
+    """Whose behaviour may be kept; None where nothing is declared: everybody's."""
+    declared = schema.collection
+    return None if declared is None else Collection(attribute=declared.attribute, unless_said=declared.unless_said == "kept")
 
 
 def _segments(declared: Segments) -> tuple[Segment, ...]:

@@ -108,6 +108,13 @@ class SegmentSchema(Declared):
         return self.model_extra or {}
 
 
+class CollectionSchema(Declared):
+    """Whose behaviour may be kept."""
+
+    attribute: Name
+    unless_said: Literal["refused", "kept"] = "refused"
+
+
 def _empty_when_absent(value: Any) -> Any:
     return {} if value is None else value
 
@@ -130,4 +137,5 @@ class ProductSchema(Declared):
     profile: dict[Name, AttributeSchema] = Field(default_factory=dict)
     segments: Segments = Field(default_factory=dict)
     segmentations: dict[Name, Annotated[Segments, Field(min_length=1)]] = Field(default_factory=dict)
+    collection: CollectionSchema | None = None
     logs: dict[Name, LogSchema] = Field(default_factory=dict)

@@ -15,6 +15,9 @@ from features.draft.yaml_words import comment, durations, flow, scalar
 
 LOG = "events"
 
+OPT_OUT = ("  tracking: {type: boolean, model: false}", "collection: {attribute: tracking, unless_said: kept}")
+"""What honours an opt-out: it is drafted as a comment, since every event then costs a look at its person's profile."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductDraft:
@@ -148,6 +151,11 @@ def _profile() -> list[str]:
         "  timezone: {type: text}",
         "  consent: {type: boolean, model: false}",
         "  email_opt_in: {type: boolean, model: false}",
+        *comment(
+            'To honour who opts out of being tracked, take "# " off the next two lines. With `refused` for `kept`, nothing is kept, nor '
+            "imported, of people before they agreed."
+        ),
+        *(f"# {line}" for line in OPT_OUT),
     ]
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from features.core.product import Product
 from features.declarations.log import DailyCountsLog, EventsLog, LabelsLog, LogDeclaration, ProfilesLog
+from features.ingest.answers import StoredAnswers
 from features.ingest.declared_rows import daily_judge, event_judge, profile_judge
 from features.ingest.label_rows import label_judge
+from features.ingest.permitted_rows import PermittedRows
 from features.ingest.rejected_file import RejectedFile
 from features.ingest.rejection import Rejection
 from features.ingest.rows import LogFileError, Row, read_rows
 from features.ingest.sinks import BulkRawLog, EventSink, LabelSink, ProfileSink, Sink, Totals
-from features.ports import ProfileStore, TimelineStore
+from features.ports import IdentityStore, ProfileStore, TimelineStore
 
 __all__ = ["ImportReport", "ImportTarget", "LogFileError", "Progress", "declared_files", "import_file"]
 
@@ -34,6 +36,7 @@ class ImportTarget:
     profiles: ProfileStore
     labels_dir: Path  # labels of the log L go to L.parquet
     rejected_dir: Path
+    identities: IdentityStore | None = None  # whom ids stand for, where consent to collection is asked; None: each for itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,7 @@ class ImportReport:
     first: datetime | None  # earliest and latest occurred_at, changed_at or as_of
     last: datetime | None
     seconds: float
+    not_kept: int = 0  # rows of people whose behaviour may not be kept; they are in none of the other numbers but `rows`
 
 
 def import_file(
@@ -64,7 +68,8 @@ def import_file(
 ) -> ImportReport:
     """Import one file. Refused rows go to a file in ``target.rejected_dir``, with line numbers and reasons, and the import goes on.
 
-    Importing the same file again changes nothing: events are recognised by their content.
+    Importing the same file again changes nothing: events are recognised by their content. Where the product asks for consent to collection,
+    rows of people who are not to be tracked, by what their profiles say now, are counted and left out, whatever else is wrong with them.
 
     Parameters
     ----------
@@ -83,22 +88,34 @@ def import_file(
     report = progress or (lambda _done, _total: None)
     judge, sink = _judge(declaration, product, imported_at), _sink(declaration, product, target)
     rejected_path = target.rejected_dir / f"{path.name}-{imported_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.csv"
-    rows = 0
+    permitted, rows = PermittedRows(declaration=declaration, answers=_answers(product, target)), 0
     with RejectedFile(rejected_path) as rejected:
         for batch in read_rows(path, declaration.syntax, _columns(declaration)):
             rows += len(batch.rows)
-            sink.add([item for row in batch.rows for item in _admitted(row, judge, rejected)])
+            sink.add([item for row in permitted.of(batch.rows) for item in _admitted(row, judge, rejected)])
             report(batch.done, 2 * batch.total)  # reading is the first half
         size = path.stat().st_size
         totals = sink.finish(lambda done, total: report(size + size * done // total, 2 * size))
         report(2 * size, 2 * size)
-    return _report(totals, path, declaration, rows=rows, rejected=rejected, seconds=time.perf_counter() - started_s)
+    done = _report(totals, path, declaration, rows=rows, rejected=rejected, seconds=time.perf_counter() - started_s)
+    return replace(done, not_kept=permitted.n_not_kept)
 
 
 def declared_files(folder: Path, product: Product) -> list[tuple[Path, LogDeclaration]]:
-    """Find the files of a folder that the product's logs name, in declared order; logs without a file there are left out."""
+    """Find the files of a folder that the product's logs name, in declared order; logs without a file there are left out.
+
+    Where the product asks for consent to collection, profiles come first: they hold the answers.
+    """
     logs = [log for log in product.logs if isinstance(log, LogDeclaration)]
+    if product.collection is not None:
+        logs.sort(key=lambda log: not isinstance(log, ProfilesLog))
     return [(folder / log.syntax.file, log) for log in logs if log.syntax.file and (folder / log.syntax.file).is_file()]
+
+
+def _answers(product: Product, target: ImportTarget) -> StoredAnswers | None:
+    if product.collection is None:
+        return None
+    return StoredAnswers(collection=product.collection, profiles=target.profiles, identities=target.identities)
 
 
 def _judge(declaration: LogDeclaration, product: Product, imported_at: datetime) -> Callable[[Mapping[str, Any]], list[Any]]:

@@ -117,9 +117,9 @@ class UnifiedProfileStore:
     inner: ProfileStore
     identities: IdentityStore
 
-    def read(self, user_ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Attributes of the ids as they stand."""
-        return self.inner.read(user_ids)
+    def read(self, user_ids: Sequence[str], names: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Attributes of the ids as they stand; those of ``names``, None: all."""
+        return self.inner.read(user_ids, names)
 
     def write(self, rows: Mapping[str, Mapping[str, Any]], *, changed_us: int) -> None:
         """Set attributes of users; those of erased users are dropped."""

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from features.ingest.persons import Person, whom
 from features.ports import IdentityStore, ProfileStore, StoreError, StoreTimeoutError, TimelineStore, UnreadableUsersError
 from serving.decision.values import Contact
-from serving.identity import Person, whom
 from serving.ports import Ledger, LedgerError, StoredPerson
 
 T = TypeVar("T")

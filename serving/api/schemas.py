@@ -92,7 +92,7 @@ Ignored = Annotated[
 
 
 class EventsAccepted(_Shape):
-    """What was accepted is durable and will be in the users' timelines within moments."""
+    """What was accepted is durable and will be in the users' timelines within moments, if their behaviour may be kept."""
 
     accepted: int
     rejected: list[Rejected]

@@ -266,6 +266,7 @@ class Installation:
             profiles=self.profiles,
             labels_dir=labels_dir,
             rejected_dir=home.rejected_dir(name),
+            identities=self.identities,
         )
 
     def require_durable_redis(self) -> None:

@@ -95,8 +95,13 @@ def summary(report: ImportReport) -> str:
     >>> summary(ImportReport(file=Path("a.csv"), log="a", rows=3, admitted=2, distinct=2, users=1, rejected={"naive_timestamp": 1},
     ...                      rejected_file=Path("rejected.csv"), first=None, last=None, seconds=0.1))
     '3 rows, 2 admitted (2 distinct) of 1 users; refused: 1 naive_timestamp, see rejected.csv'
+    >>> summary(ImportReport(file=Path("a.csv"), log="a", rows=3, admitted=2, distinct=2, users=1, rejected={}, not_kept=1,
+    ...                      rejected_file=None, first=None, last=None, seconds=0.1))
+    '3 rows, 2 admitted (2 distinct) of 1 users; not kept: 1 rows of people who are not to be tracked'
     """
     text = f"{report.rows:,} rows, {report.admitted:,} admitted ({report.distinct:,} distinct) of {report.users:,} users"
     if report.rejected:
         text += f"; refused: {', '.join(f'{count:,} {code}' for code, count in report.rejected.items())}, see {report.rejected_file}"
+    if report.not_kept:
+        text += f"; not kept: {report.not_kept:,} rows of people who are not to be tracked"
     return text

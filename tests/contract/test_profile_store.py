@@ -41,6 +41,12 @@ def test_attributes_come_back_as_they_were_set_in_the_order_asked_for(store):
     ]
 
 
+def test_some_attributes_can_be_read_alone(store):
+    store.write({"ada": {"plan": "pro", "consent": False}, "bob": {"plan": "free"}}, changed_us=T0)
+    assert store.read(["bob", "nobody", "ada"], ["consent"]) == [{}, {}, {"consent": False}]
+    assert store.read(["ada"], ["timezone", "plan"]) == [{"plan": "pro"}]
+
+
 def test_attributes_that_are_not_named_keep_their_value(store):
     store.write({"ada": {"plan": "free", "timezone": "UTC"}}, changed_us=T0)
     store.write({"ada": {"plan": "pro"}}, changed_us=T0 + 1)

@@ -25,7 +25,7 @@ from features.core.product import Label, Product
 from features.core.program import compile_program
 from features.core.timeline import Timeline, merge, pack, timeline_from_events, unpack
 from features.ingest.merge_batch import merge_events
-from serving.identity import whom
+from features.ingest.persons import whom
 from tests.laws.catalogues import full_catalogue, kinds
 from tests.laws.histories import histories
 from tests.oracle_definitions import DEFINITIONS, Sight

@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from features.adapters.memory import MemoryProfileStore
 from features.core.event import to_us
 from features.declarations.product_file import load_product
+from features.ingest.answers import StoredAnswers
 from serving.decision.policy import Exploration
 from serving.policy_file import load_policy
 from serving.policy_file.document import with_hash
@@ -34,6 +36,18 @@ def world(product, shipped):
     """The rules without chance, which would decide otherwise now and then."""
     policy = with_hash(replace(shipped, holdout=None, exploration=Exploration()))
     return World(product, policy, scorer=FixedScorer(version="shop/1", said_risk=0.2))
+
+
+def test_s1_15_the_shop_stops_following_who_opted_out_and_nobody_else(product):
+    answers = StoredAnswers(collection=product.collection, profiles=(profiles := MemoryProfileStore()))
+    profiles.write({"ada": {"tracking": False, "consent": True}, "ben": {"tracking": True}, "eve": {"consent": False}}, changed_us=1)
+    assert [answers.of(["ada", "ben", "eve", "new"]).allows(user_id) for user_id in ("ada", "ben", "eve", "new")] == [
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert "tracking" not in {attribute.name for attribute in product.model_attributes}
 
 
 def shopper(world, user_id="ada", **attributes):

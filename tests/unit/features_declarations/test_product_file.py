@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from features.core.catalogue import Aggregation
 from features.core.condition import Comparison, Condition
-from features.core.product import Attribute, AttributeType, Cause, Label, Segment, Segmentation, SpineRule
+from features.core.product import Attribute, AttributeType, Cause, Collection, Label, Segment, Segmentation, SpineRule
 from features.declarations.product_file import load_product
 from features.declarations.yaml_file import DeclarationError
 
@@ -43,6 +44,22 @@ def test_the_smallest_product_says_what_it_says(folder, smallest):
             ),
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "declared"),
+    [
+        ("", None),
+        ("collection: {attribute: vip}\n", Collection(attribute="vip", unless_said=False)),
+        ("collection: {attribute: vip, unless_said: refused}\n", Collection(attribute="vip", unless_said=False)),
+        ("collection: {attribute: vip, unless_said: kept}\n", Collection(attribute="vip", unless_said=True)),
+    ],
+)
+def test_s1_14_whose_behaviour_may_be_kept_is_declared_and_is_no_part_of_any_feature(folder, smallest, line, declared):
+    product, plain = load_product(folder(line + smallest)), load_product(folder(smallest))
+    assert product.collection == declared
+    assert product.catalogue.fingerprint == plain.catalogue.fingerprint
+    assert replace(product, collection=None) == plain
 
 
 def test_a_feature_that_feast_would_lose_is_refused(folder, smallest):
@@ -175,6 +192,18 @@ def test_one_entry_expands_in_declared_order_of_first_and_windows_second(folder,
         ("  zone:", "  seconds_since_joined:", "profile.seconds_since_joined: found the name of the age of joined, expected another name"),
         ("  joined:", "  last_visit:", "features[1]: found seconds_since_last_visit, a name in use, expected another name; rename the"),
         ("  zone:", "  when:", "profile.when: found a name the system uses itself, expected another name; rename it"),
+        (
+            "segments:\n",
+            "collection: {attribute: tracking}\nsegments:\n",
+            'collection.attribute: found "tracking", expected one of vip; declare it as boolean under profile or correct the name',
+        ),
+        ("segments:\n", "collection: {attribute: plan}\nsegments:\n", 'collection.attribute: found "plan", expected one of vip; declare'),
+        ("segments:\n", "collection: {}\nsegments:\n", "collection.attribute: found nothing, expected this key; add it"),
+        (
+            "segments:\n",
+            "collection: {attribute: vip, unless_said: maybe}\nsegments:\n",
+            'collection.unless_said: found "maybe", expected refused or kept',
+        ),
         ("vip: true", "vip: 1", "segments.old.vip: found 1, expected a boolean; one value of the attribute's type"),
     ],
 )

@@ -14,10 +14,12 @@ import pytest
 
 from features.adapters.memory import MemoryProfileStore, MemoryTimelineStore
 from features.adapters.raw_log import MemoryRawLog
+from features.core.product import Collection
 from features.declarations.log import EventsLog
 from features.declarations.product_file import load_product
 from features.draft.columns import DraftError, Overrides
 from features.draft.draft import Draft, draft_product
+from features.draft.product_text import OPT_OUT
 from features.ingest.import_log import ImportReport, ImportTarget, import_file
 from serving.policy_file import load_policy
 
@@ -146,6 +148,19 @@ def test_hostile_words_do_not_break_the_files(hostile: dict[str, object], tmp_pa
     rows = [hostile, {**hostile, "user_id": "y"}, {**hostile, "time": "2026-01-02"}, {**hostile, "user_id": "y", "time": "2026-01-03"}]
     file = jsonl(rows, tmp_path)
     assert imported(file, written(draft_product(file), tmp_path / "product")).admitted == 4
+
+
+def test_s1_15_the_drafted_opt_out_needs_nothing_but_its_comment_signs_taken_off(tmp_path: Path) -> None:
+    file = csv(shop_rows(), tmp_path)
+    folder = written(draft_product(file), tmp_path / "product")
+    assert load_product(folder).collection is None
+    text = (folder / "product.yaml").read_text()
+    for line in OPT_OUT:
+        assert f"\n# {line}\n" in text
+        text = text.replace(f"# {line}", line)
+    (folder / "product.yaml").write_text(text)
+    assert load_product(folder).collection == Collection(attribute="tracking", unless_said=True)
+    assert imported(file, folder).admitted == len(shop_rows())
 
 
 def test_a_few_odd_rows_are_refused_by_the_import_and_announced(tmp_path: Path) -> None:

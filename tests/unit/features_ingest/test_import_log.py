@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -11,9 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.adapters.memory import MemoryProfileStore
+from features.adapters.memory_identities import MemoryIdentityStore
 from features.adapters.raw_log import MemoryRawLog
+from features.core.alias import Alias
 from features.core.event import Event, to_us
-from features.core.product import Product
+from features.core.product import Collection, Product
 from features.core.timeline import pack, timeline_from_events
 from features.declarations.log import DailyCountsLog, EventsLog, FileFormat, FileSyntax, LabelsLog, ProfilesLog, TimeColumn
 from features.ingest import sinks
@@ -228,3 +232,80 @@ def test_a_folder_is_imported_by_the_file_names_of_the_logs(product: Product, tm
     (tmp_path / "app.parquet").touch()
     (tmp_path / "app.csv").touch()
     assert declared_files(tmp_path, declared) == [(tmp_path / "app.csv", app_log("csv")), (tmp_path / "app.parquet", app_log("parquet"))]
+
+
+def people_log() -> ProfilesLog:
+    return ProfilesLog(
+        name="people",
+        syntax=FileSyntax(format=FileFormat("csv"), file="people.csv"),
+        user_id="user",
+        attribute_columns={"consent": "consent"},
+        changed_at=TimeColumn(column="at"),
+    )
+
+
+@pytest.mark.parametrize(("unless_said", "kept"), [(False, ["user-1"]), (True, ["user-1", "user-2"])])
+def test_s1_14_rows_of_people_who_are_not_to_be_tracked_are_counted_and_left_out(
+    product: Product, target: ImportTarget, tmp_path: Path, *, unless_said: bool, kept: list[str]
+) -> None:
+    """user-0 said no, user-1 yes, user-2 nothing."""
+    asking = dataclasses.replace(product, collection=Collection(attribute="consent", unless_said=unless_said))
+    target.profiles.write({"user-0": {"consent": False}, "user-1": {"consent": True}}, changed_us=1)
+    path = write(tmp_path / "app.jsonl", [*ITEMS, item(6, kind="what is this"), item(1, user_id="")])
+    report = import_file(path, app_log(), asking, target, imported_at=NOW)
+    assert isinstance(target.raw_log, MemoryRawLog)
+    assert sorted(target.raw_log.scan()["user_id"].to_pylist()) == kept
+    assert (report.rows, report.admitted, report.not_kept) == (7, len(kept), 6 - len(kept))
+    assert dict(report.rejected) == {"bad_user_id": 1}  # the unknown kind is user-0's, and is not set aside either
+    assert report.rejected_file is not None
+    assert "what is this" not in report.rejected_file.read_text()
+    assert [bool(stored.packed) for stored in target.timelines.read(["user-0", "user-1"])] == [False, True]
+
+
+def test_s1_15_who_opts_out_after_an_import_has_no_more_imported_and_agreeing_again_brings_it_in(
+    product: Product, target: ImportTarget, tmp_path: Path
+) -> None:
+    asking = dataclasses.replace(product, collection=Collection(attribute="consent", unless_said=True))
+    path = write(tmp_path / "app.jsonl", ITEMS[:3])
+    import_file(path, app_log(), asking, target, imported_at=NOW)
+    target.profiles.write({"user-0": {"consent": False}}, changed_us=1)
+    path = write(tmp_path / "app.jsonl", ITEMS)
+    assert import_file(path, app_log(), asking, target, imported_at=NOW).not_kept == 3
+    assert isinstance(target.raw_log, MemoryRawLog)
+    assert target.raw_log.scan().num_rows == 3
+    target.profiles.write({"user-0": {"consent": True}}, changed_us=2)
+    assert import_file(path, app_log(), asking, target, imported_at=NOW).not_kept == 0
+    assert target.raw_log.scan().num_rows == 5
+
+
+def test_s1_14_an_import_asks_the_person_whom_an_id_stands_for(product: Product, target: ImportTarget, tmp_path: Path) -> None:
+    asking = dataclasses.replace(product, collection=Collection(attribute="consent"))
+    identities = MemoryIdentityStore()
+    identities.claim(Alias(previous_id="user-0", user_id="ada", occurred_at=NOW, received_at=NOW))
+    target.profiles.write({"ada": {"consent": True}}, changed_us=1)
+    path = write(tmp_path / "app.jsonl", ITEMS[:3])
+    report = import_file(path, app_log(), asking, dataclasses.replace(target, identities=identities), imported_at=NOW)
+    assert (report.admitted, report.not_kept) == (1, 2)
+
+
+def test_s1_14_of_a_folder_the_answers_come_first(product: Product, target: ImportTarget, tmp_path: Path) -> None:
+    collection = Collection(attribute="consent")
+    logs = (app_log("csv"), people_log())
+    write(tmp_path / "app.csv", ITEMS)
+    (tmp_path / "people.csv").write_text("user,consent,at\nuser-0,true,2024-05-20T00:00:00Z\nuser-1,no,2024-05-20T00:00:00Z\n")
+    asking = dataclasses.replace(product, logs=logs, collection=collection)
+    files = declared_files(tmp_path, asking)
+    assert [log.name for _, log in files] == ["people", "app"]
+    assert [log.name for _, log in declared_files(tmp_path, dataclasses.replace(product, logs=logs))] == ["app", "people"]
+    reports = [import_file(path, log, asking, target, imported_at=NOW) for path, log in files]
+    assert [(report.admitted, report.not_kept) for report in reports] == [(2, 0), (3, 2)]
+
+
+def test_without_consent_to_collection_an_import_asks_no_profile(product: Product, target: ImportTarget, tmp_path: Path) -> None:
+    class AskedNothing(MemoryProfileStore):
+        def read(self, user_ids: Sequence[str], names: Sequence[str] | None = None) -> list[dict[str, Any]]:
+            raise AssertionError(f"asked about {user_ids}: {names}")
+
+    path = write(tmp_path / "app.jsonl", ITEMS)
+    report = import_file(path, app_log(), product, dataclasses.replace(target, profiles=AskedNothing()), imported_at=NOW)
+    assert (report.admitted, report.not_kept) == (5, 0)

@@ -9,11 +9,12 @@ from features.adapters.memory_identities import MemoryIdentityStore
 from features.core.alias import Alias
 from features.core.event import to_us
 from features.core.timeline import unpack
+from features.ingest.persons import whom
 from features.ingest.unified import UnifiedProfileStore
 from features.ports import StoredTimeline, StoreError, UnreadableUsersError
 from serving.adapters.memory_ledger import MemoryLedger
 from serving.api.events import stream_body
-from serving.identity import FollowingLedger, foreseen_rejections, whom
+from serving.identity import FollowingLedger, foreseen_rejections
 from serving.ports import Commit, LedgerError
 from tests.serving_world import NOON, contact
 from tests.unified_world import Fuse, UnifiedWorld
@@ -172,10 +173,10 @@ class SomeUnreadable(MemoryProfileStore):
 
     broken = ""
 
-    def read(self, user_ids):
+    def read(self, user_ids, names=None):
         if self.broken in user_ids:
             raise UnreadableUsersError("profile", [self.broken])
-        return super().read(user_ids)
+        return super().read(user_ids, names)
 
 
 @pytest.mark.parametrize("broken", ["phone", "laptop"])
