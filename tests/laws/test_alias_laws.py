@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -143,11 +144,22 @@ def test_any_interleaving_with_repeats_leaves_the_bytes_that_the_definition_says
     assert ends == [list(household.holders(user_id))[-1] for user_id in IDS]
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(households(), st.sampled_from((1, 2, 64)))
 def test_the_raw_log_and_the_log_of_aliases_say_what_the_live_timelines_say_and_what_was_known_before(
     household: Household, keep: int
 ) -> None:
+    check_that_logs_say_what_was_known(household, keep)
+
+
+@pytest.mark.faults
+@settings(max_examples=300)
+@given(households(), st.sampled_from((1, 2, 64)))
+def test_the_logs_say_what_was_known_for_longer(household: Household, keep: int) -> None:
+    check_that_logs_say_what_was_known(household, keep)
+
+
+def check_that_logs_say_what_was_known(household: Household, keep: int) -> None:
     product = product_of(full_catalogue(keep=keep))
     instants = sorted({fact.known_us for user_id in IDS for fact in household.facts_of(user_id)} | {to_us(START)})
     as_of = [at for at_us in instants[:: max(1, len(instants) // 6)] for at in (at_us - 1, at_us)] + [instants[-1] + 1]
