@@ -25,7 +25,8 @@ class RefusedEvent:
     user_id: str
 
 
-Told = Event | RefusedEvent | ProfileChange | Alias | None
+_Somebodys = Event | RefusedEvent | ProfileChange | Alias
+Told = _Somebodys | None
 """One item; None: nobody's."""
 
 
@@ -78,22 +79,19 @@ class Answers:
 
         Under a person's own id it counts; under another of their ids a no counts and a yes fills in where they never said.
         """
-        answer = self._answer_in(told)
-        if told is None or answer is None:
-            return
-        person = self.person(told.user_id)
-        if person == told.user_id or not answer:
-            self.said[person] = answer
-        else:
-            self.said.setdefault(person, True)
+        said = None if told is None else self._said_after(told)
+        if told is not None and said is not None:
+            self.said[self.person(told.user_id)] = said
 
     def silences(self, told: Told) -> frozenset[str]:
         """Persons of whom nothing may be kept any more once this item was applied."""
-        alias = alias_in(told)
-        silenced = {self.person(told.user_id)} if told is not None and self._answer_in(told) is False else set()
+        if told is None:
+            return frozenset()
+        own, alias = self.person(told.user_id), alias_in(told)
+        silenced = {own} if self._answer_in(told) is False else set()
         if alias is not None:
-            own, previous = self.person(alias.user_id), self.person(alias.previous_id)
-            if not self._said_together(own, previous):
+            previous = self.person(alias.previous_id)
+            if not self._said_together(told, previous):
                 silenced |= {own, previous}
         return frozenset(silenced)
 
@@ -111,11 +109,18 @@ class Answers:
         given = told.attributes.get(self.collection.attribute) if isinstance(told, ProfileChange) else None
         return given if isinstance(given, bool) else None
 
-    def _said_together(self, own: str, previous: str) -> bool:
+    def _said_after(self, told: _Somebodys) -> bool | None:
+        """What the person of an item has said once its own answer, if it gives one, was taken."""
+        person, answer = self.person(told.user_id), self._answer_in(told)
+        said = self.said.get(person)
+        return said if answer is None or (answer and said is not None and person != told.user_id) else answer
+
+    def _said_together(self, told: _Somebodys, previous: str) -> bool:
         """What holds for two who turn out to be one: a no of the previous id replaces, a yes fills in."""
-        if self.said.get(previous) is False:
+        own, said = self._said_after(told), self.said.get(previous)
+        if said is False:
             return False
-        return self.said.get(own, self.said.get(previous, self.collection.unless_said))
+        return next((answer for answer in (own, said) if answer is not None), self.collection.unless_said)
 
 
 def alias_in(told: Told) -> Alias | None:
