@@ -154,29 +154,26 @@ class Worker:
         read = [(entry, read_message(entry.body, self.product)) for entry in entries]
         if self.product.collection is None:
             self._apply_read(read)
-            return
-        stored = StoredAnswers(
-            collection=self.product.collection,
-            profiles=self.profiles,
-            identities=None if self.attacher is None else self.attacher.identities,
-        )
-        while read:
-            read = read[self._apply_judged(read, stored) :]
+        elif read:
+            identities = None if self.attacher is None else self.attacher.identities
+            self._apply_judged(read, StoredAnswers(collection=self.product.collection, profiles=self.profiles, identities=identities))
 
-    def _apply_judged(self, read: Sequence[tuple[StreamEntry, Item | Rejection]], stored: StoredAnswers) -> int:
-        """Apply as much as can be judged together, and forget what may not be kept; how many that were.
+    def _apply_judged(self, read: Sequence[tuple[StreamEntry, Item | Rejection]], stored: StoredAnswers) -> None:
+        """Apply what may be kept, as much at a time as can be judged together, and forget the rest.
 
         It is forgotten before anything that could change the answer is written.
         """
         told = [told_by(entry.body, item) for entry, item in read]
-        answers = stored.of(ids_in(told))
-        if not self._unfinished.isdisjoint(answers.silences(told[0])):
-            self._flush()
-        takes = judged(told, answers, self._unfinished)
-        self._forget([entry for (entry, _), is_taken in zip(read, takes, strict=False) if not is_taken])
-        taken = [one for one, is_taken in zip(read, takes, strict=False) if is_taken]
-        self._apply_read(taken)
-        return len(takes)
+        answers, done = stored.of(ids_in(told)), 0
+        while done < len(read):
+            if not self._unfinished.isdisjoint(answers.silences(told[done])):
+                self._flush()
+            takes = judged(told[done:], answers, self._unfinished)
+            portion = list(zip(read[done : done + len(takes)], takes, strict=True))
+            self._forget([entry for (entry, _), is_taken in portion if not is_taken])
+            self._apply_read([one for one, is_taken in portion if is_taken])
+            stored.after_aliases(told[done : done + len(takes)], answers, ahead=told[done + len(takes) :])
+            done += len(takes)
 
     def _forget(self, entries: Sequence[StreamEntry]) -> None:
         """Acknowledge events that may not be kept, without a trace but their number."""

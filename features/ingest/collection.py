@@ -8,7 +8,7 @@ alias attached to somebody stands for them.
 from __future__ import annotations
 
 from collections.abc import Collection as AnyOf
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from features.core.alias import Alias
@@ -60,7 +60,7 @@ class Answers:
 
     collection: Collection
     said: dict[str, bool] = field(default_factory=dict)
-    person_of: Mapping[str, str] = field(default_factory=dict)
+    person_of: dict[str, str] = field(default_factory=dict)
 
     def person(self, user_id: str) -> str:
         """Whom an id stands for."""
@@ -82,6 +82,15 @@ class Answers:
         said = None if told is None else self._said_after(told)
         if told is not None and said is not None:
             self.said[self.person(told.user_id)] = said
+
+    def replace(self, user_ids: Sequence[str], newer: Answers) -> None:
+        """Forget whom these ids stood for and what they said, for what ``newer`` says of them."""
+        for user_id in user_ids:
+            self.said.pop(self.person(user_id), None)
+        for user_id in user_ids:
+            self.person_of.pop(user_id, None)
+        self.said |= newer.said
+        self.person_of |= newer.person_of
 
     def silences(self, told: Told) -> frozenset[str]:
         """Persons of whom nothing may be kept any more once this item was applied."""
