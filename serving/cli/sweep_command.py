@@ -40,7 +40,7 @@ def sweep(
 
     Silent is, by the raw log, who did nothing for a while that product.yaml counts as activity (`label`). The decisions count like all
     others: what is to be sent is in the outbox. A sweep that was ended and is begun again within its hour (`--every`: its period; or with
-    the same `--due`) asks about nobody twice. The exit code is 1 where somebody has no decision.
+    the same `--due`) decides about nobody twice. The exit code is 1 where somebody has no decision.
 
     Example: `stillhere sweep --silent-for 7d --every 1d`
     """
@@ -79,7 +79,7 @@ def _look(settings: Settings, plan: Plan) -> Look:
         if silent.newest_at is None:
             _warn(f"{raw_dir} holds no event of before {_minute(due)}: nobody is known; is it the state directory of your service?")
         elif silent.newest_at <= due - plan.silent_for:
-            _warn(f"the newest event of anybody is of {_minute(silent.newest_at)}: rather the events have stopped than everybody is silent")
+            _warn(f"the newest event of anybody is of {_minute(silent.newest_at)}: events have probably stopped coming in")
         return silent.user_ids
 
     return look

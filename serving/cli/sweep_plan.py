@@ -26,7 +26,7 @@ class Whom:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class When:
-    """When sweeps are due; the service is asked about nobody twice in one sweep, however often it is begun."""
+    """When sweeps are due; one that is begun again decides about nobody twice."""
 
     every: Annotated[str | None, Parameter(help="Go on until Ctrl-C, a sweep at each multiple of this: 15m, 1h, 1d.")] = None
     due: Annotated[

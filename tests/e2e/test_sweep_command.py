@@ -71,7 +71,7 @@ def test_a_log_that_has_ended_or_has_nothing_is_told(run, home):
     was_here(home, ada=5)
     code, out, err = run("--dry-run")
     assert (code, ": 1 silent" in out) == (0, True)
-    assert f"the newest event of anybody is of {NOW - timedelta(days=5):%Y-%m-%d %H:%M} UTC: rather the events have stopped" in err
+    assert f"the newest event of anybody is of {NOW - timedelta(days=5):%Y-%m-%d %H:%M} UTC: events have probably stopped coming in" in err
 
 
 def test_without_a_service_it_says_how_to_come_to_one(run, home):
