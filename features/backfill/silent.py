@@ -86,9 +86,9 @@ def find_silent(raw_dir: Path, *, activity: Sequence[str], as_of: datetime, sile
     for left in reversed(range(_LOOKS)):
         try:
             return _look(raw_dir, asked)
-        except duckdb.Error as exc:  # a compaction may have removed a file that was listed before
-            if not left:
-                raise StoreError(f"raw log {raw_dir} cannot be read ({exc}); see which file it is, and whether it is whole") from exc
+        except duckdb.Error as exc:
+            if not (left and isinstance(exc, duckdb.IOException)):  # a compaction may have removed a file that was listed before
+                raise StoreError(f"raw log {raw_dir} cannot be read ({exc}); if this names a file, see whether it is whole") from exc
     raise AssertionError  # the last look answers or raises
 
 
