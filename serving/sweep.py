@@ -112,6 +112,15 @@ def sweep(
         Aware; the instant that this sweep is for. Decisions are made as of now all the same.
     progress
         Called with the users done and all users.
+
+    Examples
+    --------
+    >>> class Full:
+    ...     def decide_many(self, user_ids, *, idempotency_key):
+    ...         raise StillhereError("overloaded", "too many wait")
+    >>> report = sweep(["ada", "ben"], due=datetime(2026, 3, 2, 10, tzinfo=UTC), service=Full(), pace=Pace(per_second=1_000))
+    >>> report.n_decided, dict(report.errors)
+    (0, {'overloaded': 2})
     """
     report = SweepReport(due=due, n_silent=len(user_ids))
     next_s, unanswered, done = pace.clock_s(), 0, 0
@@ -193,6 +202,12 @@ def due_times(every: timedelta, *, clock: Callable[[], datetime], wait: Callable
         Answers now, aware.
     wait
         Waits so many seconds, or less.
+
+    Examples
+    --------
+    >>> now = datetime(2026, 3, 2, 10, 20, tzinfo=UTC)
+    >>> next(due_times(timedelta(hours=6), clock=lambda: now, wait=lambda seconds: None)).isoformat()
+    '2026-03-02T06:00:00+00:00'
     """
     due = last_due(clock(), every)
     while True:
