@@ -143,8 +143,9 @@ def judged(items: Sequence[Told], answers: Answers, unfinished: set[str]) -> lis
     """Whether each item is taken, of as many from the first on as can be applied together; ``answers`` hears what they say.
 
     The rest waits until these are applied, for one of two reasons. An alias among them concerns whom the next item is about: what it did
-    (it may be refused) is then for the stores to say. Or the next item silences somebody of whom something was kept, which must be finished
-    before: it would else be judged again, by the answer that came after it, were it delivered again.
+    (it may be refused) is then for the stores to say. A further alias waits for it only where something was kept of those whom it joins.
+    Or the next item silences somebody of whom something was kept, which must be finished before: it would else be judged again, by the
+    answer that came after it, were it delivered again.
 
     Parameters
     ----------
@@ -173,13 +174,14 @@ def judged(items: Sequence[Told], answers: Answers, unfinished: set[str]) -> lis
     verdicts: list[bool] = []
     joined = set[str]()
     for place, told in enumerate(items):
-        if place and (answers.turns_on(told, joined) or not unfinished.isdisjoint(answers.silences(told))):
+        both = answers.joined_by(told)
+        is_chain = not (joined.isdisjoint(both) or unfinished.isdisjoint(both))
+        if place and (is_chain or answers.turns_on(told, joined) or not unfinished.isdisjoint(answers.silences(told))):
             break
         verdicts.append(answers.takes(told))
         if isinstance(told, Event) and verdicts[-1]:
             unfinished.add(answers.person(told.user_id))
         answers.hear(told)
-        both = answers.joined_by(told)
         joined |= both
         unfinished |= frozenset() if unfinished.isdisjoint(both) else both
     return verdicts

@@ -125,14 +125,31 @@ def test_a_worker_that_is_killed_anywhere_changes_nothing_of_it(sizes, unless_sa
             assert (logged(world), unpack(world.packed("ada")).n_events) == (kept, len(kept)), (messages, breaks_at, before)
 
 
-@pytest.mark.parametrize("sizes", [[4], [2], [1]], ids=str)
-def test_a_no_that_comes_with_an_alias_takes_back_nothing_that_was_kept_wherever_the_worker_is_killed(sizes):
-    phone = {"user_id": "phone"}
-    messages = dated([{**YES, **phone}, {**VISIT, **phone}, VISIT, {**NO, "anonymous_id": "phone"}, {**VISIT, **phone}])
+def of(user_id, message):
+    return {**message, "user_id": user_id}
+
+
+A_NO_WITH_AN_ALIAS = (of("phone", YES), of("phone", VISIT), VISIT, {**NO, "anonymous_id": "phone"}, of("phone", VISIT))
+A_NO_ALONG_A_CHAIN = (
+    YES,
+    of("phone", NO),  # delivered again, it would be Ada's
+    VISIT,
+    {"type": "alias", "previous_id": "phone", "user_id": "laptop"},
+    {"type": "alias", "previous_id": "laptop", "user_id": "ada"},
+    VISIT,
+)
+
+
+@pytest.mark.parametrize("sizes", [[6], [3], [2], [1]], ids=str)
+@pytest.mark.parametrize(
+    ("course", "kept"), [(A_NO_WITH_AN_ALIAS, {"e1"}), (A_NO_ALONG_A_CHAIN, {"e2"})], ids=["with an alias", "along a chain"]
+)
+def test_a_no_that_aliases_bring_takes_back_nothing_that_was_kept_wherever_the_worker_is_killed(course, kept, sizes):
+    messages = dated(list(course))
     told(messages, sizes, unless_said=False, fuse=(counts := Fuse()))
     for breaks_at, before in product(range(1, counts.calls + 1), (True, False)):
         world = told(messages, sizes, unless_said=False, fuse=Fuse(breaks_at, before=before))
-        assert (logged(world), unpack(world.packed("ada")).n_events) == ({"e1"}, 1), (breaks_at, before)
+        assert (logged(world), unpack(world.packed("ada")).n_events) == (kept, 1), (breaks_at, before)
 
 
 @given(st.lists(st.one_of(visits, visits, answers, aliases), max_size=20), cuts, st.booleans())
