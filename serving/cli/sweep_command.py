@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from serving.sweep import SweepReport
 
 _TRIES, _FIRST_WAIT_S, _LONGEST_WAIT_S = 10, 0.5, 30.0
-"""Of one list: two minutes in all, in which a service is started again."""
+"""Of one list: two minutes of waiting in all, in which a service is started again; its tries may take as long, where it does not answer."""
 _TIMEOUT_S = 15.0  # the service ends what takes longer than 14 s
 
 
