@@ -41,8 +41,8 @@ class Message:
     body: str
     send_at: datetime
     expires_at: datetime | None  # not to be delivered from then on
-    content: Mapping[str, str] = field(default_factory=dict)  # further texts, by name; an empty one: there is none for this user
-    blocks: Mapping[str, Mapping[str, bool | int | str]] = field(default_factory=dict)  # to be fetched when it is sent: name, parameters
+    content: Mapping[str, str] = field(default_factory=dict, hash=False)  # further texts, by name; an empty one: none for this user
+    blocks: Mapping[str, Mapping[str, bool | int | str]] = field(default_factory=dict, hash=False)  # to be fetched when it is sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,9 +45,17 @@ class Pace:
     wait: Callable[[float], Any] = time.sleep  # for that many seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class SweepReport:
-    """What became of one sweep."""
+    """What became of one sweep so far; it takes in answers as they come.
+
+    Examples
+    --------
+    >>> report = SweepReport(due=datetime(2026, 3, 2, 10, tzinfo=UTC), n_silent=3)
+    >>> report.count_error(StillhereError("overloaded", "too many wait", what_to_do="wait"), 2)
+    >>> report.n_decided, dict(report.errors), report.n_left
+    (0, {'overloaded': 2}, 1)
+    """
 
     due: datetime
     n_silent: int
@@ -62,7 +70,7 @@ class SweepReport:
 
     @property
     def n_left(self) -> int:
-        """Users about whom nobody was asked any more, since the service had given no answer for long."""
+        """Users about whom it was not asked any more, because the service had given no answer for long."""
         return self.n_silent - self.n_decided - self.errors.total()
 
     def to_json(self) -> dict[str, Any]:
@@ -82,7 +90,7 @@ class SweepReport:
                 self.decided[answer.action, answer.reason] += 1
 
     def count_error(self, error: StillhereError, users: int) -> None:
-        """Take in that so many users have no decision."""
+        """Take in that so many users have no decision, and why."""
         if error.code not in self.errors:
             self.faults.append(str(error))
         self.errors[error.code] += users
@@ -91,7 +99,7 @@ class SweepReport:
 def sweep(
     user_ids: Sequence[str], *, due: datetime, service: Asked, pace: Pace, progress: Callable[[int, int], None] = lambda *_: None
 ) -> SweepReport:
-    """Ask about everybody, list by list, no faster than the pace; the same sweep again asks nobody twice.
+    """Ask about everybody, list by list, no faster than the pace; the same sweep again decides about nobody twice.
 
     Each list has an idempotency key that follows from what is asked, so that a sweep which was killed gets, when it is made again for
     the same ``due``, the decisions that were made then, and new ones from there on.
@@ -104,6 +112,15 @@ def sweep(
         Aware; the instant that this sweep is for. Decisions are made as of now all the same.
     progress
         Called with the users done and all users.
+
+    Examples
+    --------
+    >>> class Full:
+    ...     def decide_many(self, user_ids, *, idempotency_key):
+    ...         raise StillhereError("overloaded", "too many wait")
+    >>> report = sweep(["ada", "ben"], due=datetime(2026, 3, 2, 10, tzinfo=UTC), service=Full(), pace=Pace(per_second=1_000))
+    >>> report.n_decided, dict(report.errors)
+    (0, {'overloaded': 2})
     """
     report = SweepReport(due=due, n_silent=len(user_ids))
     next_s, unanswered, done = pace.clock_s(), 0, 0
@@ -185,6 +202,12 @@ def due_times(every: timedelta, *, clock: Callable[[], datetime], wait: Callable
         Answers now, aware.
     wait
         Waits so many seconds, or less.
+
+    Examples
+    --------
+    >>> now = datetime(2026, 3, 2, 10, 20, tzinfo=UTC)
+    >>> next(due_times(timedelta(hours=6), clock=lambda: now, wait=lambda seconds: None)).isoformat()
+    '2026-03-02T06:00:00+00:00'
     """
     due = last_due(clock(), every)
     while True:

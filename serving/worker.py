@@ -24,26 +24,23 @@ from dataclasses import dataclass, field
 from threading import Event as Flag
 from typing import Protocol
 
-import orjson
-
 from features.adapters.memory import MemoryTimelineStore
 from features.core.alias import Alias
 from features.core.event import Event, from_us
 from features.core.product import Product
-from features.ingest.admission import ProfileChange, admit_item
+from features.ingest.admission import ProfileChange
 from features.ingest.answers import StoredAnswers
-from features.ingest.collection import RefusedEvent, Told, ids_in, judged, usable_id
+from features.ingest.collection import ids_in, judged
 from features.ingest.merge_batch import merge_events
 from features.ingest.rejection import Rejection
 from features.ingest.sinks import changes_by_instant
+from features.ingest.stream_message import Item, read_message, told_by
 from features.ports import AliasRefusal, ProfileStore, RawLog, StoreError, TimelineStore, UnreadableUsersError
 from serving import bootstrap
 from serving.identity import Attacher, alias_rejection
 from serving.ports import EventStream, EventStreamError, StreamEntry
 
 _log = logging.getLogger(__name__)
-
-Item = Event | ProfileChange | Alias
 
 _BATCH = 500  # entries of each partition per read
 _MAX_UNLOGGED = 5_000  # entries gathered before the raw log is written whatever the delay
@@ -154,32 +151,29 @@ class Worker:
             _log.exception("could not finish; what is unacknowledged is taken again at the next start")
 
     def _apply(self, entries: Sequence[StreamEntry]) -> None:
-        read = [(entry, read_entry(entry, self.product)) for entry in entries]
+        read = [(entry, read_message(entry.body, self.product)) for entry in entries]
         if self.product.collection is None:
             self._apply_read(read)
-            return
-        stored = StoredAnswers(
-            collection=self.product.collection,
-            profiles=self.profiles,
-            identities=None if self.attacher is None else self.attacher.identities,
-        )
-        while read:
-            read = read[self._apply_judged(read, stored) :]
+        elif read:
+            identities = None if self.attacher is None else self.attacher.identities
+            self._apply_judged(read, StoredAnswers(collection=self.product.collection, profiles=self.profiles, identities=identities))
 
-    def _apply_judged(self, read: Sequence[tuple[StreamEntry, Item | Rejection]], stored: StoredAnswers) -> int:
-        """Apply as much as can be judged together, and forget what may not be kept; how many that were.
+    def _apply_judged(self, read: Sequence[tuple[StreamEntry, Item | Rejection]], stored: StoredAnswers) -> None:
+        """Apply what may be kept, as much at a time as can be judged together, and forget the rest.
 
         It is forgotten before anything that could change the answer is written.
         """
-        told = [_told(entry, item) for entry, item in read]
-        answers = stored.of(ids_in(told))
-        if not self._unfinished.isdisjoint(answers.silences(told[0])):
-            self._flush()
-        takes = judged(told, answers, self._unfinished)
-        self._forget([entry for (entry, _), is_taken in zip(read, takes, strict=False) if not is_taken])
-        taken = [one for one, is_taken in zip(read, takes, strict=False) if is_taken]
-        self._apply_read(taken)
-        return len(takes)
+        told = [told_by(entry.body, item) for entry, item in read]
+        answers, done = stored.of(ids_in(told)), 0
+        while done < len(read):
+            if not self._unfinished.isdisjoint(answers.silences(told[done])):
+                self._flush()
+            takes = judged(told[done:], answers, self._unfinished)
+            portion = list(zip(read[done : done + len(takes)], takes, strict=True))
+            self._forget([entry for (entry, _), is_taken in portion if not is_taken])
+            self._apply_read([one for one, is_taken in portion if is_taken])
+            stored.after_aliases(told[done : done + len(takes)], answers, ahead=told[done + len(takes) :])
+            done += len(takes)
 
     def _forget(self, entries: Sequence[StreamEntry]) -> None:
         """Acknowledge events that may not be kept, without a trace but their number."""
@@ -287,40 +281,6 @@ class Worker:
             self._n_not_kept = 0
         if self.exporter is not None:
             self.exporter.export()
-
-
-def read_entry(entry: StreamEntry, product: Product) -> Item | Rejection:
-    """Read one message of the stream; the product may have changed since it was accepted, so that it is judged again.
-
-    Examples
-    --------
-    >>> from features.core.catalogue import Catalogue, Kind
-    >>> from features.core.product import Label
-    >>> from datetime import timedelta
-    >>> product = Product(name="p", description="", catalogue=Catalogue(kinds=(Kind(name="login"),), features=()), causes=(),
-    ...                   label=Label(activity=("login",), horizon=timedelta(days=30)))
-    >>> read_entry(StreamEntry(partition=0, entry_id="1-0", body=b"?"), product).code
-    'malformed'
-    """
-    try:
-        message = orjson.loads(entry.body)
-        received_at = from_us(message["received_us"])
-        item = message["item"]
-    except (orjson.JSONDecodeError, TypeError, KeyError, OverflowError) as exc:
-        return Rejection(code="malformed", field="", message=f"the message is not one of ours: {type(exc).__name__}: {exc}")
-    return admit_item(item, product, received_at)
-
-
-def _told(entry: StreamEntry, item: Item | Rejection) -> Told:
-    """What an entry tells about consent: an event that is refused still tells of somebody's behaviour."""
-    if not isinstance(item, Rejection):
-        return item
-    try:
-        said = orjson.loads(entry.body)["item"]
-        user_id = usable_id(said["user_id"]) if said.get("type", "event") not in {"identify", "alias"} else None
-    except (orjson.JSONDecodeError, TypeError, KeyError, AttributeError):
-        return None
-    return None if user_id is None else RefusedEvent(user_id=user_id)
 
 
 def _unreadable(user_id: str, what_was_done: str) -> Rejection:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from features.core.product import Collection
-from features.ingest.collection import Answers
+from features.ingest.collection import Answers, Told, ids_in
 from features.ingest.persons import whom
 from features.ports import IdentityStore, ProfileStore, UnreadableUsersError
 
@@ -48,6 +48,21 @@ class StoredAnswers:
         for start in range(0, len(persons), _USERS_PER_READ):
             said |= self._said(persons[start : start + _USERS_PER_READ])
         return Answers(collection=self.collection, said=said, person_of=person_of)
+
+    def after_aliases(self, applied: Iterable[Told], answers: Answers, *, ahead: Iterable[Told]) -> None:
+        """Read again, into ``answers``, what aliases that were applied may have changed for the items ahead.
+
+        All other answers are known already. Reading them again for each alias would make a batch in which many sign in take long.
+
+        Raises
+        ------
+        StoreError
+            If a store cannot be reached.
+        """
+        joined = frozenset[str]().union(*(answers.joined_by(told) for told in applied))
+        user_ids = [user_id for user_id in ids_in(ahead) if answers.person(user_id) in joined] if joined else []
+        if user_ids:
+            answers.replace(user_ids, self.of(user_ids))
 
     def _person_of(self, user_ids: Sequence[str]) -> dict[str, str]:
         if self.identities is None:

@@ -8,7 +8,7 @@ alias attached to somebody stands for them.
 from __future__ import annotations
 
 from collections.abc import Collection as AnyOf
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from features.core.alias import Alias
@@ -25,7 +25,8 @@ class RefusedEvent:
     user_id: str
 
 
-Told = Event | RefusedEvent | ProfileChange | Alias | None
+_Somebodys = Event | RefusedEvent | ProfileChange | Alias
+Told = _Somebodys | None
 """One item; None: nobody's."""
 
 
@@ -59,7 +60,7 @@ class Answers:
 
     collection: Collection
     said: dict[str, bool] = field(default_factory=dict)
-    person_of: Mapping[str, str] = field(default_factory=dict)
+    person_of: dict[str, str] = field(default_factory=dict)
 
     def person(self, user_id: str) -> str:
         """Whom an id stands for."""
@@ -78,22 +79,28 @@ class Answers:
 
         Under a person's own id it counts; under another of their ids a no counts and a yes fills in where they never said.
         """
-        answer = self._answer_in(told)
-        if told is None or answer is None:
-            return
-        person = self.person(told.user_id)
-        if person == told.user_id or not answer:
-            self.said[person] = answer
-        else:
-            self.said.setdefault(person, True)
+        said = None if told is None else self._said_after(told)
+        if told is not None and said is not None:
+            self.said[self.person(told.user_id)] = said
+
+    def replace(self, user_ids: Sequence[str], newer: Answers) -> None:
+        """Forget whom these ids stood for and what they said, for what ``newer`` says of them."""
+        for user_id in user_ids:
+            self.said.pop(self.person(user_id), None)
+        for user_id in user_ids:
+            self.person_of.pop(user_id, None)
+        self.said |= newer.said
+        self.person_of |= newer.person_of
 
     def silences(self, told: Told) -> frozenset[str]:
         """Persons of whom nothing may be kept any more once this item was applied."""
-        alias = alias_in(told)
-        silenced = {self.person(told.user_id)} if told is not None and self._answer_in(told) is False else set()
+        if told is None:
+            return frozenset()
+        own, alias = self.person(told.user_id), alias_in(told)
+        silenced = {own} if self._answer_in(told) is False else set()
         if alias is not None:
-            own, previous = self.person(alias.user_id), self.person(alias.previous_id)
-            if not self._said_together(own, previous):
+            previous = self.person(alias.previous_id)
+            if not self._said_together(told, previous):
                 silenced |= {own, previous}
         return frozenset(silenced)
 
@@ -111,11 +118,18 @@ class Answers:
         given = told.attributes.get(self.collection.attribute) if isinstance(told, ProfileChange) else None
         return given if isinstance(given, bool) else None
 
-    def _said_together(self, own: str, previous: str) -> bool:
+    def _said_after(self, told: _Somebodys) -> bool | None:
+        """What the person of an item has said once its own answer, if it gives one, was taken."""
+        person, answer = self.person(told.user_id), self._answer_in(told)
+        said = self.said.get(person)
+        return said if answer is None or (answer and said is not None and person != told.user_id) else answer
+
+    def _said_together(self, told: _Somebodys, previous: str) -> bool:
         """What holds for two who turn out to be one: a no of the previous id replaces, a yes fills in."""
-        if self.said.get(previous) is False:
+        own, said = self._said_after(told), self.said.get(previous)
+        if said is False:
             return False
-        return self.said.get(own, self.said.get(previous, self.collection.unless_said))
+        return next((answer for answer in (own, said) if answer is not None), self.collection.unless_said)
 
 
 def alias_in(told: Told) -> Alias | None:
@@ -129,8 +143,9 @@ def judged(items: Sequence[Told], answers: Answers, unfinished: set[str]) -> lis
     """Whether each item is taken, of as many from the first on as can be applied together; ``answers`` hears what they say.
 
     The rest waits until these are applied, for one of two reasons. An alias among them concerns whom the next item is about: what it did
-    (it may be refused) is then for the stores to say. Or the next item silences somebody of whom something was kept, which must be finished
-    before: it would else be judged again, by the answer that came after it, were it delivered again.
+    (it may be refused) is then for the stores to say. A further alias waits for it only where something was kept of those whom it joins.
+    Or the next item silences somebody of whom something was kept, which must be finished before: it would else be judged again, by the
+    answer that came after it, were it delivered again.
 
     Parameters
     ----------
@@ -159,13 +174,14 @@ def judged(items: Sequence[Told], answers: Answers, unfinished: set[str]) -> lis
     verdicts: list[bool] = []
     joined = set[str]()
     for place, told in enumerate(items):
-        if place and (answers.turns_on(told, joined) or not unfinished.isdisjoint(answers.silences(told))):
+        both = answers.joined_by(told)
+        is_chain = not (joined.isdisjoint(both) or unfinished.isdisjoint(both))
+        if place and (is_chain or answers.turns_on(told, joined) or not unfinished.isdisjoint(answers.silences(told))):
             break
         verdicts.append(answers.takes(told))
         if isinstance(told, Event) and verdicts[-1]:
             unfinished.add(answers.person(told.user_id))
         answers.hear(told)
-        both = answers.joined_by(told)
         joined |= both
         unfinished |= frozenset() if unfinished.isdisjoint(both) else both
     return verdicts

@@ -34,7 +34,7 @@ class PermittedRows:
         if self.answers is None or not isinstance(self.declaration, EventsLog | DailyCountsLog):
             return rows
         user_ids = [None if row.values is None else usable_id(as_text(row.values.get(self.declaration.user_id))) for row in rows]
-        answers = self.answers.of(list({user_id for user_id in user_ids if user_id is not None}))
+        answers = self.answers.of(list(dict.fromkeys(user_id for user_id in user_ids if user_id is not None)))
         kept = [row for row, user_id in zip(rows, user_ids, strict=True) if user_id is None or answers.allows(user_id)]
         self.n_not_kept += len(rows) - len(kept)
         return kept

@@ -28,7 +28,7 @@ class Answer(Protocol):
         """Canonical JSON of the decision."""
 
     @property
-    def labels(self) -> tuple[str, str, Sequence[str]]:
+    def labels(self) -> tuple[str, str, tuple[str, ...]]:
         """Action, reason code and what was missing: what is counted."""
 
 

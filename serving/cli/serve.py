@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from serving.cli.options import HERE, Place, Port
-from serving.cli.sweep_command import period
+from serving.cli.sweep_plan import period
 
 
 def serve(

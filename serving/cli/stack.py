@@ -93,7 +93,9 @@ def service_and_worker(
     log_delay_s: float | None = None,
     sweep_every: str | None = None,
 ) -> Iterator[Stack]:
-    """Service and worker, ready; ended when the context ends. ``run.json`` says where they are for as long as they run.
+    """Service and worker, ready, and the sweep where one is asked for; ended when the context ends.
+
+    ``run.json`` says where they are for as long as they run.
 
     Parameters
     ----------

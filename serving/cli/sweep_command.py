@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from serving.cli.faults import BadInputError
 from serving.cli.options import HERE, Place
+from serving.cli.sweep_plan import HOW, WHEN, WHOM, How, Plan, When, Whom, plan_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,43 +22,9 @@ if TYPE_CHECKING:
     from serving.settings import Settings
     from serving.sweep import SweepReport
 
-_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _TRIES, _FIRST_WAIT_S, _LONGEST_WAIT_S = 10, 0.5, 30.0
-"""Of one list: two minutes in all, in which a service is started again."""
+"""Of one list: two minutes of waiting in all, in which a service is started again; its tries may take as long, where it does not answer."""
 _TIMEOUT_S = 15.0  # the service ends what takes longer than 14 s
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Whom:
-    """Who is asked about."""
-
-    silent_for: Annotated[str, Parameter(help="Without activity for at least this long: 1d, 48h.")] = "1d"
-    silent_until: Annotated[str, Parameter(help="And for at most this long; who is away for longer is gone.")] = "90d"
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class When:
-    """When sweeps are due; the service is asked about nobody twice in one sweep, however often it is begun."""
-
-    every: Annotated[str | None, Parameter(help="Go on until Ctrl-C, a sweep at each multiple of this: 15m, 1h, 1d.")] = None
-    due: Annotated[
-        datetime | None,
-        Parameter(help="One sweep, as due at this instant (UTC) of the last 24 hours. [default: the last full hour]"),
-    ] = None
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class How:
-    """Where to ask, and how fast."""
-
-    per_second: Annotated[float, Parameter(help="Users to ask about in a second.", validator=Number(gt=0))] = 20.0
-    url: Annotated[str | None, Parameter(help="Address of the service. [default: what runs on this state directory]")] = None
-
-
-WHOM, WHEN, HOW = Whom(), When(), How()
 
 
 def sweep(
@@ -75,95 +40,25 @@ def sweep(
 
     Silent is, by the raw log, who did nothing for a while that product.yaml counts as activity (`label`). The decisions count like all
     others: what is to be sent is in the outbox. A sweep that was ended and is begun again within its hour (`--every`: its period; or with
-    the same `--due`) asks about nobody twice. The exit code is 1 where somebody has no decision.
+    the same `--due`) decides about nobody twice. The exit code is 1 where somebody has no decision.
 
     Example: `stillhere sweep --silent-for 7d --every 1d`
     """
-    plan = _plan(whom, when, how)
+    plan = plan_of(whom, when, how, now=_now())
     settings = place.existing()
     look = _look(settings, plan)
     if dry_run:
-        return _say_how_many(look, plan.due or _last_due(_now(), _HOUR), json=json)
+        return _say_how_many(look, plan.due, json=json)
     url = how.url or _served(settings)
     with client_of(url) as client:
         if plan.every is not None:
-            return _go_on(look, plan, client, json=json)
+            return _go_on(look, _due_times(plan.every), plan, client, json=json)
         _require_answer(url)
-        return _once(look, plan.due or _last_due(_now(), _HOUR), plan, client, json=json)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What was asked for, checked."""
-
-    silent_for: timedelta
-    silent_until: timedelta
-    every: timedelta | None
-    due: datetime | None
-    per_second: float
-
-
-def _plan(whom: Whom, when: When, how: How) -> Plan:
-    shortest, longest = duration("--silent-for", whom.silent_for), duration("--silent-until", whom.silent_until)
-    if shortest > longest:
-        raise BadInputError(
-            f"--silent-for {whom.silent_for} is longer than --silent-until {whom.silent_until}: nobody is silent for both; give less first"
-        )
-    if how.url is not None and not how.url.startswith(("http://", "https://")):
-        raise BadInputError(f"--url: got {how.url!r}, expected an address such as http://localhost:3000")
-    every = None if when.every is None else period("--every", when.every)
-    return Plan(silent_for=shortest, silent_until=longest, every=every, due=_due(when), per_second=how.per_second)
-
-
-def duration(option: str, text: str) -> timedelta:
-    """Read a duration that an option gives.
-
-    Raises
-    ------
-    BadInputError
-        Naming the option, with what was expected.
-    """
-    from features.declarations.durations import parse_duration
-
-    try:
-        return parse_duration(text)
-    except ValueError as exc:
-        raise BadInputError(f"{option}: {exc}") from exc
-
-
-def period(option: str, text: str) -> timedelta:
-    """Read a period of sweeps: the service knows for a day what it was asked, so that none may be longer.
-
-    Raises
-    ------
-    BadInputError
-        Naming the option, with what was expected.
-    """
-    every = duration(option, text)
-    if not timedelta(minutes=1) <= every <= _DAY:
-        raise BadInputError(f"{option}: got {text}, expected 1m to 1d; for fewer sweeps let your scheduler run `stillhere sweep`")
-    return every
-
-
-def _due(when: When) -> datetime | None:
-    if when.due is None:
-        return None
-    if when.every is not None:
-        raise BadInputError("--due and --every: got both, expected one; --every says itself when its sweeps are due")
-    due, now = when.due if when.due.tzinfo is not None else when.due.replace(tzinfo=UTC), _now()
-    if not now - _DAY < due <= now:
-        raise BadInputError(f"--due: got {due.isoformat()}, expected an instant of the last 24 hours; leave it out for the last full hour")
-    return due
+        return _once(look, plan.due, plan, client, json=json)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _last_due(now: datetime, every: timedelta) -> datetime:
-    from serving.sweep import last_due
-
-    return last_due(now, every)
 
 
 Look = Callable[[datetime], tuple[str, ...]]
@@ -184,7 +79,7 @@ def _look(settings: Settings, plan: Plan) -> Look:
         if silent.newest_at is None:
             _warn(f"{raw_dir} holds no event of before {_minute(due)}: nobody is known; is it the state directory of your service?")
         elif silent.newest_at <= due - plan.silent_for:
-            _warn(f"the newest event of anybody is of {_minute(silent.newest_at)}: rather the events have stopped than everybody is silent")
+            _warn(f"the newest event of anybody is of {_minute(silent.newest_at)}: events have probably stopped coming in")
         return silent.user_ids
 
     return look
@@ -216,11 +111,11 @@ def _once(look: Look, due: datetime, plan: Plan, client: Client, *, json: bool) 
     return 0 if report.n_decided == report.n_silent else 1
 
 
-def _go_on(look: Look, plan: Plan, client: Client, *, json: bool) -> int:
+def _go_on(look: Look, dues: Iterable[datetime], plan: Plan, client: Client, *, json: bool) -> int:
     """Make one sweep after the other until Ctrl-C; what goes wrong with one is said, and the next comes all the same."""
     from features.ports import StoreError
 
-    for due in _due_times(plan):
+    for due in dues:
         try:
             _once(look, due, plan, client, json=json)
         except StoreError as exc:
@@ -228,13 +123,12 @@ def _go_on(look: Look, plan: Plan, client: Client, *, json: bool) -> int:
     return 0
 
 
-def _due_times(plan: Plan) -> Iterator[datetime]:
+def _due_times(every: timedelta) -> Iterator[datetime]:
     import threading
 
     from serving.sweep import due_times
 
-    assert plan.every is not None
-    return due_times(plan.every, clock=_now, wait=threading.Event().wait)
+    return due_times(every, clock=_now, wait=threading.Event().wait)
 
 
 def _served(settings: Settings) -> str:

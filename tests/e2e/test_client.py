@@ -68,6 +68,7 @@ def test_a_message_has_the_content_and_the_blocks_of_its_answer_and_none_where_i
     assert message.blocks == {"skipped_steps": {"items": 5}}
     plain = asks.decide(leaving(site)).message
     assert (plain.content, plain.blocks) == ({}, {})
+    assert len({message, plain}) == 2  # as before it carried anything, it can be counted and looked up
 
 
 def test_an_answer_that_got_lost_is_asked_for_again_and_is_the_same_decision(site):

@@ -58,13 +58,20 @@ def test_a_dry_run_says_how_many_and_needs_no_service(run, home):
     assert (code, orjson.loads(out)) == (0, {"due": NOW.isoformat(), "silent": 2})
 
 
+def test_a_dry_run_of_a_period_is_of_the_sweep_that_has_begun(run, home):
+    was_here(home, ada=3)
+    code, out, _ = run("--dry-run", "--every", "1d", "--json")
+    assert code == 0
+    assert orjson.loads(out)["due"].endswith("T00:00:00+00:00")
+
+
 def test_a_log_that_has_ended_or_has_nothing_is_told(run, home):
     home.raw_dir("onboarding").mkdir(parents=True)
     assert "holds no event of before" in run("--dry-run")[2]
     was_here(home, ada=5)
     code, out, err = run("--dry-run")
     assert (code, ": 1 silent" in out) == (0, True)
-    assert f"the newest event of anybody is of {NOW - timedelta(days=5):%Y-%m-%d %H:%M} UTC: rather the events have stopped" in err
+    assert f"the newest event of anybody is of {NOW - timedelta(days=5):%Y-%m-%d %H:%M} UTC: events have probably stopped coming in" in err
 
 
 def test_without_a_service_it_says_how_to_come_to_one(run, home):

@@ -39,7 +39,13 @@ answers = st.builds(
     people,
     st.sampled_from([{"tracking": True}, {"tracking": False}, {"plan": "team"}, {"plan": "free", "tracking": False}]),
 )
-aliases = st.builds(lambda ids: {"type": "alias", "previous_id": ids[0], "user_id": ids[1]}, st.permutations(IDS))
+traits = st.sampled_from([{"plan": "team"}, {"tracking": True}, {"tracking": False}])
+aliases = st.one_of(
+    st.builds(lambda ids: {"type": "alias", "previous_id": ids[0], "user_id": ids[1]}, st.permutations(IDS)),
+    st.builds(
+        lambda ids, said: {"type": "identify", "anonymous_id": ids[0], "user_id": ids[1], "traits": said}, st.permutations(IDS), traits
+    ),
+)
 cuts = st.lists(st.integers(1, 7), min_size=1, max_size=6)
 
 
@@ -88,7 +94,7 @@ def finished(world: UnifiedWorld, worker: Any) -> None:
     if world.stream.backlog():  # the last write failed
         world.worker().recover()
     assert world.stream.backlog() == 0
-    assert world.stream.dead_letters() == [] or all(b'"alias"' in body for body, _ in world.stream.dead_letters())
+    assert all(reason.startswith(("alias_conflict", "alias_cycle")) for _, reason in world.stream.dead_letters())
 
 
 def logged(world: UnifiedWorld) -> set[str]:
@@ -117,6 +123,33 @@ def test_a_worker_that_is_killed_anywhere_changes_nothing_of_it(sizes, unless_sa
         for breaks_at, before in product(range(1, counts.calls + 1), (True, False)):
             world = told(messages, sizes, unless_said=unless_said, fuse=Fuse(breaks_at, before=before))
             assert (logged(world), unpack(world.packed("ada")).n_events) == (kept, len(kept)), (messages, breaks_at, before)
+
+
+def of(user_id, message):
+    return {**message, "user_id": user_id}
+
+
+A_NO_WITH_AN_ALIAS = (of("phone", YES), of("phone", VISIT), VISIT, {**NO, "anonymous_id": "phone"}, of("phone", VISIT))
+A_NO_ALONG_A_CHAIN = (
+    YES,
+    of("phone", NO),  # delivered again, it would be Ada's
+    VISIT,
+    {"type": "alias", "previous_id": "phone", "user_id": "laptop"},
+    {"type": "alias", "previous_id": "laptop", "user_id": "ada"},
+    VISIT,
+)
+
+
+@pytest.mark.parametrize("sizes", [[6], [3], [2], [1]], ids=str)
+@pytest.mark.parametrize(
+    ("course", "kept"), [(A_NO_WITH_AN_ALIAS, {"e1"}), (A_NO_ALONG_A_CHAIN, {"e2"})], ids=["with an alias", "along a chain"]
+)
+def test_a_no_that_aliases_bring_takes_back_nothing_that_was_kept_wherever_the_worker_is_killed(course, kept, sizes):
+    messages = dated(list(course))
+    told(messages, sizes, unless_said=False, fuse=(counts := Fuse()))
+    for breaks_at, before in product(range(1, counts.calls + 1), (True, False)):
+        world = told(messages, sizes, unless_said=False, fuse=Fuse(breaks_at, before=before))
+        assert (logged(world), unpack(world.packed("ada")).n_events) == (kept, 1), (breaks_at, before)
 
 
 @given(st.lists(st.one_of(visits, visits, answers, aliases), max_size=20), cuts, st.booleans())

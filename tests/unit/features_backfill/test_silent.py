@@ -116,5 +116,5 @@ def test_a_file_that_is_no_parquet_is_named(raw_dir: Path) -> None:
     day = raw_dir / "day=2024-05-01"
     day.mkdir(parents=True)
     (day / "part-0.parquet").write_text("half a file")
-    with pytest.raises(StoreError, match=r"cannot be read \(.*part-0\.parquet.*; see which file it is"):
+    with pytest.raises(StoreError, match=r"cannot be read \(.*part-0\.parquet.*; if this names a file, see whether it is whole"):
         silent(raw_dir)

@@ -82,6 +82,12 @@ def test_an_alias_waits_where_it_would_silence_somebody_of_whom_something_was_ke
     assert len(judged(items, answers(unless_said=unless_said, **said), {"ben"})) == 2
 
 
+@pytest.mark.parametrize(("answer", "waits"), [(False, True), (True, False)])
+def test_an_answer_that_comes_with_an_alias_is_that_of_both(answer: bool, waits: bool) -> None:
+    items = [says(None, "eve"), says(answer, alias=joins())]
+    assert len(judged(items, answers(phone=True), {"phone"})) == (1 if waits else 2)
+
+
 def test_what_was_kept_under_an_id_is_the_persons_once_it_is_joined() -> None:
     unfinished = {"phone"}
     judged([joins()], answers(ada=True), unfinished)

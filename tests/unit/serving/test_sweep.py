@@ -51,7 +51,7 @@ class Service:
     def _answer(self, user_id):
         if user_id in self.refuses:
             return StillhereError("invalid_request", f"{user_id!r} is no id")
-        action = self.actions[hash(len(self.decided)) % len(self.actions)]
+        action = self.actions[len(self.decided) % len(self.actions)]
         return Decision(
             decision_id=f"{len(self.decided)}-{user_id}",
             user_id=user_id,

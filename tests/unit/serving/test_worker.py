@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import orjson
 import pytest
 
 from features.adapters.memory import MemoryProfileStore, MemoryTimelineStore
@@ -12,7 +11,7 @@ from features.core.timeline import unpack
 from features.ports import StoredTimeline, StoreError
 from serving.adapters.memory_event_stream import MemoryEventStream
 from serving.api.events import stream_body
-from serving.worker import Worker, read_entry
+from serving.worker import Worker
 from tests.formats.other import as_version
 from tests.serving_world import NOON
 
@@ -182,13 +181,6 @@ def test_receipts_are_exported_when_due_and_at_the_end(parts):
     worker.step(block_ms=0)
     worker.finish()
     assert exporter.n == 3
-
-
-def test_an_event_keeps_the_instant_it_was_accepted(onboarding, stream):
-    sent(stream, login())
-    (entry,) = stream.read(limit=1, block_ms=0)
-    assert read_entry(entry, onboarding).known_us == NOW_US
-    assert orjson.loads(entry.body)["received_us"] == NOW_US
 
 
 def test_one_timeline_that_cannot_be_read_stops_nobody_elses_events(parts, stream):

@@ -28,8 +28,13 @@ class Watched(MemoryProfileStore):
     is_away = False
     broken: frozenset[str] = frozenset()
 
+    def __init__(self):
+        super().__init__()
+        self.asked = []  # how many users each read for an answer was about
+
     def read(self, user_ids, names=None):
         self.n_reads += 1
+        self.asked += [len(user_ids)] if names == ["consent"] else []
         if self.is_away:
             raise StoreError("profiles could not be read; start Redis")
         if found := self.broken.intersection(user_ids):
@@ -143,6 +148,15 @@ def test_a_batch_costs_one_read_and_none_where_no_consent_is_asked(onboarding, w
     sent(plain, *items)
     plain.worker().step(block_ms=0)
     assert (plain.watched.n_reads, len(kept(plain))) == (0, 301)
+
+
+def test_a_sign_in_costs_a_read_of_its_person_and_not_of_the_batch(world):
+    sent(world, says(True), *(login(number, f"user-{number}") for number in range(300)))
+    for number in range(20):
+        alias = {"type": "alias", "previous_id": f"phone-{number}", "user_id": f"user-{number}", "occurred_at": NOON.isoformat()}
+        sent(world, alias, login(1_000 + number, f"user-{number}"))
+    world.worker().step(block_ms=0)
+    assert (world.watched.asked[0], set(world.watched.asked[1:]), len(world.watched.asked)) == (321, {1}, 21)
 
 
 def test_the_log_tells_how_many_were_not_kept_and_names_nobody(world, caplog):

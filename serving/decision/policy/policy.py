@@ -10,9 +10,9 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from features.core.catalogue import window_text
-from features.core.condition import Condition
-from serving.decision.content import Blocks, Content
+from serving.decision.policy.limits import Cap, QuietHours, RateLimit
+from serving.decision.policy.message import Channel, Message, MessageClass
+from serving.decision.policy.triggers import Guardrail, Trigger
 
 if TYPE_CHECKING:
     from serving.decision.arms import Prepared
@@ -20,59 +20,11 @@ if TYPE_CHECKING:
 _MICROSECOND, _DAY = timedelta(microseconds=1), timedelta(days=1)
 
 
-class MessageClass(StrEnum):
-    """The two classes of message, each with its own caps."""
-
-    ASSIST = "assist"  # in-session help within seconds of friction
-    OUTREACH = "outreach"  # brings somebody back: e-mail, push, SMS
-
-    __hash__ = str.__hash__  # as equality is that of texts; an enumeration's own takes ten times as long
-
-
 class Mode(StrEnum):
     """Whether decisions are acted on."""
 
     LIVE = "live"
     STAGING = "staging"  # decided and logged, never sent
-
-
-class Membership(StrEnum):
-    """How a segment condition compares; a user without a segment in that segmentation satisfies neither."""
-
-    IS = "=="
-    IS_NOT = "!="
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentCondition:
-    """In which segment of one segmentation the user must be, or must not be."""
-
-    segmentation: str | None  # None: the primary one
-    membership: Membership
-    segment: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trigger:
-    """What makes a user a candidate: a rule over features and segments, or risk above the segment's threshold."""
-
-    name: str
-    message_class: MessageClass
-    severity: str  # alert class: critical, high, medium or low; names how grave it is, the order is the policy's
-    conditions: tuple[Condition | SegmentCondition, ...] = ()  # all must hold
-    risk_above_threshold: bool = False
-    cause: str | None = None  # what the rule itself is about; `serving.decision.messages` says when it picks the message
-    sentence: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guardrail:
-    """What keeps a class of message back while all its conditions hold, whatever else speaks for it."""
-
-    name: str
-    conditions: tuple[Condition | SegmentCondition, ...]
-    sentence: str
-    classes: tuple[MessageClass, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,121 +74,6 @@ class Degraded:
 
     assist_without_model: bool = True
     assist_on_stale_features: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Message:
-    """One message type. ``{user_id}`` and ``{attribute|text when unset}`` of the profile may stand in title, body and content."""
-
-    id: str
-    message_class: MessageClass
-    channel: str
-    title: str
-    body: str
-    content: Content = field(default_factory=dict, hash=False)  # further texts, by name
-    blocks: Blocks = field(default_factory=dict, hash=False)  # what its sender fetches when it sends; nothing is filled in there
-    causes: tuple[str, ...] = ()  # the cause groups it remedies; empty: the fallback of its class
-    conditions: tuple[Condition | SegmentCondition, ...] = ()  # only users for whom all hold get it, and they before any message without
-    cooldown: timedelta = timedelta(days=1)  # before the same message may come again
-    campaign: str | None = None  # whose rate limits it counts towards
-    priority: int = 0  # of messages that fit the same cause the highest is chosen
-    effect: float = 1.0  # in [0, 1]: share of the risk it is expected to take away; what a slot's price is held against
-    suppresses: timedelta | None = None  # for so long after it the user is told nothing else of its class
-
-    @cached_property
-    def rest_us(self) -> int:
-        """The cooldown in microseconds."""
-        return self.cooldown // _MICROSECOND
-
-    @cached_property
-    def suppresses_us(self) -> int:
-        """How long it suppresses others, in microseconds; 0: it does not."""
-        return 0 if self.suppresses is None else self.suppresses // _MICROSECOND
-
-
-@dataclass(frozen=True, kw_only=True)
-class Channel:
-    """A way to reach people, and the profile attribute that must be true to use it."""
-
-    name: str
-    message_class: MessageClass
-    opt_in: str | None = None  # boolean profile attribute; None: consent alone is enough
-    deliver_within: timedelta | None = None  # of the moment; then an unconfirmed reservation is let go. None: it is kept for good
-    available: str | None = None  # boolean profile attribute without which it reaches nobody ("app_installed"); None: always available
-    urgent: bool = False  # goes before other channels of its class for severities critical and high, and after them for lesser ones
-    slot_price: float = 0.0  # share of risk that a contact must be expected to take away for the last slot of the channel's caps
-
-    @cached_property
-    def deliver_within_us(self) -> int | None:
-        """The same in microseconds."""
-        return None if self.deliver_within is None else self.deliver_within // _MICROSECOND
-
-    @cached_property
-    def arm(self) -> str:
-        """Name of the arm "a message by this channel".
-
-        Examples
-        --------
-        >>> Channel(name="email", message_class=MessageClass.OUTREACH).arm
-        'outreach/email'
-        """
-        return f"{self.message_class.value}/{self.name}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cap:
-    """At most ``limit`` contacts a calendar day of the user's zone, or in any interval as long as ``window``; of those that it names."""
-
-    name: str
-    limit: int
-    channel: str | None = None  # None: every channel together
-    message_class: MessageClass | None = None  # None: both
-    message_id: str | None = None  # None: every message
-    window: timedelta | None = None  # rolling; None: the local calendar day
-
-    @cached_property
-    def span_us(self) -> int:
-        """Length of the rolling interval in microseconds; 0 for a calendar day."""
-        return 0 if self.window is None else self.window // _MICROSECOND
-
-    @cached_property
-    def within(self) -> str:
-        """The rolling interval in words; empty for a calendar day."""
-        return "" if self.window is None else f"within {window_text(self.window)}"
-
-    def covers(self, message: Message) -> bool:
-        """Whether a contact with this message counts towards the cap."""
-        mine = (self.channel, self.message_class, self.message_id)
-        return all(named in (None, its) for named, its in zip(mine, (message.channel, message.message_class, message.id), strict=True))
-
-
-@dataclass(frozen=True, kw_only=True)
-class RateLimit:
-    """At most ``limit`` contacts of one campaign, or on one channel, of all users together in each window of ``per`` since the epoch."""
-
-    name: str
-    limit: int
-    per: timedelta
-    campaign: str | None = None  # None: every message
-    channel: str | None = None  # None: every channel
-
-    @cached_property
-    def per_us(self) -> int:
-        """Length of a window in microseconds."""
-        return self.per // _MICROSECOND
-
-    def covers(self, message: Message) -> bool:
-        """Whether a contact with this message counts towards the limit."""
-        return self.campaign in (None, message.campaign) and self.channel in (None, message.channel)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuietHours:
-    """No contact of these classes from ``start`` (included) to ``end`` (excluded), local minutes of the day; may wrap midnight."""
-
-    start_minute: int
-    end_minute: int
-    classes: tuple[MessageClass, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
