@@ -51,7 +51,7 @@ class Stack:
             child.ask_to_end()
 
     def check(self) -> None:
-        """Start worker and sweep again if they have ended; raise `ProcessError` if one ends again and again, or if the service has.
+        """Start worker and sweep again if they have ended; raise `ProcessError` if the worker ends again and again, or if the service has.
 
         BentoML starts its own processes again; where the service itself ends, it has given up.
         """
@@ -121,7 +121,8 @@ def service_and_worker(
         sweep = None
         if sweep_every is not None:
             asks = ["sweep", "--every", sweep_every, "--url", url]
-            sweep = KeptChild(child=started(cleanup, "sweep", "serving.cli", asks, environment=environment, logs_dir=logs_dir))
+            child = started(cleanup, "sweep", "serving.cli", asks, environment=environment, logs_dir=logs_dir)
+            sweep = KeptChild(child=child, is_needed=False)  # who asks gets answers all the same
         stack = Stack(api_url=url, service=service, worker=KeptChild(child=worker), sweep=sweep)
         cleanup.callback(stack.ask_to_end)
         yield stack

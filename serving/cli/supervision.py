@@ -72,11 +72,19 @@ def say(message: str) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class KeptChild:
-    """A child that is started again when it ends."""
+    """A child that is started again when it ends.
+
+    Parameters
+    ----------
+    is_needed
+        Whether everything ends when it ends again and again; else that is said, and the rest goes on without it.
+    """
 
     child: Child
+    is_needed: bool = True
     restarts: Restarts = field(default_factory=Restarts)
     clock_s: Callable[[], float] = time.monotonic
+    _is_given_up: bool = False
 
     def check(self) -> None:
         """Start the child again if it has ended.
@@ -84,11 +92,20 @@ class KeptChild:
         Raises
         ------
         ProcessError
-            If it ends again and again; the message ends with its log.
+            If one that is needed ends again and again; the message ends with its log.
         """
-        child = self.child
-        if child.is_running:
+        if self.child.is_running or self._is_given_up:
             return
+        try:
+            self._start_again()
+        except ProcessError as exc:
+            if self.is_needed:
+                raise
+            self._is_given_up = True
+            say(f"{exc}\nEverything else goes on without it.")
+
+    def _start_again(self) -> None:
+        child = self.child
         self.restarts.count(f"the {child.name}", self.clock_s(), advice=child.last_words())
         say(f"the {child.name} ended with code {child.process.returncode} and is started again; its log: {child.log}")
         child.restart()

@@ -47,6 +47,19 @@ def test_a_child_that_ends_is_started_again_three_times_a_minute_and_then_no_mor
     kept.check()  # the first of the three is a minute ago
 
 
+def test_one_that_is_not_needed_is_given_up_loudly_and_the_rest_goes_on(child, capsys):
+    kept = KeptChild(child=child, is_needed=False, clock_s=Clock())
+    for _ in range(4):
+        child.process.wait()
+        kept.check()
+    said = capsys.readouterr().err
+    assert "ended 4 times within 60 s and is not started again" in said
+    assert said.endswith("Everything else goes on without it.\n")
+    kept.check()
+    assert capsys.readouterr().err == ""
+    assert not child.is_running
+
+
 def test_a_child_that_runs_is_left_alone(tmp_path, capsys):
     child = start("worker", "http.server", ["0", "--bind", "127.0.0.1"], environment=os.environ, logs_dir=tmp_path)
     try:
