@@ -84,7 +84,7 @@ def sweep(
     look = _look(settings, plan)
     if dry_run:
         return _say_how_many(look, plan.due or _last_due(_now(), _HOUR), json=json)
-    url = how.url or _served(settings)
+    url = (how.url or _served(settings)).rstrip("/")
     with client_of(url) as client:
         if plan.every is not None:
             return _go_on(look, plan, client, json=json)
