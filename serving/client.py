@@ -148,6 +148,8 @@ class Client:
         """Decide about up to 500 users; one that cannot be a user's id has its error in its place."""
         body = [{"user_id": user_id} for user_id in user_ids]
         answers = self._post("/v1/decisions", body, key=idempotency_key or str(uuid.uuid4()))
+        if not _are_decisions(answers, len(body)):  # of something else that listens there
+            raise StillhereError("unexpected_answer", f"the answer is no list of {len(body)} decisions", status=200)
         return [_error(answer, None) if "error" in answer else _decision(answer) for answer in answers]
 
     def receipt(self, decision_id: str) -> dict[str, Any]:
@@ -210,6 +212,11 @@ def _error(content: Any, status: int | None) -> StillhereError:
     if not isinstance(error, Mapping) or not {"code", "message"} <= error.keys():  # of a proxy before the service
         return StillhereError("unexpected_answer", f"the answer {status} is not one of Stillhere", status=status)
     return StillhereError(error["code"], error["message"], what_to_do=error.get("what_to_do", ""), status=status, field=error.get("field"))
+
+
+def _are_decisions(answers: Any, n: int) -> bool:
+    is_list = isinstance(answers, list) and len(answers) == n
+    return is_list and all(isinstance(answer, Mapping) and {"error", "decision_id"} & answer.keys() for answer in answers)
 
 
 def _retry_after_s(answer: httpx.Response) -> float | None:

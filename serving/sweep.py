@@ -21,7 +21,11 @@ USERS_PER_LIST = 8
 MOST_IN_A_LIST = 64
 """What the service decides in one step."""
 GIVES_UP_AFTER = 3
-"""Lists in a row that got no answer, each after every try of the client."""
+"""Lists in a row that got no answer, or none that was remembered, each after every try."""
+
+FORGOTTEN_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0)
+"""Before a list is asked about again whose answers were not remembered: two minutes in all, in which a Redis is started again."""
+_BRIEF_WAIT_S = 2.0
 
 _FORGOTTEN = StillhereError(
     "ledger_unavailable", "the service could not reach its Redis and remembers nothing", what_to_do="see /readyz and run the sweep again"
@@ -128,8 +132,9 @@ def sweep(
         _await(next_s, pace)
         next_s = max(next_s, pace.clock_s()) + len(users) / pace.per_second
         try:
-            report.count(service.decide_many(users, idempotency_key=key_of(due, users)))
-            unanswered = 0
+            answers = _remembered(users, due, service, pace)
+            report.count(answers)
+            unanswered = unanswered + 1 if all(map(_is_forgotten, answers)) else 0
         except StillhereError as exc:
             report.count_error(exc, len(users))
             unanswered += 1
@@ -138,6 +143,25 @@ def sweep(
         done += len(users)
         progress(done, len(user_ids))
     return report
+
+
+def _remembered(users: Sequence[str], due: datetime, service: Asked, pace: Pace) -> Sequence[Decision | StillhereError]:
+    """Answers to one list, asked for again under its key while the service's Redis is away: what was remembered stays what it was.
+
+    Where some are remembered Redis is there, and what is wrong with the others does not pass: they are waited for briefly.
+    """
+    key = key_of(due, users)
+    for wait_s in FORGOTTEN_WAITS_S:
+        answers = service.decide_many(users, idempotency_key=key)
+        forgotten = [_is_forgotten(answer) for answer in answers]
+        if not any(forgotten) or (wait_s > _BRIEF_WAIT_S and not all(forgotten)):
+            return answers
+        pace.wait(wait_s)
+    return service.decide_many(users, idempotency_key=key)
+
+
+def _is_forgotten(answer: Decision | StillhereError) -> bool:
+    return not isinstance(answer, StillhereError) and _FORGOTTEN.code in answer.degraded
 
 
 def _await(instant_s: float, pace: Pace) -> None:

@@ -137,5 +137,5 @@ class ProductSchema(Declared):
     profile: dict[Name, AttributeSchema] = Field(default_factory=dict)
     segments: Segments = Field(default_factory=dict)
     segmentations: dict[Name, Annotated[Segments, Field(min_length=1)]] = Field(default_factory=dict)
-    collection: CollectionSchema | None = None
+    collection: Annotated[CollectionSchema | None, BeforeValidator(_empty_when_absent)] = None  # left empty it is a fault, not everybody's
     logs: dict[Name, LogSchema] = Field(default_factory=dict)

@@ -16,6 +16,7 @@ _KEY = "[key]"  # pydantic's last step when a mapping's key itself is wrong
 
 _EXPECTED_BY_TYPE = {
     "string_type": "text",
+    "string_unicode": "text of whole characters",
     "int_type": "a whole number",
     "float_type": "a number",
     "finite_number": "a finite number",

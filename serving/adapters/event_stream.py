@@ -21,8 +21,8 @@ _UNREAD = ">"
 class RedisEventStream:
     """Accepted messages in Redis, ``stillhere:<product>:events:<partition>``; dead letters in ``stillhere:<product>:dead``.
 
-    An acknowledged entry is deleted, so the length of a stream is its backlog. A user's messages are all in one partition and therefore
-    in order; a worker may read any number of partitions.
+    An acknowledged entry is deleted, so the length of a stream is its backlog. A user id's messages are all in one partition and therefore
+    in order, those of a person with several ids are not unless there is ``one_order``; a worker may read any number of partitions.
 
     Parameters
     ----------
@@ -32,12 +32,16 @@ class RedisEventStream:
         Name of the product.
     partitions
         Number of streams. Changing it while messages wait breaks the order of some users, never their timelines.
+    one_order
+        Append everybody's messages to the first stream, where they are read in the order in which they came: where a person's answer
+        decides about what is told of them under another of their ids. All streams are read as ever.
     consumer
         Name of this reader within the group, for whoever looks into Redis; nothing is read again by name.
     """
 
-    def __init__(self, client: redis.Redis, *, product: str, partitions: int, consumer: str = "worker-0") -> None:
+    def __init__(self, client: redis.Redis, *, product: str, partitions: int, consumer: str = "worker-0", one_order: bool = False) -> None:
         self._client = client
+        self._n_published_to = 1 if one_order else partitions
         self._consumer = consumer
         self._keys = [f"stillhere:{product}:events:{partition}" for partition in range(partitions)]
         self._partition_of_key = {key.encode(): partition for partition, key in enumerate(self._keys)}
@@ -48,7 +52,7 @@ class RedisEventStream:
         """Append in one round trip and one transaction: all messages or none."""
         with _wrapped("publish"), self._client.pipeline(transaction=True) as pipeline:
             for user_id, body in messages:
-                pipeline.xadd(self._keys[text_hash(user_id) % len(self._keys)], {_BODY: body})
+                pipeline.xadd(self._keys[text_hash(user_id) % self._n_published_to], {_BODY: body})
             pipeline.execute()
 
     def read(self, *, limit: int, block_ms: int) -> list[StreamEntry]:

@@ -90,7 +90,8 @@ class Installation:
         """Accepted events on their way to the timelines."""
         from serving.adapters.event_stream import RedisEventStream
 
-        return RedisEventStream(self.client, product=self.product.name, partitions=self.settings.partitions)
+        asks_consent = self.product.collection is not None
+        return RedisEventStream(self.client, product=self.product.name, partitions=self.settings.partitions, one_order=asks_consent)
 
     @cached_property
     def archive(self) -> Any:

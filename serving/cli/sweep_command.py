@@ -49,7 +49,7 @@ def sweep(
     look = _look(settings, plan)
     if dry_run:
         return _say_how_many(look, plan.due, json=json)
-    url = how.url or _served(settings)
+    url = (how.url or _served(settings)).rstrip("/")
     with client_of(url) as client:
         if plan.every is not None:
             return _go_on(look, _due_times(plan.every), plan, client, json=json)

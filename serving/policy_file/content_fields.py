@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sized
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from features.declarations.fields import Name, refuse
 
 MOST_TEXTS, MOST_BLOCKS, MOST_PARAMETERS = 16, 8, 8
 _LONGEST_TEXT, _LONGEST_PARAMETER, _LARGEST_NUMBER = 2_000, 200, 1_000_000_000
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def _at_most(limit: int, what: str) -> AfterValidator:
@@ -23,6 +25,8 @@ def _at_most(limit: int, what: str) -> AfterValidator:
 
 
 def _parameter(value: Any) -> Any:
+    if isinstance(value, str) and _SURROGATE.search(value):
+        raise refuse("text of whole characters", "write the character itself and not its halves")  # which no JSON can hold
     if isinstance(value, str) and {"{", "}"} & set(value):
         raise refuse("text without placeholders: blocks are passed on as they stand", "fill it in under content instead")
     if not _is_plain(value):

@@ -39,6 +39,16 @@ def test_a_users_messages_keep_their_order(stream):
         assert [body for body in read if body in sent] == sent
 
 
+def test_in_one_order_the_messages_of_all_ids_are_read_as_they_came(redis_url):
+    with connect(redis_url, timeout_ms=5_000) as client:
+        stream, before = (RedisEventStream(client, product="onboarding", partitions=4, one_order=is_one) for is_one in (True, False))
+        stream.publish(MESSAGES[:20])
+        stream.publish(MESSAGES[20:])
+        assert [entry.body for entry in stream.read(limit=100, block_ms=1)] == [body for _, body in MESSAGES]
+        before.publish(MESSAGES)  # by a service that was not restarted yet
+        assert bodies(stream.read(limit=100, block_ms=1)) == sorted(body for _, body in MESSAGES)
+
+
 def test_what_is_read_counts_as_backlog_until_acknowledged(stream):
     stream.publish(MESSAGES)
     entries = stream.read(limit=100, block_ms=1)

@@ -200,3 +200,11 @@ def test_what_a_proxy_answers_in_its_own_shape_is_an_error_like_any_other(site, 
     with pytest.raises(StillhereError) as refused:
         asks.decide(leaving(site))
     assert (refused.value.code, refused.value.status) == ("unexpected_answer", status)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{}", b'[{"ok": true}, {"ok": true}]', b'"hello"', b"[null, null]"])
+def test_a_list_is_answered_by_as_many_decisions_or_it_is_no_answer_of_ours(site, body):
+    asks, _ = client(site, instead=[httpx.Response(200, content=body)])
+    with pytest.raises(StillhereError, match="no list of 2 decisions") as odd:
+        asks.decide_many(["ada", "bob"])
+    assert odd.value.code == "unexpected_answer"

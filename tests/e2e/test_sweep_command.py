@@ -85,10 +85,10 @@ def test_a_service_that_does_not_answer_is_said_at_once(run, home):
     was_here(home, ada=2)
     url = f"http://127.0.0.1:{free_port()}"
     write_run_file(home.run_file, Running(pid=os.getpid(), redis_url="redis://127.0.0.1:1/0", api_url=url))
-    for options in ([], ["--url", url]):
+    for options in ([], ["--url", url], ["--url", f"{url}/"]):
         code, out, err = run(*options)
         assert (code, out, err.count("\n")) == (1, "", 1)
-        assert f"nothing answers at {url}" in err
+        assert f"nothing answers at {url}: " in err
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,17 @@ def test_s1_15_an_opt_out_stops_the_collecting_and_a_rebuild_brings_back_only_wh
     assert (len(logged(world)), n_events(world, "ada")) == (3, 3)
 
 
+@pytest.mark.parametrize("unless_said", ["refused", "kept"])
+def test_s1_15_a_no_counts_for_what_comes_after_it_under_any_id_of_the_person(world_where, unless_said):
+    world = world_where(unless_said)
+    phones = {f"phone-{number}": f"person-{number}" for number in range(8)}  # whatever streams their ids fall into
+    world.send(*(world.alias(phone, person) for phone, person in phones.items()))
+    world.send(*(world.identify(person) for person in phones.values()))
+    for phone, person in phones.items():
+        world.send(world.identify(person, consent=False), world.event(phone, "login"))
+        assert (person, logged(world)) == (person, [])
+
+
 def test_s1_14_an_import_of_a_folder_keeps_what_the_profiles_in_it_allow(world_where, tmp_path):
     world = world_where("refused")
     folder = tmp_path / "logs"

@@ -199,6 +199,7 @@ def test_one_entry_expands_in_declared_order_of_first_and_windows_second(folder,
         ),
         ("segments:\n", "collection: {attribute: plan}\nsegments:\n", 'collection.attribute: found "plan", expected one of vip; declare'),
         ("segments:\n", "collection: {}\nsegments:\n", "collection.attribute: found nothing, expected this key; add it"),
+        ("segments:\n", "collection:\nsegments:\n", "collection.attribute: found nothing, expected this key; add it"),
         (
             "segments:\n",
             "collection: {attribute: vip, unless_said: maybe}\nsegments:\n",

@@ -66,6 +66,8 @@ def test_without_them_the_document_is_that_of_before_so_that_its_hash_is_too(loa
         ({"content": {"action": ""}}, 'content.action: found "", expected text that is not empty'),
         ({"content": {"action": "x" * 2_001}}, "expected text of at most 2000 characters"),
         ({"content": {f"text_{n}": "x" for n in range(MOST_TEXTS + 1)}}, "expected at most 16 texts under content; these are 17"),
+        ({"content": {"action": "\ud83c"}}, "expected text of whole characters"),
+        ({"blocks": {"reviews": {"of": "\ud83c"}}}, "expected text of whole characters; write the character itself and not its halves"),
         ({"content": ["action"]}, "content: found a list of 1, expected a mapping of names to values"),
         ({"blocks": {"reviews": None}}, "blocks.reviews: found nothing, expected a mapping of names to values"),
         ({"blocks": {"reviews": {"items": 1.5}}}, "blocks.reviews.items: found 1.5, expected a whole number of 0 to 1,000,000,000, true,"),

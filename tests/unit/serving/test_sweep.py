@@ -163,6 +163,7 @@ def test_one_that_cannot_be_a_user_costs_the_others_nothing(clock):
 
 def test_a_decision_that_nobody_remembers_is_none(clock):
     report = swept(Service(clock, forgets={"user-0003"}), clock)
+    assert clock.seconds() < 5  # its Redis is there: what is wrong with one is not waited for as an outage is
     assert (report.n_decided, dict(report.errors)) == (999, {"ledger_unavailable": 1})
     assert "run the sweep again" in report.faults[0]
 
@@ -181,6 +182,37 @@ def test_a_service_that_answers_nothing_for_long_is_left_alone(clock):
     assert len(service.asked) == 2 + GIVES_UP_AFTER
     assert report.n_left == 1_000 - sum(map(len, service.asked))
     assert report.to_json()["left"] == report.n_left > 0
+
+
+class AwayLedger(Service):
+    """Decides all the same while its Redis is away until an instant, sends nothing, and remembers nothing of that."""
+
+    def __init__(self, clock, *, until_s) -> None:
+        super().__init__(clock)
+        self.until_s = until_s
+
+    def decide_many(self, user_ids, *, idempotency_key):
+        self.forgets = set(USERS) if self.clock.seconds() < self.until_s else set()
+        answers = super().decide_many(user_ids, idempotency_key=idempotency_key)
+        if self.forgets:
+            del self.decided[idempotency_key]
+        return answers
+
+
+def test_a_redis_that_is_started_again_costs_nobody_their_decision(clock):
+    service = AwayLedger(clock, until_s=60)
+    report = swept(service, clock)
+    assert (report.n_decided, dict(report.errors)) == (1_000, {})
+    assert clock.seconds() < 120
+    assert sum(map(len, service.decided.values())) == 1_000
+
+
+def test_a_redis_that_stays_away_ends_the_sweep_and_is_not_asked_about_everybody(clock):
+    service = AwayLedger(clock, until_s=1e9)
+    report = swept(service, clock)
+    first = list(lists_of(USERS))[:GIVES_UP_AFTER]
+    assert dict(report.errors) == {"ledger_unavailable": sum(map(len, first))}
+    assert (report.n_decided, report.n_left) == (0, 1_000 - sum(map(len, first)))
 
 
 def test_progress_is_told_up_to_the_end(clock):
