@@ -153,8 +153,8 @@ def test_a_full_service_is_asked_again_when_it_says_but_none_keeps_a_sweep_for_a
 
     def answer(request):
         keys.append(request.headers["Idempotency-Key"])
-        return answers.pop(0) if answers else httpx.Response(200, json=[])
+        return answers.pop(0) if answers else httpx.Response(200, json=[full])
 
     with client_of("http://stillhere", wait=waits.append, transport=httpx.MockTransport(answer)) as asks:
-        assert asks.decide_many(["ada"], idempotency_key="k") == []
+        assert [error.code for error in asks.decide_many(["ada"], idempotency_key="k")] == ["overloaded"]
     assert (waits, keys) == ([3.0, 30.0], ["k"] * 3)
