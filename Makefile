@@ -42,6 +42,7 @@ test: $(STAMP) ## Run the tests (under 6 minutes on 2 cores)
 
 test-faults: $(STAMP) ## Run the long fault and concurrency tests
 	@$(BIN)/python -m pytest -q -m faults
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not faults" --hypothesis-profile=long tests/laws
 
 test-spark: $(STAMP) ## Run the tests of the Spark executor (after make setup-spark)
 	@$(BIN)/python -m pytest -q -rs -m spark tests/spark

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from features.core.product import Product
 
 # No deadline: the first example that reaches a compiled function compiles it. In CI the same examples every time.
-settings.register_profile("here", deadline=None, max_examples=100)
+settings.register_profile("here", deadline=None, max_examples=60)
+settings.register_profile("long", deadline=None, max_examples=400)  # make test-faults
 settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
