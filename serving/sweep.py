@@ -66,6 +66,7 @@ class SweepReport:
     decided: Counter[tuple[str, str]] = field(default_factory=Counter)  # by action and reason code
     errors: Counter[str] = field(default_factory=Counter)  # users without a decision, by code
     faults: list[str] = field(default_factory=list)  # an example for each code
+    n_untracked: int | None = None  # besides, left out as nobody can say whether they are silent; None: everybody is tracked
 
     @property
     def n_decided(self) -> int:
@@ -81,6 +82,8 @@ class SweepReport:
         """Everything, for programs."""
         decided = [{"action": action, "reason": reason, "users": n} for (action, reason), n in self.decided.most_common()]
         counts = {"silent": self.n_silent, "decided": self.n_decided, "failed": self.errors.total(), "left": self.n_left}
+        if self.n_untracked is not None:
+            counts["untracked"] = self.n_untracked
         return {"due": self.due.isoformat(), **counts, "decisions": decided, "errors": dict(self.errors)}
 
     def count(self, answers: Iterable[Decision | StillhereError]) -> None:

@@ -8,8 +8,8 @@ not merged, not logged, not buried. What counts is what the person had said when
 by what lies before the event in the stream. It is acknowledged before any answer behind it is written, so that nothing collected without
 consent comes back with a later yes; and events that were kept are logged and acknowledged before a later no is written, so that a worker
 killed in between keeps or drops them as before (while an alias is carried out it may drop one that it would have kept, never keep one that
-it would have dropped). That is one person's order as long as one worker reads their messages; what another worker
-takes over later is judged by what holds by then.
+it would have dropped). Of an answer that is refused for something else the no counts; it is buried once all before it is acknowledged.
+That is one person's order as long as one worker reads their messages; what another worker takes over later is judged by what holds by then.
 
 In a rolling upgrade a worker may meet timelines that a newer one wrote. It can do nothing with events of those users, and nothing is wrong
 with them: they stay pending, neither logged nor acknowledged nor buried, until a newer worker takes them over.
@@ -21,6 +21,7 @@ import logging
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from threading import Event as Flag
 from typing import Protocol
 
@@ -156,7 +157,11 @@ class Worker:
             self._apply_read(read)
         elif read:
             identities = None if self.attacher is None else self.attacher.identities
-            self._apply_judged(read, StoredAnswers(collection=self.product.collection, profiles=self.profiles, identities=identities))
+            stored = StoredAnswers(collection=self.product.collection, profiles=self.profiles, identities=identities)
+            for is_refused_no, part in groupby(read, key=_is_refused_no):
+                if is_refused_no:  # it is buried at once: a yes before it, delivered again, would outlive it
+                    self._flush()
+                self._apply_judged(list(part), stored)
 
     def _apply_judged(self, read: Sequence[tuple[StreamEntry, Item | Rejection]], stored: StoredAnswers) -> None:
         """Apply what may be kept, as much at a time as can be judged together, and forget the rest.
@@ -184,11 +189,11 @@ class Worker:
     def _apply_read(self, read: Sequence[tuple[StreamEntry, Item | Rejection]]) -> None:
         if not read:
             return
-        admitted = self._admitted(read)
-        events = [item for _, item in admitted if isinstance(item, Event)]
-        changes = [item for _, item in admitted if isinstance(item, ProfileChange) and item.attributes]
+        changes = [change for change in (_change_in(item) for _, item in read) if change is not None]
         if changes:
             self.profiles.write_history(changes_by_instant(changes))
+        admitted = self._admitted(read)
+        events = [item for _, item in admitted if isinstance(item, Event)]
         broken, newer = self._merge(events)
         if broken:
             # Events that are in the raw log are what a rebuild brings back; so they are logged before they are buried.
@@ -281,6 +286,16 @@ class Worker:
             self._n_not_kept = 0
         if self.exporter is not None:
             self.exporter.export()
+
+
+def _is_refused_no(one: tuple[StreamEntry, Item | Rejection]) -> bool:
+    return isinstance(one[1], Rejection) and one[1].taken is not None
+
+
+def _change_in(item: Item | Rejection) -> ProfileChange | None:
+    """The attributes that an item gives; of one that is refused the no that counts all the same."""
+    change = item.taken if isinstance(item, Rejection) else item
+    return change if isinstance(change, ProfileChange) and change.attributes else None
 
 
 def _unreadable(user_id: str, what_was_done: str) -> Rejection:

@@ -44,7 +44,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -123,6 +123,9 @@ def admit_identify(raw: object, product: Product, received_at: datetime) -> Prof
 
     One wrong trait refuses the whole item. ``occurred_at`` is judged as an event's is, but a change counts from ``received_at`` on. With
     an ``anonymous_id``, that id is attached to the user besides, as by an alias item; ``traits`` may then be left out.
+
+    Where the product asks for consent to collection, a no of a known user counts whatever else is wrong: it is ``taken`` of the rejection.
+    Who said no must not be tracked on because their name was blank.
     """
     try:
         item = _object(raw)
@@ -132,7 +135,20 @@ def admit_identify(raw: object, product: Product, received_at: datetime) -> Prof
         attributes = {} if alias is not None and not item.get("traits") else _traits(item.get("traits"), product)
         return ProfileChange(user_id=user_id, attributes=attributes, known_at=received_at, alias=alias)
     except RefusedError as refused:
-        return refused.rejection
+        return replace(refused.rejection, taken=_no_in(raw, product, received_at))
+
+
+def _no_in(raw: object, product: Product, received_at: datetime) -> ProfileChange | None:
+    """The no to being tracked that an item says, alone; None where it says none, or nobody knows whose it is."""
+    traits = raw.get("traits") if isinstance(raw, Mapping) else None
+    if product.collection is None or not isinstance(raw, Mapping) or not isinstance(traits, Mapping):
+        return None
+    attribute = product.collection.attribute
+    try:
+        user_id = checked_id(raw.get("user_id"), "user_id")
+    except RefusedError:
+        return None
+    return ProfileChange(user_id=user_id, attributes={attribute: False}, known_at=received_at) if traits.get(attribute) is False else None
 
 
 def admit_alias(raw: object, received_at: datetime) -> Alias | Rejection:

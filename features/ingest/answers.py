@@ -25,6 +25,8 @@ class StoredAnswers:
     >>> answers = StoredAnswers(collection=Collection(attribute="tracking"), profiles=profiles).of(["ada", "ben"])
     >>> answers.allows("ada"), answers.allows("ben")
     (True, False)
+    >>> StoredAnswers(collection=Collection(attribute="tracking", unless_said=True), profiles=profiles).tracked(["ada", "ben"])
+    ['ada', 'ben']
     """
 
     collection: Collection
@@ -48,6 +50,20 @@ class StoredAnswers:
         for start in range(0, len(persons), _USERS_PER_READ):
             said |= self._said(persons[start : start + _USERS_PER_READ])
         return Answers(collection=self.collection, said=said, person_of=person_of)
+
+    def tracked(self, user_ids: Sequence[str]) -> list[str]:
+        """Those whose events may be kept, in their order; read in portions.
+
+        Raises
+        ------
+        StoreError
+            If a store cannot be reached.
+        """
+        found: list[str] = []
+        for start in range(0, len(user_ids), _USERS_PER_READ):
+            portion = user_ids[start : start + _USERS_PER_READ]
+            found += filter(self.of(portion).allows, portion)
+        return found
 
     def after_aliases(self, applied: Iterable[Told], answers: Answers, *, ahead: Iterable[Told]) -> None:
         """Read again, into ``answers``, what aliases that were applied may have changed for the items ahead.

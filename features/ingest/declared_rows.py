@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from typing import Any
@@ -82,7 +83,8 @@ def daily_judge(log: DailyCountsLog, product: Product, imported_at: datetime) ->
 def profile_judge(log: ProfilesLog, product: Product, imported_at: datetime) -> Judge:
     """Build the judge of a profile table; a row whose attributes are all empty says nothing.
 
-    A change was known at its changed_at, never after ``imported_at``; in a log that declares ``known_since: beginning``, since 1970.
+    A change was known at its changed_at, never after ``imported_at``; in a log that declares ``known_since: beginning``, since 1970. Where
+    nobody knows when, nothing of the row counts, not even a no: it may be older than a yes.
     """
     changed_at = None if log.changed_at is None else instant_reader(log.changed_at)
     types = {attribute.name: attribute.type for attribute in product.profile}
@@ -92,7 +94,10 @@ def profile_judge(log: ProfilesLog, product: Product, imported_at: datetime) -> 
         traits = {name: _as_attribute(value, types.get(name)) for name, value in given.items() if value is not None}
         changed = _BEGINNING if changed_at is None else changed_at(values)
         item = {"user_id": as_text(values.get(log.user_id)), "traits": traits, "occurred_at": changed}
-        return [admit_identify(item, product, min(changed or imported_at, imported_at))] if traits else []
+        judged = admit_identify(item, product, min(changed or imported_at, imported_at))
+        if changed is None and isinstance(judged, Rejection):
+            judged = replace(judged, taken=None)
+        return [judged] if traits else []
 
     return _refusals_as_values(judge)
 

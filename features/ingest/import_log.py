@@ -170,8 +170,9 @@ def _admitted(row: Row, judge: Callable[[Mapping[str, Any]], list[Any]], rejecte
     for item in judge(row.values):
         if isinstance(item, Rejection):
             rejected.write(row, item)
-        else:
-            yield item
+        taken = item.taken if isinstance(item, Rejection) else item
+        if taken is not None:
+            yield taken
 
 
 def _report(totals: Totals, path: Path, declaration: LogDeclaration, *, rows: int, rejected: RejectedFile, seconds: float) -> ImportReport:

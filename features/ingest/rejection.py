@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from features.ingest.admission import ProfileChange
 
 MAX_ID_CHARS = 128
 MAX_TEXT_CHARS = 256
@@ -18,6 +22,7 @@ class Rejection:
     code: str  # one of the table in `features.ingest.admission`
     field: str  # path inside the item: "occurred_at", "traits.plan", or the column of a file; "" for the item itself
     message: str  # what, got, expected
+    taken: ProfileChange | None = None  # what counts of the item all the same: a no to being tracked
 
 
 class RefusedError(Exception):

@@ -37,7 +37,9 @@ def read_message(body: bytes, product: Product) -> Item | Rejection:
 
 
 def told_by(body: bytes, item: Item | Rejection) -> Told:
-    """What a message tells about consent, given what was read of it: an event that is refused still tells of somebody's behaviour.
+    """What a message tells about consent, given what was read of it.
+
+    An event that is refused still tells of somebody's behaviour, and an answer that is refused of the no in it.
 
     Examples
     --------
@@ -49,6 +51,8 @@ def told_by(body: bytes, item: Item | Rejection) -> Told:
     """
     if not isinstance(item, Rejection):
         return item
+    if item.taken is not None:
+        return item.taken
     try:
         sent = orjson.loads(body)["item"]
         user_id = None if sent.get("type") in ("identify", "alias") else usable_id(sent["user_id"])

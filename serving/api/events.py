@@ -12,7 +12,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 
 from features.core.event import from_us
-from features.ingest.admission import admit_item
+from features.ingest.admission import ProfileChange, admit_item
 from features.ingest.ignored import EVENT, event_fields
 from features.ingest.rejection import Rejection
 from features.ports import StoreError
@@ -56,9 +56,10 @@ def _take_in(context: ApiContext, payload: Any) -> Response:
     received_us = context.now_us()
     messages, rejected = _admit_all(items, context, received_us)
     _publish(context, messages)
-    context.metrics.admitted(len(messages), [row["code"] for row in rejected])
+    accepted = len(items) - len(rejected)
+    context.metrics.admitted(accepted, [row["code"] for row in rejected])
     ignored = ignored_part((item, event_fields(item) if isinstance(item, dict) else EVENT) for item in items)
-    if rejected and not messages:
+    if rejected and not accepted:
         first = rejected[0]
         raise ApiError(
             "all_rejected",
@@ -67,7 +68,7 @@ def _take_in(context: ApiContext, payload: Any) -> Response:
             what_to_do=f"correct the items and send them again; {len(rejected)} of {len(items)} were refused, see `rejected`",
             more={"accepted": 0, "rejected": rejected, **ignored},
         )
-    return json_answer({"accepted": len(messages), "rejected": rejected, **ignored}, status=HTTPStatus.ACCEPTED)
+    return json_answer({"accepted": accepted, "rejected": rejected, **ignored}, status=HTTPStatus.ACCEPTED)
 
 
 def _items(payload: Any, *, max_events: int) -> list[Any]:
@@ -78,18 +79,27 @@ def _items(payload: Any, *, max_events: int) -> list[Any]:
 
 
 def _admit_all(items: list[Any], context: ApiContext, received_us: int) -> tuple[list[tuple[str, bytes]], list[dict[str, Any]]]:
+    """What goes on to the worker, and what the sender is told was refused; an item of which only a no counts is both."""
     received_at = from_us(received_us)
     judged = [admit_item(item, context.product, received_at) for item in items]
-    admitted = [index for index, one in enumerate(judged) if not isinstance(one, Rejection)]
-    for index, rejection in zip(admitted, _foreseen(context, [judged[index] for index in admitted]), strict=True):
-        judged[index] = rejection or judged[index]
+    taken = {index: one.taken if isinstance(one, Rejection) else one for index, one in enumerate(judged)}
+    known = {index: one for index, one in taken.items() if one is not None}
+    foreseen = dict(zip(known, _foreseen(context, list(known.values())), strict=True))
     messages, rejected = [], []
     for index, (item, one) in enumerate(zip(items, judged, strict=True)):
-        if isinstance(one, Rejection):
-            rejected.append({"index": index, "code": one.code, "field": one.field, "message": one.message})
-        else:
-            messages.append((one.user_id, stream_body(item, received_us)))
+        if foreseen.get(index) is None and index in known:
+            sent = _alone(one.taken) if isinstance(one, Rejection) and one.taken is not None else item
+            messages.append((known[index].user_id, stream_body(sent, received_us)))
+        rejection = one if isinstance(one, Rejection) else foreseen[index]
+        if rejection is not None:
+            rejected.append({"index": index, "code": rejection.code, "field": rejection.field, "message": rejection.message})
     return messages, rejected
+
+
+def _alone(change: ProfileChange) -> dict[str, Any]:
+    """The item that says no more than this."""
+    stated = {"user_id": change.user_id, "traits": dict(change.attributes), "occurred_at": change.known_at.isoformat()}
+    return {"type": "identify", **stated}
 
 
 def _foreseen(context: ApiContext, admitted: list[Any]) -> Sequence[Rejection | None]:

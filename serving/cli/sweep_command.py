@@ -12,10 +12,9 @@ from cyclopts import Parameter
 from serving.cli.faults import BadInputError
 from serving.cli.options import HERE, Place
 from serving.cli.sweep_plan import HOW, WHEN, WHOM, How, Plan, When, Whom, plan_of
+from serving.cli.sweep_whom import Look, looking, minute, warn
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import httpx
 
     from serving.client import Client
@@ -38,15 +37,16 @@ def sweep(
 ) -> int:
     """Ask the running service about everybody who fell silent: nothing happens that would make a backend ask.
 
-    Silent is, by the raw log, who did nothing for a while that product.yaml counts as activity (`label`). The decisions count like all
-    others: what is to be sent is in the outbox. A sweep that was ended and is begun again within its hour (`--every`: its period; or with
-    the same `--due`) decides about nobody twice. The exit code is 1 where somebody has no decision.
+    Silent is, by the raw log, who did nothing for a while that product.yaml counts as activity (`label`). Who is not to be tracked
+    (`collection`) is left out: nobody can say whether they are silent. The decisions count like all others: what is to be sent is in the
+    outbox. A sweep that was ended and is begun again within its hour (`--every`: its period; or with the same `--due`) decides about
+    nobody twice. The exit code is 1 where somebody has no decision.
 
     Example: `stillhere sweep --silent-for 7d --every 1d`
     """
     plan = plan_of(whom, when, how, now=_now())
     settings = place.existing()
-    look = _look(settings, plan)
+    look = _look(settings, plan, may_start_redis=dry_run)
     if dry_run:
         return _say_how_many(look, plan.due, json=json)
     url = (how.url or _served(settings)).rstrip("/")
@@ -61,35 +61,22 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-Look = Callable[[datetime], tuple[str, ...]]
-"""Finds who is silent at an instant."""
+def _look(settings: Settings, plan: Plan, *, may_start_redis: bool) -> Look:
+    import threading
 
-
-def _look(settings: Settings, plan: Plan) -> Look:
-    from features.declarations.product_file import load_product
-
-    product = load_product(settings.product_folder)
-    raw_dir: Path = settings.home.raw_dir(product.name)
-
-    def look(due: datetime) -> tuple[str, ...]:
-        from features.backfill.silent import find_silent
-
-        edges = {"silent_for": plan.silent_for, "silent_until": plan.silent_until}
-        silent = find_silent(raw_dir, activity=product.label.activity, as_of=due, **edges)
-        if silent.newest_at is None:
-            _warn(f"{raw_dir} holds no event of before {_minute(due)}: nobody is known; is it the state directory of your service?")
-        elif silent.newest_at <= due - plan.silent_for:
-            _warn(f"the newest event of anybody is of {_minute(silent.newest_at)}: events have probably stopped coming in")
-        return silent.user_ids
-
-    return look
+    edges = {"silent_for": plan.silent_for, "silent_until": plan.silent_until}
+    return looking(settings, **edges, may_start_redis=may_start_redis, wait=threading.Event().wait)
 
 
 def _say_how_many(look: Look, due: datetime, *, json: bool) -> int:
     import orjson
 
-    found = len(look(due))
-    told = orjson.dumps({"due": due.isoformat(), "silent": found}).decode() if json else f"{_head(due, found)} would be asked about"
+    found = look(due)
+    counts = {"silent": len(found.user_ids), **({} if found.n_untracked is None else {"untracked": found.n_untracked})}
+    if json:
+        told = orjson.dumps({"due": due.isoformat(), **counts}).decode()
+    else:
+        told = "\n".join([f"{_head(due, counts['silent'])} would be asked about", *_left_out(found.n_untracked)])
     sys.stdout.write(told + "\n")
     return 0
 
@@ -102,10 +89,11 @@ def _once(look: Look, due: datetime, plan: Plan, client: Client, *, json: bool) 
     from serving.sweep import Pace
     from serving.sweep import sweep as sweep_once
 
-    user_ids = look(due)
+    found = look(due)
     pace = Pace(per_second=plan.per_second, wait=threading.Event().wait)
-    with Steps().step(f"asking about {len(user_ids):,} silent users") as progress:
-        report = sweep_once(user_ids, due=due, service=client, pace=pace, progress=progress)
+    with Steps().step(f"asking about {len(found.user_ids):,} silent users") as progress:
+        report = sweep_once(found.user_ids, due=due, service=client, pace=pace, progress=progress)
+    report.n_untracked = found.n_untracked
     sys.stdout.write(as_json(report) if json else as_text(report))
     sys.stdout.flush()
     return 0 if report.n_decided == report.n_silent else 1
@@ -119,7 +107,7 @@ def _go_on(look: Look, dues: Iterable[datetime], plan: Plan, client: Client, *, 
         try:
             _once(look, due, plan, client, json=json)
         except StoreError as exc:
-            _warn(f"the sweep of {_minute(due)} could not be made: {exc}")
+            warn(f"the sweep of {minute(due)} could not be made: {exc}")
     return 0
 
 
@@ -183,18 +171,15 @@ def as_text(report: SweepReport) -> str:
     lines += [f"  {count:>8,}  {action:<6}  {reason}" for (action, reason), count in report.decided.most_common()]
     lines += [f"  {count:>8,}  error   {code}" for code, count in report.errors.most_common()]
     lines += [f"  e.g. {fault}" for fault in report.faults]
+    lines += _left_out(report.n_untracked)
     if report.n_left:
         lines.append(f"  {report.n_left:,} were not asked about: the service gave no answer for long; run it again when it does")
     return "\n".join(lines) + "\n"
 
 
+def _left_out(n_untracked: int | None) -> list[str]:
+    return [f"  {n_untracked:,} left out: they are not tracked, so nobody can say whether they are silent"] if n_untracked else []
+
+
 def _head(due: datetime, silent: int) -> str:
-    return f"due {_minute(due)}: {silent:,} silent"
-
-
-def _minute(instant: datetime) -> str:
-    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _warn(message: str) -> None:
-    sys.stderr.write(f"stillhere: {message}\n")
+    return f"due {minute(due)}: {silent:,} silent"

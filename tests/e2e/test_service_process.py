@@ -16,6 +16,7 @@ import orjson
 import pytest
 import redis
 
+from features.core.event import to_us
 from serving import bootstrap
 from serving.adapters.run_file import read_run_file
 from serving.cli.demo.play import backlog
@@ -33,10 +34,13 @@ pytestmark = pytest.mark.timeout(180)
 def installation(redis_server, onboarding, tmp_path_factory):
     """An installation with a small model and an empty Redis."""
     home = tmp_path_factory.mktemp("home")
+    product = certain_product(home / "product")
+    with (product / "product.yaml").open("a") as declared:
+        declared.write("\ncollection: {attribute: consent, unless_said: kept}\n")
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
     environment = {
-        "STILLHERE_PRODUCT": str(certain_product(home / "product")),
+        "STILLHERE_PRODUCT": str(product),
         "STILLHERE_REDIS_URL": redis_server.url,
         "MLFLOW_TRACKING_URI": f"sqlite:///{home}/none.db",
         "STILLHERE_LOG_DELAY_S": "0.1",
@@ -230,7 +234,8 @@ def test_s2_14_who_fell_silent_is_written_to_by_the_sweep_and_once_though_it_is_
     while "decided about" not in stack.sweep.child.log.read_text():  # its own sweep, of last midnight, is to find none of them
         assert time.monotonic() < deadline
     users = names_of(2, at_least=4)
-    fall_silent(installation, users)
+    fall_silent(installation, [*users, "opted-out"])
+    installation.profiles.write({"opted-out": {"consent": False}}, changed_us=to_us(datetime.now(UTC)))  # who may be here since, unseen
     options = ["--due", datetime.now(UTC).isoformat()]
     with sweep(installation, *options, "--per-second", "0.01") as killed:  # minutes from the first list to the second
         deadline = time.monotonic() + 60
@@ -244,10 +249,11 @@ def test_s2_14_who_fell_silent_is_written_to_by_the_sweep_and_once_though_it_is_
             out, err = again.communicate(timeout=60)
         assert again.returncode == 0, err
         report = orjson.loads(out)
-        assert (report["silent"], report["failed"], report["left"]) == (len(users), 0, 0)
+        assert (report["silent"], report["failed"], report["left"], report["untracked"]) == (len(users), 0, 0, 1)
         assert report["decisions"] == [{"action": "send", "reason": "sent_by_regular_away_for_a_day", "users": len(users)}]
         assert [len(ids) for ids in orders(installation, users).values()] == [1] * len(users)
         assert decisions(installation, users) == orders(installation, users)
+        assert decisions(installation, ["opted-out"]) == {"opted-out": []}
 
 
 def test_a_sweep_that_was_asked_for_runs_beside_the_service_and_asks_the_one_it_was_started_with(stack):

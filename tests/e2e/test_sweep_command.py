@@ -10,14 +10,18 @@ import httpx
 import orjson
 import pytest
 
+from features.adapters.embedded_redis import EmbeddedRedis
 from features.adapters.raw_log import ParquetRawLog
+from features.core.alias import Alias
 from features.core.event import Event
 from features.home import Home
+from serving import bootstrap
 from serving.adapters.run_file import Running, write_run_file
 from serving.cli.processes import free_port
 from serving.cli.sweep_command import as_text, client_of
 from serving.client import StillhereError
 from serving.sweep import SweepReport
+from tests.certain import certain_product
 from tests.command_line import run_command
 from tests.serving_world import ROOT
 
@@ -63,6 +67,45 @@ def test_a_dry_run_of_a_period_is_of_the_sweep_that_has_begun(run, home):
     code, out, _ = run("--dry-run", "--every", "1d", "--json")
     assert code == 0
     assert orjson.loads(out)["due"].endswith("T00:00:00+00:00")
+
+
+@pytest.mark.parametrize(("unless_said", "silent", "left_out"), [("kept", 2, 1), ("refused", 1, 2)])
+def test_s1_15_who_is_not_tracked_is_left_out_and_told(run, home, redis_url, monkeypatch, tmp_path, unless_said, silent, left_out):
+    """ada agreed, bob said no and may be here at this moment, cyd said nothing; dan is the phone of bob."""
+    was_here(home, ada=2, bob=2, cyd=2, dan=2, eve=0.1)
+    folder = certain_product(tmp_path / "product")
+    with (folder / "product.yaml").open("a") as declared:
+        declared.write(f"\ncollection: {{attribute: consent, unless_said: {unless_said}}}\n")
+    monkeypatch.setenv("STILLHERE_PRODUCT", str(folder))
+    monkeypatch.setenv("STILLHERE_REDIS_URL", redis_url)
+    opened = bootstrap.installation(bootstrap.settings_from_environment(), redis_url, asks_registry=False)
+    opened.profiles.write({"ada": {"consent": True}, "bob": {"consent": False}}, changed_us=1)
+    alias = Alias(previous_id="dan", user_id="bob", occurred_at=NOW, received_at=NOW)
+    assert opened.attacher.attach(alias) is None
+    opened.attacher.record([alias])
+    opened.close()
+    code, out, err = run("--dry-run")
+    told = f"{silent} silent would be asked about\n  {left_out} left out: they are not tracked, so nobody can say whether they are silent\n"
+    assert (code, out.endswith(told), err) == (0, True, ""), out
+    assert orjson.loads(run("--dry-run", "--json", "--due", NOW.isoformat())[1]) == {
+        "due": NOW.isoformat(),
+        "silent": silent,
+        "untracked": left_out,
+    }
+
+
+def test_s1_15_a_dry_run_beside_no_service_reads_the_answers_of_the_bundled_redis(run, home, monkeypatch, tmp_path):
+    was_here(home, ada=2, bob=2)
+    folder = certain_product(tmp_path / "product")
+    with (folder / "product.yaml").open("a") as declared:
+        declared.write("\ncollection: {attribute: consent, unless_said: kept}\n")
+    monkeypatch.setenv("STILLHERE_PRODUCT", str(folder))
+    with EmbeddedRedis(home.redis_dir) as server:
+        opened = bootstrap.installation(bootstrap.settings_from_environment(), server.url, asks_registry=False)
+        opened.profiles.write({"bob": {"consent": False}}, changed_us=1)
+        opened.close()
+    code, out, _ = run("--dry-run", "--json", "--due", NOW.isoformat())
+    assert (code, orjson.loads(out)) == (0, {"due": NOW.isoformat(), "silent": 1, "untracked": 1})
 
 
 def test_a_log_that_has_ended_or_has_nothing_is_told(run, home):
@@ -128,12 +171,14 @@ def test_counts_come_by_action_and_reason_and_then_what_went_wrong():
     report = SweepReport(due=datetime(2026, 3, 2, 10, tzinfo=UTC), n_silent=1_300)
     report.decided.update({("none", "no_consent"): 1_200, ("send", "sent_by_high_risk"): 30})
     report.count_error(StillhereError("overloaded", "too many wait", what_to_do="wait"), 32)
+    report.n_untracked = 7
     assert as_text(report).splitlines() == [
         "due 2026-03-02 10:00 UTC: 1,300 silent, 1,230 decided about",
         "     1,200  none    no_consent",
         "        30  send    sent_by_high_risk",
         "        32  error   overloaded",
         "  e.g. overloaded: too many wait; wait",
+        "  7 left out: they are not tracked, so nobody can say whether they are silent",
         "  38 were not asked about: the service gave no answer for long; run it again when it does",
     ]
 

@@ -8,10 +8,14 @@ import orjson
 import pytest
 
 from features.core.timeline import unpack
+from features.declarations.product_file import load_product
+from features.home import Home
 from features.ingest.import_log import declared_files, import_file
 from features.ingest.rebuild import rebuild
 from serving.cli.import_command import summary
+from tests.certain import certain_product
 from tests.installed_world import InstalledWorld
+from tests.small_model import write_small_bundle
 
 
 @pytest.fixture
@@ -70,6 +74,29 @@ def test_s1_15_an_opt_out_stops_the_collecting_and_a_rebuild_brings_back_only_wh
     assert (len(logged(world)), n_events(world, "ada")) == (3, 3)
 
 
+def test_s1_15_a_no_beside_something_wrong_counts_and_the_sender_is_told_what_was(world_where):
+    world = world_where("kept")
+    before, after = world.event("ada", "login"), world.event("ada", "login")
+    answer = world.send(before, world.identify("ada", consent=False, first_name=""), after)
+    ((rejected),) = answer["rejected"]
+    assert (answer["accepted"], rejected["index"], rejected["code"], rejected["field"]) == (2, 1, "bad_attribute", "traits.first_name")
+    assert logged(world) == [before["event_id"]]
+    assert (world.opened.stream.backlog(), world.opened.stream.dead_letters()) == (0, [])
+    alone = world.http.post("/v1/events", world.identify("ben", consent=False, shoe_size=43))
+    assert (alone.status_code, alone.json()["error"]["code"], alone.json()["accepted"]) == (422, "all_rejected", 0)
+    world.send(world.event("ben", "login"))
+    assert logged(world) == [before["event_id"]]
+    assert world.opened.profiles.read(["ada", "ben"]) == [{"consent": False}, {"consent": False}]
+
+
+def test_s1_15_of_somebody_who_was_erased_not_even_a_no_is_taken(world_where):
+    world = world_where("kept")
+    world.opened.erasure().erase("ada")
+    answer = world.send(world.identify("ada", consent=False, first_name=""), world.event("ben", "login"))
+    assert [row["code"] for row in answer["rejected"]] == ["bad_attribute"]
+    assert world.opened.profiles.read(["ada"]) == [{}]
+
+
 @pytest.mark.parametrize("unless_said", ["refused", "kept"])
 def test_s1_15_a_no_counts_for_what_comes_after_it_under_any_id_of_the_person(world_where, unless_said):
     world = world_where(unless_said)
@@ -99,3 +126,38 @@ def test_s1_14_an_import_of_a_folder_keeps_what_the_profiles_in_it_allow(world_w
     assert list(reports) == ["profiles", "events"]
     assert (reports["events"].admitted, reports["events"].not_kept, logged(world)) == (1, 2, ["ada-1"])
     assert summary(reports["events"]).endswith("; not kept: 2 rows of people who are not to be tracked")
+
+
+HABIT = '"active_days_use_7d >= 3"'
+
+
+def declared_with_tracking(folder, *, asks):
+    """Make tracking a question of its own, as docs/people.md shows; ``asks``: the rule of absence is not for those who said no."""
+    certain_product(folder)
+    product, policy = folder / "product.yaml", folder / "policy.yaml"
+    declared = product.read_text().replace("\nprofile:\n", "\nprofile:\n  tracking: {type: boolean, model: false}\n")
+    segments = "\nsegmentations:\n  tracked:\n    said_no: {tracking: false}\n    everybody_else: {}\n"
+    declared = declared.replace("\nsegmentations:\n", segments)
+    product.write_text(f"{declared}\ncollection: {{attribute: tracking, unless_said: kept}}\n")
+    if asks:
+        policy.write_text(policy.read_text().replace(f"{HABIT}]", f'{HABIT}, "segment.tracked == everybody_else"]'))
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_s1_15_who_opted_out_looks_silent_to_a_rule_of_absence_unless_it_asks(tmp_path, redis_url, asks):
+    """Ada and Cyd came daily; Ada comes still, unseen."""
+    declared_with_tracking(tmp_path / "home-product", asks=asks)
+    write_small_bundle(load_product(tmp_path / "home-product"), Home(tmp_path / "home").bundles_dir("onboarding") / "1")
+    world = InstalledWorld(tmp_path / "home", redis_url)
+    users = ("ada", "cyd")
+    world.send(*map(world.identify, users))
+    for _ in range(4):
+        world.send(*(world.event(user, "login") for user in users for _ in range(3)))
+        world.later(hours=20)
+    world.send(world.identify("ada", tracking=False))
+    world.later(hours=8)
+    world.send(world.event("ada", "login"))
+    written_to = ("send", "sent_by_regular_away_for_a_day")
+    ada, cyd = [(answer["action"], answer["reason"]["code"]) for answer in map(world.decide, users)]
+    assert (ada == written_to, ada[0], cyd) == (not asks, "none" if asks else "send", written_to)
+    world.close()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 import features.ingest.admission as admission_module
 from features.core.alias import Alias
 from features.core.event import Event, event_hash
-from features.core.product import Product
+from features.core.product import Collection, Product
 from features.ingest.admission import ProfileChange, admit, admit_identify, admit_item
 from features.ingest.rejection import Rejection
 
@@ -238,3 +239,50 @@ def test_whatever_is_sent_is_admitted_or_refused_and_can_be_stored_and_answered(
         assert isinstance(event_hash(judged), int)
     elif isinstance(judged, Rejection):
         orjson.dumps([judged.code, judged.field, judged.message])  # what HTTP answers with
+
+
+NO = {"consent": False}
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [
+        {"traits": NO | {"plan": 7}},
+        {"traits": NO | {"colour": "red"}},
+        {"traits": {"colour": "red"} | NO},
+        {"traits": NO, "occurred_at": "2024-05-01T12:06:00Z"},
+        {"traits": NO, "occurred_at": None},
+        {"traits": NO, "anonymous_id": "ada"},
+        {"traits": NO, "anonymous_id": NUL},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("unless_said", [False, True])
+def test_s1_15_a_no_to_being_tracked_counts_whatever_else_is_wrong(slip, unless_said, product: Product, noon: datetime) -> None:
+    asking = dataclasses.replace(product, collection=Collection(attribute="consent", unless_said=unless_said))
+    refused = admit_item(IDENTIFY | slip, asking, noon)
+    assert isinstance(refused, Rejection)
+    assert refused.taken == ProfileChange(user_id="ada", attributes=NO, known_at=noon)
+    plain = admit_item(IDENTIFY | slip, product, noon)
+    assert plain == dataclasses.replace(refused, taken=None)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        IDENTIFY | {"user_id": None, "traits": NO},
+        IDENTIFY | {"user_id": NUL, "traits": NO | {"plan": 7}},
+        IDENTIFY | {"traits": {"consent": True, "plan": 7}},
+        IDENTIFY | {"traits": {"consent": 0}},
+        IDENTIFY | {"traits": {"consent": None}},
+        IDENTIFY | {"traits": [NO]},
+        IDENTIFY | {"type": "page", "traits": NO},
+        LOGIN | {"kind": "gone", "traits": NO},
+        ["identify"],
+    ],
+    ids=str,
+)
+def test_of_any_other_refused_item_nothing_counts(item: object, product: Product, noon: datetime) -> None:
+    refused = admit_item(item, dataclasses.replace(product, collection=Collection(attribute="consent")), noon)
+    assert isinstance(refused, Rejection)
+    assert refused.taken is None

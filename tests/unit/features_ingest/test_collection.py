@@ -153,3 +153,13 @@ def test_a_store_that_is_away_is_no_answer() -> None:
 
     with pytest.raises(StoreError, match="away"):
         StoredAnswers(collection=Collection(attribute="tracking"), profiles=Away()).of(["ada"])
+
+
+@pytest.mark.parametrize("unless_said", [False, True])
+def test_of_many_those_who_may_be_tracked_are_found_in_portions(unless_said: bool) -> None:
+    profiles, users = MemoryProfileStore(), [f"user-{number}" for number in range(2_001)]
+    profiles.write({user: {"tracking": number % 3 == 0} for number, user in enumerate(users) if number % 3}, changed_us=1)
+    profiles.write({user: {"tracking": True} for user in users[::6]}, changed_us=2)
+    stored = StoredAnswers(collection=Collection(attribute="tracking", unless_said=unless_said), profiles=profiles)
+    assert stored.tracked(users) == (users[::3] if unless_said else users[::6])
+    assert stored.tracked([]) == []

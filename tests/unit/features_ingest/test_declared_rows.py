@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from features.core.event import Event
-from features.core.product import Product
+from features.core.product import Collection, Product
 from features.declarations.log import DailyCountsLog, EventsLog, FileFormat, FileSyntax, ProfilesLog, TimeColumn
 from features.ingest.admission import ProfileChange
 from features.ingest.declared_rows import Judged, as_integer, daily_judge, event_judge, profile_judge
@@ -187,6 +188,21 @@ def test_a_profile_that_is_declared_known_since_the_beginning_is(product: Produc
 )
 def test_a_bad_attribute_is_refused(values: dict[str, str], field: str, product: Product) -> None:
     assert codes(profile_judge(PROFILES, product, NOW)(row(**values))) == [("bad_attribute", field)]
+
+
+def test_s1_15_a_no_in_a_bad_profile_row_counts_from_when_it_was_said(product: Product) -> None:
+    asking = dataclasses.replace(product, collection=Collection(attribute="consent", unless_said=True))
+    (refused,) = profile_judge(PROFILES, asking, NOW)(row(Seats="many", OK="no"))
+    assert isinstance(refused, Rejection)
+    assert refused.taken == ProfileChange(user_id="ada", attributes={"consent": False}, known_at=datetime(2024, 5, 1, 10, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("at", [None, "last week"])
+def test_a_no_of_which_nobody_knows_when_it_was_said_may_be_older_than_a_yes(product: Product, at: str | None) -> None:
+    asking = dataclasses.replace(product, collection=Collection(attribute="consent", unless_said=True))
+    (refused,) = profile_judge(PROFILES, asking, NOW)({**row(OK="no"), "at": at})
+    assert isinstance(refused, Rejection)
+    assert refused.taken is None
 
 
 @pytest.mark.parametrize(("text", "hint"), [("29,33", True), ("1,234.50", True), ("free", False)])

@@ -301,6 +301,16 @@ def test_s1_14_of_a_folder_the_answers_come_first(product: Product, target: Impo
     assert [(report.admitted, report.not_kept) for report in reports] == [(2, 0), (3, 2)]
 
 
+def test_s1_15_a_row_that_is_set_aside_still_says_no(product: Product, target: ImportTarget, tmp_path: Path) -> None:
+    log = dataclasses.replace(people_log(), attribute_columns={"consent": "consent", "seats": "seats"})
+    path = tmp_path / "people.csv"
+    path.write_text("user,consent,seats,at\nuser-0,no,many,2024-05-20T00:00:00Z\nuser-1,yes,many,2024-05-20T00:00:00Z\n")
+    for collection, profiles in ((None, [{}, {}]), (Collection(attribute="consent", unless_said=True), [{"consent": False}, {}])):
+        report = import_file(path, log, dataclasses.replace(product, collection=collection), target, imported_at=NOW)
+        assert dict(report.rejected) == {"bad_attribute": 2}
+        assert target.profiles.read(["user-0", "user-1"]) == profiles
+
+
 def test_without_consent_to_collection_an_import_asks_no_profile(product: Product, target: ImportTarget, tmp_path: Path) -> None:
     class AskedNothing(MemoryProfileStore):
         def read(self, user_ids: Sequence[str], names: Sequence[str] | None = None) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,7 +8,7 @@ import orjson
 import pytest
 
 from features.core.event import Event, from_us, to_us
-from features.core.product import Product
+from features.core.product import Collection, Product
 from features.ingest.admission import ProfileChange
 from features.ingest.collection import RefusedEvent, Told
 from features.ingest.rejection import Rejection
@@ -53,6 +54,16 @@ def test_what_is_refused_as_an_event_of_somebody_is_theirs(onboarding: Product, 
     refused = read_message(body_of(item), onboarding)
     assert isinstance(refused, Rejection)
     assert told_by(body_of(item), refused) == told
+
+
+def test_of_a_refused_answer_the_no_in_it_is_told(onboarding: Product) -> None:
+    asking = replace(onboarding, collection=Collection(attribute="consent", unless_said=True))
+    item = {"type": "identify", "user_id": "ada", "occurred_at": NOON.isoformat(), "traits": {"consent": False, "gone": 1}}
+    refused = read_message(body_of(item), asking)
+    assert isinstance(refused, Rejection)
+    told = told_by(body_of(item), refused)
+    assert isinstance(told, ProfileChange)
+    assert (told.user_id, told.attributes) == ("ada", {"consent": False})
 
 
 def test_an_answer_tells_what_it_says(onboarding: Product) -> None:

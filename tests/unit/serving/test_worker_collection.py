@@ -117,6 +117,33 @@ def test_s1_15_who_opted_out_is_not_followed_under_another_of_their_ids(onboardi
     assert kept(world) == ["e1", "e2", "e6"]
 
 
+def test_s1_15_a_no_beside_a_trait_that_is_gone_counts_and_the_rest_is_a_dead_letter(onboarding):
+    """The product changed between the service, which took the item, and the worker."""
+    world = asking(onboarding, unless_said=True)
+    no = says(False)
+    no["traits"]["gone"] = 1
+    sent(world, login(1), no, login(2), says(False, "ben"), login(3, "ben"))
+    worked(world)
+    assert (kept(world), world.watched.read(["ada"])) == (["e1"], [{"consent": False}])
+    ((body, reason),) = world.stream.dead_letters()
+    assert (b"gone" in body, reason.split(":")[0], world.stream.backlog()) == (True, "unknown_attribute", 0)
+
+
+def test_a_no_is_stored_before_what_was_wrong_beside_it_is_set_aside(onboarding):
+    class NoProfiles(Watched):
+        def write_history(self, changes):
+            raise StoreError("away")
+
+    world = asking(onboarding, unless_said=True)
+    world.profiles = UnifiedProfileStore(inner=NoProfiles(), identities=world.identities)
+    no = says(False)
+    no["traits"]["gone"] = 1
+    sent(world, no)
+    with pytest.raises(StoreError):
+        world.worker().step(block_ms=0)
+    assert (world.stream.backlog(), world.stream.dead_letters()) == (1, [])
+
+
 @pytest.mark.parametrize("unless_said", [False, True])
 def test_s1_14_of_a_profile_that_cannot_be_read_nothing_is_kept_and_nobody_else_waits(onboarding, unless_said):
     world = asking(onboarding, unless_said=unless_said)
