@@ -277,6 +277,12 @@ def test_s2_18_s2_32_seven_days_of_silence_bring_the_incentive_of_the_segment(wo
     assert trigger_and_message(world.decide()) == ("silent_for_a_week", message)
 
 
+def test_s1_15_who_opted_out_looks_silent_and_is_not_written_to_for_it(world):
+    world.happens(world.person(plan="guest", tracking=False), "login", times=3, ago=7 * DAY)
+    decision = world.decide()
+    assert (decision["message"], decision["reason"]["code"]) == (None, "held_by_untracked")
+
+
 def test_s2_18_six_days_are_no_week(world):
     world.happens(world.person(plan="guest"), "login", times=3, ago=7 * DAY - timedelta(seconds=1))
     assert world.decide()["message"] is None
