@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,12 +12,16 @@ from cyclopts import Parameter
 from serving.cli.faults import BadInputError
 from serving.cli.options import HERE, Place
 from serving.cli.sweep_plan import HOW, WHEN, WHOM, How, Plan, When, Whom, plan_of
+from serving.cli.swept_service import await_product, require_product
+from serving.cli.terminal import print_json, say, warn
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
 
+    from features.core.product import Product
+    from serving.cli.steps import Share
     from serving.client import Client
     from serving.settings import Settings
     from serving.sweep import SweepReport
@@ -50,10 +54,11 @@ def sweep(
     if dry_run:
         return _say_how_many(look, plan.due, json=json)
     url = (how.url or _served(settings)).rstrip("/")
+    product = _product(settings).name
     with client_of(url) as client:
         if plan.every is not None:
-            return _go_on(look, _due_times(plan.every), plan, client, json=json)
-        _require_answer(url)
+            return _go_on(look, _due_times(plan.every), plan, client, check=lambda: await_product(url, product), json=json)
+        require_product(url, product)
         return _once(look, plan.due, plan, client, json=json)
 
 
@@ -66,9 +71,7 @@ Look = Callable[[datetime], tuple[str, ...]]
 
 
 def _look(settings: Settings, plan: Plan) -> Look:
-    from features.declarations.product_file import load_product
-
-    product = load_product(settings.product_folder)
+    product = _product(settings)
     raw_dir: Path = settings.home.raw_dir(product.name)
 
     def look(due: datetime) -> tuple[str, ...]:
@@ -77,20 +80,28 @@ def _look(settings: Settings, plan: Plan) -> Look:
         edges = {"silent_for": plan.silent_for, "silent_until": plan.silent_until}
         silent = find_silent(raw_dir, activity=product.label.activity, as_of=due, **edges)
         if silent.newest_at is None:
-            _warn(f"{raw_dir} holds no event of before {_minute(due)}: nobody is known; is it the state directory of your service?")
+            warn(f"{raw_dir} holds no event of before {_minute(due)}: nobody is known; is it the state directory of your service?")
         elif silent.newest_at <= due - plan.silent_for:
-            _warn(f"the newest event of anybody is of {_minute(silent.newest_at)}: events have probably stopped coming in")
+            warn(f"the newest event of anybody is of {_minute(silent.newest_at)}: events have probably stopped coming in")
         return silent.user_ids
 
     return look
+
+
+def _product(settings: Settings) -> Product:
+    from features.declarations.product_file import load_product
+
+    return load_product(settings.product_folder)
 
 
 def _say_how_many(look: Look, due: datetime, *, json: bool) -> int:
     import orjson
 
     found = len(look(due))
-    told = orjson.dumps({"due": due.isoformat(), "silent": found}).decode() if json else f"{_head(due, found)} would be asked about"
-    sys.stdout.write(told + "\n")
+    if json:
+        print_json(orjson.dumps({"due": due.isoformat(), "silent": found}).decode())
+    else:
+        say(f"{_head(due, found)} would be asked about\n")
     return 0
 
 
@@ -104,22 +115,50 @@ def _once(look: Look, due: datetime, plan: Plan, client: Client, *, json: bool) 
 
     user_ids = look(due)
     pace = Pace(per_second=plan.per_second, wait=threading.Event().wait)
-    with Steps().step(f"asking about {len(user_ids):,} silent users") as progress:
+    with Steps().step(f"asking about {len(user_ids):,} silent users") as bar, _said_if_ended(due, bar) as progress:
         report = sweep_once(user_ids, due=due, service=client, pace=pace, progress=progress)
-    sys.stdout.write(as_json(report) if json else as_text(report))
-    sys.stdout.flush()
+    if json:
+        print_json(as_json(report))
+    else:
+        say(as_text(report))
     return 0 if report.n_decided == report.n_silent else 1
 
 
-def _go_on(look: Look, dues: Iterable[datetime], plan: Plan, client: Client, *, json: bool) -> int:
-    """Make one sweep after the other until Ctrl-C; what goes wrong with one is said, and the next comes all the same."""
+@contextmanager
+def _said_if_ended(due: datetime, bar: Share) -> Iterator[Share]:
+    """Say how far a sweep was when it was ended; yields what it tells that to, for the bar as well."""
+    done, silent = 0, 0
+
+    def progress(asked: int, of: int) -> None:
+        nonlocal done, silent
+        done, silent = asked, of
+        bar(asked, of)
+
+    try:
+        yield progress
+    except KeyboardInterrupt:
+        warn(f"the sweep was ended, {_asked(done, silent)}; it goes on where it was with --due {due:%Y-%m-%dT%H:%M:%SZ} (for 24 hours)")
+        raise
+
+
+def _asked(done: int, silent: int) -> str:
+    return f"{done:,} of {silent:,} were asked about" if silent else "nobody was asked about"
+
+
+def _go_on(look: Look, dues: Iterable[datetime], plan: Plan, client: Client, *, check: Callable[[], None], json: bool) -> int:
+    """Make one sweep after the other until Ctrl-C; what goes wrong with one is said, and the next comes all the same.
+
+    Only a service of another product ends it: asked again and again it would stay one.
+    """
     from features.ports import StoreError
+    from serving.cli.processes import ProcessError
 
     for due in dues:
         try:
+            check()
             _once(look, due, plan, client, json=json)
-        except StoreError as exc:
-            _warn(f"the sweep of {_minute(due)} could not be made: {exc}")
+        except (StoreError, ProcessError) as exc:
+            warn(f"the sweep of {_minute(due)} could not be made: {exc}")
     return 0
 
 
@@ -162,14 +201,6 @@ def client_of(url: str, *, wait: Callable[[float], Any] | None = None, transport
     return Client(url=url, timeout_s=_TIMEOUT_S, tries=_TRIES, wait_s=_FIRST_WAIT_S, sleep=sleep, transport=transport)
 
 
-def _require_answer(url: str) -> None:
-    from serving.cli.processes import ProcessError
-    from serving.cli.stack import answers
-
-    if not answers(f"{url}/healthz"):
-        raise ProcessError(f"nothing answers at {url}: expected a service of ours; start it with `stillhere serve`, or name it with --url")
-
-
 def as_json(report: SweepReport) -> str:
     """Everything, as one line of JSON."""
     import orjson
@@ -194,7 +225,3 @@ def _head(due: datetime, silent: int) -> str:
 
 def _minute(instant: datetime) -> str:
     return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _warn(message: str) -> None:
-    sys.stderr.write(f"stillhere: {message}\n")
