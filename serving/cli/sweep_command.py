@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -121,6 +122,7 @@ def _once(look: Look, due: datetime, plan: Plan, client: Client, *, json: bool) 
         print_json(as_json(report))
     else:
         say(as_text(report))
+    sys.stdout.flush()  # the next sweep may be a day off
     return 0 if report.n_decided == report.n_silent else 1
 
 

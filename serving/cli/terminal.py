@@ -54,13 +54,11 @@ def readable_parts(value: Any) -> Any:
 def say(text: str) -> None:
     """Write to stdout for people; the text brings its line's end."""
     sys.stdout.write(readable(text))
-    sys.stdout.flush()
 
 
 def say_aside(text: str) -> None:
     """Write to stderr for people."""
     sys.stderr.write(readable(text))
-    sys.stderr.flush()
 
 
 def warn(message: str) -> None:
@@ -71,7 +69,6 @@ def warn(message: str) -> None:
 def print_json(line: str) -> None:
     """Write one line of JSON to stdout, as it stands."""
     sys.stdout.write(line.removesuffix("\n") + "\n")
-    sys.stdout.flush()
 
 
 def _code(match: re.Match[str]) -> str:
