@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from features.declarations.faults import DeclarationError, Fault, place
+from features.declarations.faults import DeclarationError, Fault, place, quote
 from features.declarations.schema_faults import schema_faults
 
 __all__ = ["DeclarationError", "Declared", "Fault", "load_validated", "read_yaml"]
@@ -45,8 +45,23 @@ def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
     return resolvers
 
 
+class _NoValueError(yaml.MarkedYAMLError):
+    """A scalar that is not of the type that it looks like, or says that it is."""
+
+
 class _PlainLoader(yaml.SafeLoader):
     yaml_implicit_resolvers = _resolvers()
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - the interface of PyYAML
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, LookupError, AttributeError) as exc:  # which PyYAML lets through, in words for programmers
+            raise _NoValueError(problem=_shown(node), problem_mark=node.start_mark) from exc
+
+
+def _shown(node: Any) -> str:
+    text, type_ = str(node.value), str(node.tag).rpartition(":")[2]
+    return f"a number of {len(text):,} digits" if text.lstrip("+-").isdigit() else f"{quote(text)} as {type_}"
 
 
 def load_validated(file: Path, model: type[Model]) -> Model:
@@ -83,7 +98,7 @@ def read_yaml(file: Path) -> Any:
         return _constructed(_PlainLoader(text), file)
     except DeclarationError:
         raise
-    except (yaml.YAMLError, RecursionError, ValueError) as exc:  # ValueError: a number of thousands of digits
+    except (yaml.YAMLError, RecursionError) as exc:
         raise DeclarationError(file, [_syntax_fault(exc)]) from exc
 
 
@@ -100,8 +115,8 @@ def _unreadable(file: Path, error: OSError) -> Fault:
 def _constructed(loader: _PlainLoader, file: Path) -> Any:
     try:
         node = loader.get_single_node()
-        if repeated := list(_repeated_keys(node, (), set())):
-            raise DeclarationError(file, repeated)
+        if faults := list(_key_faults(node, (), set())):
+            raise DeclarationError(file, faults)
         return None if node is None else loader.construct_document(node)
     finally:
         loader.dispose()
@@ -111,22 +126,34 @@ def _syntax_fault(error: Exception) -> Fault:
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
     problem = (getattr(error, "problem", None) or str(error)).removeprefix("found ")
+    if isinstance(error, _NoValueError):
+        expected, advice = "a value that can be read", "correct it, or put it in quotes to make it text"
+        return Fault(path=where, found=problem, expected=expected, advice=advice)
     return Fault(path=where, found=problem, expected="valid YAML", advice="check indentation, colons and quotes there")
 
 
-def _repeated_keys(node: Any, path: tuple[str | int, ...], seen: set[int]) -> Iterator[Fault]:
+def _no_key(node: Any, path: tuple[str | int, ...]) -> Fault:
+    what = "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
+    found, advice = f"{what} as a key on line {node.start_mark.line + 1}", "put text that begins with [ or { in quotes"
+    return Fault(path=place(*path), found=found, expected="a name as each key", advice=advice)
+
+
+def _key_faults(node: Any, path: tuple[str | int, ...], seen: set[int]) -> Iterator[Fault]:
     if id(node) in seen:  # an alias: reported where its anchor stands
         return
     seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from _repeated_keys(item, (*path, index), seen)
+            yield from _key_faults(item, (*path, index), seen)
     if isinstance(node, yaml.MappingNode):
         lines: dict[str, int] = {}
         for key, value in node.value:
             name, line = str(key.value), key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                yield _no_key(key, path)
+                continue
             if name in lines:
                 found = f"{name} on line {lines[name]} and again on line {line}"
                 yield Fault(path=place(*path, name), found=found, expected="each key once", advice="remove or rename one of them")
             lines[name] = line
-            yield from _repeated_keys(value, (*path, name), seen)
+            yield from _key_faults(value, (*path, name), seen)

@@ -41,7 +41,7 @@ def add_health_routes(app: FastAPI, context: ApiContext, pool: Executor) -> None
         down = [f"{name} is {state}" for name, state in checks.items() if state != OK and name not in degraded]
         if down:
             raise ApiError("not_ready", "; ".join(down), what_to_do="wait, or look at the service's log")
-        return json_answer({"status": "degraded" if degraded else "ready", "checks": checks})
+        return json_answer({"status": "degraded" if degraded else "ready", "product": context.product.name, "checks": checks})
 
     @app.get(
         "/metrics",

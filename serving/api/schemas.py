@@ -369,4 +369,5 @@ class Readiness(_Shape):
     """Whether requests can be served, and what is missing."""
 
     status: Literal["ready", "degraded"]
+    product: Annotated[str, Field(description="Name of the product that is served, as product.yaml says.")]
     checks: dict[str, str]

@@ -13,6 +13,7 @@ from rich.table import Table
 from serving.cli.carried import carried_lines
 from serving.cli.moments import curve_line, delays_line
 from serving.cli.story import colour, missing, title_of
+from serving.cli.terminal import readable_parts
 
 _EVERYONE = "*"
 _LARGEST_CAUSES = 3
@@ -27,7 +28,7 @@ def brief(receipt: bytes, *, before: Mapping[str, str] = _NOTHING) -> Panel:
     before
         Lines of the caller's own, by their label.
     """
-    recorded = orjson.loads(receipt)
+    recorded = readable_parts(orjson.loads(receipt))
     output = recorded["output"]
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)

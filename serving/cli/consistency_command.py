@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from serving.cli.options import HERE, Place
+from serving.cli.terminal import print_json, say
 
 if TYPE_CHECKING:
     from serving.consistency import ConsistencyReport, Spread
@@ -37,7 +37,10 @@ def consistency(
 
     with opened(place) as installation:
         report = bootstrap.check_consistency(installation, not_after_us=bootstrap.now_us() - int(settle_s * _US_PER_S))
-    sys.stdout.write(as_json(report) if json else as_text(report))
+    if json:
+        print_json(as_json(report))
+    else:
+        say(as_text(report))
     return 0 if report.is_consistent else 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from serving.cli.faults import BadInputError
+from serving.cli.terminal import say
 
 if TYPE_CHECKING:
     from features.draft.draft import Draft
@@ -49,7 +49,7 @@ def init(  # noqa: PLR0913 - one option for each guess
     said = Overrides(user=user, time=time, kind=kind, value=value, name=name, timezone=timezone)
     draft = draft_product(file, said)
     folder = write(draft, into)
-    sys.stdout.write(summary(draft, folder, file, now=datetime.now(UTC)))
+    say(summary(draft, folder, file, now=datetime.now(UTC)))
 
 
 def write(draft: Draft, into: Path) -> Path:

@@ -28,6 +28,7 @@ from serving.cli import (
     version,
 )
 from serving.cli.faults import expected_failures, one_line
+from serving.cli.terminal import warn
 
 BAD_INPUT = 2
 FAILED = 1
@@ -75,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except expected_failures() as exc:
-        sys.stderr.write(f"stillhere: {one_line(exc)}\n")
+        warn(one_line(exc))
         sys.exit(BAD_INPUT if isinstance(exc, ValueError) else FAILED)
     sys.exit(code or 0)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -10,6 +9,7 @@ from cyclopts import Parameter
 from serving.cli.decide import check_user_id, opened
 from serving.cli.faults import BadInputError
 from serving.cli.options import HERE, Place
+from serving.cli.terminal import cell, say, say_aside
 
 if TYPE_CHECKING:
     from serving.bootstrap import Installation
@@ -31,13 +31,13 @@ def receipts(user_id: str, /, *, place: Place = HERE) -> None:
     with opened(place) as installation:
         decision_ids = installation.ledger_of_users.decision_ids(installation.identities.ids_of(user_id))
         if not decision_ids:
-            sys.stderr.write(f"no decision about {user_id} is kept\n")
+            say_aside(f"no decision about {user_id} is kept\n")
         for decision_id in decision_ids:
             receipt = installation.ledger.receipt(installation.product.name, decision_id)
             if receipt is not None:  # it may expire meanwhile
                 output = orjson.loads(receipt)["output"]
                 row = (decision_id, output["as_of"], output["user_id"], output["action"], output["reason"]["code"])
-                sys.stdout.write("\t".join(row) + "\n")
+                say("\t".join(map(cell, row)) + "\n")
 
 
 def erase(
@@ -73,9 +73,9 @@ def erase(
             raise BadInputError(f"this would erase everything about {', '.join(ids)}{hint}, for good; add --yes to do it")
         erased = installation.erasure().erase(user_id)
     if erased.found_anything:
-        sys.stdout.write(f"erased: {_counted(len(erased.user_ids), 'id')} of one person\n")
+        say(f"erased: {_counted(len(erased.user_ids), 'id')} of one person\n")
     else:
-        sys.stdout.write(f"nothing was stored under {user_id}: {why_nothing} What arrives under it from now on is refused.\n")
+        say(f"nothing was stored under {user_id}: {why_nothing} What arrives under it from now on is refused.\n")
 
 
 def _is_known(installation: Installation, user_id: str) -> bool:

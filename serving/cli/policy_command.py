@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from serving.cli.options import HERE, Place
+from serving.cli.terminal import print_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,10 @@ def check(
     product = load_product(settings.product_folder)
     policy = load_policy(path, product)
     remarks = review_policy(policy, product)
-    sys.stdout.write(_remarks_as_json(remarks) if json else _remarks_as_text(remarks, path, policy.hash))
+    if json:
+        print_json(_remarks_as_json(remarks))
+    else:
+        say(_remarks_as_text(remarks, path, policy.hash))
     return 1 if any(remark.kind is not Finding.NOTE for remark in remarks) else 0
 
 
@@ -105,7 +108,10 @@ def backtest(
         receipts = (receipt for batch in receipts_in_order(folder) for receipt in batch)
         found = backtest_policy(receipts, other, policies=Replayer(archive=installation.archive), for_value=value)
         worth = _worth(found, installation) if value and found.decisions else None
-    sys.stdout.write(_as_json(found, worth) if json else _as_text(found, worth))
+    if json:
+        print_json(_as_json(found, worth))
+    else:
+        say(_as_text(found, worth))
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from cyclopts import Parameter
 
 from serving.cli.faults import BadInputError
 from serving.cli.options import HERE, Place
+from serving.cli.terminal import print_json, say, say_aside
 
 if TYPE_CHECKING:
     from serving.bootstrap import Installation
@@ -98,8 +98,8 @@ def _replay_one(installation: Installation, decision_id: str, policy: Policy | N
     print_bytes(report.output)
     for name, part in (("decision", report.decision), ("score", report.score), ("features", report.features)):
         detail = f" ({part.detail})" if part.detail else ""
-        sys.stderr.write(f"{name}: {part.outcome.value.replace('_', ' ')}{detail}\n")
-        sys.stderr.writelines(f"  {difference}\n" for difference in part.differences)
+        lines = [f"{name}: {part.outcome.value.replace('_', ' ')}{detail}", *(f"  {difference}" for difference in part.differences)]
+        say_aside("\n".join(lines) + "\n")
     return 0 if report.is_same else 1
 
 
@@ -109,7 +109,10 @@ def _replay_many(installation: Installation, receipts: Iterator[bytes], policy: 
     from serving.replay_many import replay_all
 
     summary = replay_all(receipts, installation.replayer, policy=policy)
-    sys.stdout.write(orjson.dumps(summary.to_json()).decode() + "\n" if json else as_text(summary))
+    if json:
+        print_json(orjson.dumps(summary.to_json()).decode())
+    else:
+        say(as_text(summary))
     return 0 if summary.is_same else 1
 
 

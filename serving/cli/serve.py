@@ -15,7 +15,11 @@ def serve(
     port: Port = 3000,
     host: Annotated[str, Parameter(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     sweep_every: Annotated[
-        str | None, Parameter(help="Ask about everybody who is silent at each multiple of this (1h, 1d), as `stillhere sweep` does.")
+        str | None,
+        Parameter(
+            help="Ask about everybody who is silent at each multiple of this (1h, 1d), as `stillhere sweep` does.",
+            allow_leading_hyphen=True,
+        ),
     ] = None,
     place: Place = HERE,
 ) -> None:

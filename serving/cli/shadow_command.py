@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from serving.cli.options import HERE, Place
+from serving.cli.terminal import print_json, say
 
 if TYPE_CHECKING:
     from serving.shadow_summary import ShadowSummary
@@ -33,7 +33,10 @@ def shadow(*, json: Annotated[bool, Parameter(help="Print everything as JSON.", 
     settings = place.existing()
     name = load_product(settings.product_folder).name
     summaries = shadow_summary(exported_scores(settings.home.receipts_dir(name)))
-    sys.stdout.write(as_json(summaries) if json else as_text(summaries))
+    if json:
+        print_json(as_json(summaries))
+    else:
+        say(as_text(summaries))
 
 
 def as_json(summaries: list[ShadowSummary]) -> str:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from serving.cli.carried import carried_lines
 from serving.cli.moments import advice, curve_table, delays_line
+from serving.cli.terminal import readable_parts
 
 _MISSING = {
     "model_missing": "no model is loaded",
@@ -26,7 +27,7 @@ _MISSING = {
 
 def print_story(receipt: bytes, *, console: Console | None = None) -> None:
     """Print what a receipt says."""
-    recorded = orjson.loads(receipt)
+    recorded = readable_parts(orjson.loads(receipt))
     (console or Console(highlight=False)).print(story(recorded["output"], causes=recorded["inputs"]["contributions"]))
 
 

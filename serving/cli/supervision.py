@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from serving.cli.processes import Child, ProcessError
+from serving.cli.terminal import warn
 
 if TYPE_CHECKING:
     from features.adapters.embedded_redis import EmbeddedRedis
@@ -65,11 +65,6 @@ class Restarts:
         self._made_s.append(now_s)
 
 
-def say(message: str) -> None:
-    """Tell the person at the terminal."""
-    sys.stderr.write(f"stillhere: {message}\n")
-
-
 @dataclass(slots=True, kw_only=True)
 class KeptChild:
     """A child that is started again when it ends.
@@ -102,12 +97,12 @@ class KeptChild:
             if self.is_needed:
                 raise
             self._is_given_up = True
-            say(f"{exc}\nEverything else goes on without it.")
+            warn(f"{exc}\nEverything else goes on without it.")
 
     def _start_again(self) -> None:
         child = self.child
         self.restarts.count(f"the {child.name}", self.clock_s(), advice=child.last_words())
-        say(f"the {child.name} ended with code {child.process.returncode} and is started again; its log: {child.log}")
+        warn(f"the {child.name} ended with code {child.process.returncode} and is started again; its log: {child.log}")
         child.restart()
 
 
@@ -135,5 +130,5 @@ class KeptRedis:
         log = self.bundled.directory / "redis.log"
         advice = f"somebody ends it, or the machine lacks memory; its log: {log}"
         self.restarts.count("the bundled Redis", self.clock_s(), advice=advice)
-        say(f"the bundled Redis has ended and is started again over its data; its log: {log}")
+        warn(f"the bundled Redis has ended and is started again over its data; its log: {log}")
         self.bundled.revive()

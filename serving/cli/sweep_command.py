@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,11 +13,15 @@ from cyclopts import Parameter
 from serving.cli.faults import BadInputError
 from serving.cli.options import HERE, Place
 from serving.cli.sweep_plan import HOW, WHEN, WHOM, How, Plan, When, Whom, plan_of
-from serving.cli.sweep_whom import Look, looking, minute, warn
+from serving.cli.sweep_whom import Look, looking, minute
+from serving.cli.swept_service import await_product, require_product
+from serving.cli.terminal import print_json, say, warn
 
 if TYPE_CHECKING:
     import httpx
 
+    from features.core.product import Product
+    from serving.cli.steps import Share
     from serving.client import Client
     from serving.settings import Settings
     from serving.sweep import SweepReport
@@ -50,10 +55,11 @@ def sweep(
     if dry_run:
         return _say_how_many(look, plan.due, json=json)
     url = (how.url or _served(settings)).rstrip("/")
+    product = _product(settings).name
     with client_of(url) as client:
         if plan.every is not None:
-            return _go_on(look, _due_times(plan.every), plan, client, json=json)
-        _require_answer(url)
+            return _go_on(look, _due_times(plan.every), plan, client, check=lambda: await_product(url, product), json=json)
+        require_product(url, product)
         return _once(look, plan.due, plan, client, json=json)
 
 
@@ -68,16 +74,21 @@ def _look(settings: Settings, plan: Plan, *, may_start_redis: bool) -> Look:
     return looking(settings, **edges, may_start_redis=may_start_redis, wait=threading.Event().wait)
 
 
+def _product(settings: Settings) -> Product:
+    from features.declarations.product_file import load_product
+
+    return load_product(settings.product_folder)
+
+
 def _say_how_many(look: Look, due: datetime, *, json: bool) -> int:
     import orjson
 
     found = look(due)
     counts = {"silent": len(found.user_ids), **({} if found.n_untracked is None else {"untracked": found.n_untracked})}
     if json:
-        told = orjson.dumps({"due": due.isoformat(), **counts}).decode()
+        print_json(orjson.dumps({"due": due.isoformat(), **counts}).decode())
     else:
-        told = "\n".join([f"{_head(due, counts['silent'])} would be asked about", *_left_out(found.n_untracked)])
-    sys.stdout.write(told + "\n")
+        say("\n".join([f"{_head(due, counts['silent'])} would be asked about", *_left_out(found.n_untracked)]) + "\n")
     return 0
 
 
@@ -91,22 +102,51 @@ def _once(look: Look, due: datetime, plan: Plan, client: Client, *, json: bool) 
 
     found = look(due)
     pace = Pace(per_second=plan.per_second, wait=threading.Event().wait)
-    with Steps().step(f"asking about {len(found.user_ids):,} silent users") as progress:
+    with Steps().step(f"asking about {len(found.user_ids):,} silent users") as bar, _said_if_ended(due, bar) as progress:
         report = sweep_once(found.user_ids, due=due, service=client, pace=pace, progress=progress)
     report.n_untracked = found.n_untracked
-    sys.stdout.write(as_json(report) if json else as_text(report))
-    sys.stdout.flush()
+    if json:
+        print_json(as_json(report))
+    else:
+        say(as_text(report))
+    sys.stdout.flush()  # the next sweep may be a day off
     return 0 if report.n_decided == report.n_silent else 1
 
 
-def _go_on(look: Look, dues: Iterable[datetime], plan: Plan, client: Client, *, json: bool) -> int:
-    """Make one sweep after the other until Ctrl-C; what goes wrong with one is said, and the next comes all the same."""
+@contextmanager
+def _said_if_ended(due: datetime, bar: Share) -> Iterator[Share]:
+    """Say how far a sweep was when it was ended; yields what it tells that to, for the bar as well."""
+    done, silent = 0, 0
+
+    def progress(asked: int, of: int) -> None:
+        nonlocal done, silent
+        done, silent = asked, of
+        bar(asked, of)
+
+    try:
+        yield progress
+    except KeyboardInterrupt:
+        warn(f"the sweep was ended, {_asked(done, silent)}; it goes on where it was with --due {due:%Y-%m-%dT%H:%M:%SZ} (for 24 hours)")
+        raise
+
+
+def _asked(done: int, silent: int) -> str:
+    return f"{done:,} of {silent:,} were asked about" if silent else "nobody was asked about"
+
+
+def _go_on(look: Look, dues: Iterable[datetime], plan: Plan, client: Client, *, check: Callable[[], None], json: bool) -> int:
+    """Make one sweep after the other until Ctrl-C; what goes wrong with one is said, and the next comes all the same.
+
+    Only a service of another product ends it: asked again and again it would stay one.
+    """
     from features.ports import StoreError
+    from serving.cli.processes import ProcessError
 
     for due in dues:
         try:
+            check()
             _once(look, due, plan, client, json=json)
-        except StoreError as exc:
+        except (StoreError, ProcessError) as exc:
             warn(f"the sweep of {minute(due)} could not be made: {exc}")
     return 0
 
@@ -148,14 +188,6 @@ def client_of(url: str, *, wait: Callable[[float], Any] | None = None, transport
         wait(min(seconds, _LONGEST_WAIT_S))  # doubled from try to try, or what a `Retry-After` says
 
     return Client(url=url, timeout_s=_TIMEOUT_S, tries=_TRIES, wait_s=_FIRST_WAIT_S, sleep=sleep, transport=transport)
-
-
-def _require_answer(url: str) -> None:
-    from serving.cli.processes import ProcessError
-    from serving.cli.stack import answers
-
-    if not answers(f"{url}/healthz"):
-        raise ProcessError(f"nothing answers at {url}: expected a service of ours; start it with `stillhere serve`, or name it with --url")
 
 
 def as_json(report: SweepReport) -> str:

@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 
 from serving.cli.faults import BadInputError
 
-_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 @Parameter(name="*")
@@ -19,8 +19,10 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 class Whom:
     """Who is asked about."""
 
-    silent_for: Annotated[str, Parameter(help="Without activity for at least this long: 1d, 48h.")] = "1d"
-    silent_until: Annotated[str, Parameter(help="And for at most this long; who is away for longer is gone.")] = "90d"
+    silent_for: Annotated[str, Parameter(help="Without activity for at least this long: 1d, 48h.", allow_leading_hyphen=True)] = "1d"
+    silent_until: Annotated[
+        str, Parameter(help="And for at most this long; who is away for longer is gone.", allow_leading_hyphen=True)
+    ] = "90d"
 
 
 @Parameter(name="*")
@@ -28,7 +30,9 @@ class Whom:
 class When:
     """When sweeps are due; one that is begun again decides about nobody twice."""
 
-    every: Annotated[str | None, Parameter(help="Go on until Ctrl-C, a sweep at each multiple of this: 15m, 1h, 1d.")] = None
+    every: Annotated[
+        str | None, Parameter(help="Go on until Ctrl-C, a sweep at each multiple of this: 15m, 1h, 1d.", allow_leading_hyphen=True)
+    ] = None
     due: Annotated[
         datetime | None,
         Parameter(help="One sweep, as due at this instant (UTC) of the last 24 hours. [default: the last full hour]"),
@@ -107,7 +111,9 @@ def period(option: str, text: str) -> timedelta:
         Naming the option, with what was expected.
     """
     every = duration(option, text)
-    if not timedelta(minutes=1) <= every <= _DAY:
+    if every < _MINUTE:
+        raise BadInputError(f"{option}: got {text}, expected 1m to 1d; who fell silent within a minute is found by the next sweep")
+    if every > _DAY:
         raise BadInputError(f"{option}: got {text}, expected 1m to 1d; for fewer sweeps let your scheduler run `stillhere sweep`")
     return every
 

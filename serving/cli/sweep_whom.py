@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from serving.cli.terminal import warn
 
 if TYPE_CHECKING:
     from features.backfill.silent import Silent
@@ -146,8 +147,3 @@ def minute(instant: datetime) -> str:
     '2026-03-02 10:59 UTC'
     """
     return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def warn(message: str) -> None:
-    """Say on stderr what is not as it should be."""
-    sys.stderr.write(f"stillhere: {message}\n")

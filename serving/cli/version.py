@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 from cyclopts import Parameter
+
+from serving.cli.terminal import print_json, say
 
 
 def version(*, json: Annotated[bool, Parameter(help="Print name and version as JSON.", negative=())] = False) -> None:
@@ -16,4 +17,7 @@ def version(*, json: Annotated[bool, Parameter(help="Print name and version as J
     import importlib.metadata
 
     number = importlib.metadata.version("stillhere")
-    sys.stdout.write(f'{{"name":"stillhere","version":"{number}"}}\n' if json else f"stillhere {number}\n")
+    if json:
+        print_json(f'{{"name":"stillhere","version":"{number}"}}')
+    else:
+        say(f"stillhere {number}\n")

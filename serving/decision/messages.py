@@ -105,8 +105,10 @@ def fill(text: str, inputs: Inputs) -> str:
 
 
 def fill_content(content: Content, inputs: Inputs) -> Content:
-    """Every text of it, filled as title and body are."""
-    return {name: fill(text, inputs) for name, text in content.items()} if content else NO_CONTENT
+    """Every text of it, filled as title and body are; one of spaces alone is empty, as one that there is not for this user."""
+    if not content:
+        return NO_CONTENT
+    return {name: "" if (filled := fill(text, inputs)).isspace() else filled for name, text in content.items()}
 
 
 def _lead(contributions: Iterable[float]) -> float:

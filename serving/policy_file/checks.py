@@ -90,9 +90,13 @@ def _message_faults(name: str, message: MessageSchema, schema: PolicySchema, pro
 
 def _text_faults(text: str, path: str, product: Product) -> Iterator[Fault]:
     names = ["user_id", *(attribute.name for attribute in product.profile)]
+    truths = {attribute.name for attribute in product.profile if attribute.type is AttributeType.BOOLEAN}
     for match in PLACEHOLDER.finditer(text):
         yield from unless_known(match["name"], names, path, "profile of product.yaml")
-        if match["unset"] is None and match["name"] != "user_id":
+        if match["name"] in truths:
+            found, expected = f"{match[0]}, which is true or false", "an attribute that has words of its own"
+            yield Fault(path=path, found=found, expected=expected, advice="make a segment of it, and a message for whom is in it")
+        elif match["unset"] is None and match["name"] != "user_id":
             expected, advice = "words for users who have not set it", f"write {{{match['name']}|...}}, for example {{first_name|there}}"
             yield Fault(path=path, found=match[0], expected=expected, advice=advice)
     if "{" in (rest := PLACEHOLDER.sub("", text)) or "}" in rest:

@@ -358,6 +358,15 @@ def test_the_decisions_of_a_person_are_listed_and_erased_with_them(run):
     assert run("receipts", "bystander")[1].decode().split("\t")[0] == ids[2]
 
 
+def test_no_id_brings_an_escape_or_a_column_onto_the_terminal_and_json_has_it_as_it_is(run):
+    evil = "eve\x1b[2J\tsend"
+    decision = orjson.loads(run("decide", evil)[1])
+    assert decision["user_id"] == evil
+    said = [run("receipts", evil)[1], run("explain", evil)[1], run("explain", decision["decision_id"])[1], run("erase", evil)[2].encode()]
+    assert b"\teve\\x1b[2J\\x09send\t" in said[0]
+    assert all(b"\x1b" not in text and b"eve\\x1b[2J" in text for text in said)
+
+
 def test_erasing_an_id_that_was_never_seen_says_that_nothing_was_stored(run, tmp_path):
     code, _, err = run("erase", "grcae")
     assert (code, "about grcae (no event, attribute or decision is known: a typing error in the id?), for good" in err) == (2, True)

@@ -350,7 +350,7 @@ def test_a_mistake_of_ours_has_the_error_shape_and_says_nothing_secret(onboardin
 def test_health_and_readiness(onboarding):
     site = Site(onboarding)
     assert (site.http.get("/healthz").json(), site.http.get("/livez").json()) == ({"status": "ok"}, {"status": "ok"})
-    assert site.http.get("/readyz").json() == {"status": "ready", "checks": {"redis": "ok", "model": "ok"}}
+    assert site.http.get("/readyz").json() == {"status": "ready", "product": "onboarding", "checks": {"redis": "ok", "model": "ok"}}
     degraded = Site(onboarding, checks=lambda: {"redis": "ok", "model": "missing"}).http.get("/readyz")
     assert (degraded.status_code, degraded.json()["status"]) == (200, "degraded")
     error_of(Site(onboarding, checks=lambda: {"redis": "unreachable (TimeoutError)"}).http.get("/readyz"), 503, "not_ready")

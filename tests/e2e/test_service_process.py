@@ -189,7 +189,8 @@ def test_a_handshake_for_a_websocket_is_refused_without_a_body(client):
 def test_public_routes_are_ours_and_not_bentomls(client):
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/livez").json() == {"status": "ok"}
-    assert client.get("/readyz").json() == {"status": "ready", "checks": {"redis": "ok", "model": "ok", "policy": "ok"}}
+    checks = {"redis": "ok", "model": "ok", "policy": "ok"}
+    assert client.get("/readyz").json() == {"status": "ready", "product": "onboarding", "checks": checks}
     assert client.get("/openapi.json").json()["openapi"].startswith("3.1")
     for path in ("/", "/nowhere", "/docs.json", "/schema.json"):
         answer = client.get(path)

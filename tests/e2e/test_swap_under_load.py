@@ -158,7 +158,8 @@ def test_a_policy_that_is_wrong_keeps_the_old_one_and_says_so(running):
     assert running.threshold() == 0.31
     running.sources.threshold(0.47)
     until(lambda: running.threshold() == 0.47)
-    assert running.get("/readyz").json() == {"status": "ready", "checks": {"redis": "ok", "model": "ok", "policy": "ok"}}
+    checks = {"redis": "ok", "model": "ok", "policy": "ok"}
+    assert running.get("/readyz").json() == {"status": "ready", "product": "onboarding", "checks": checks}
 
 
 def test_a_corrupt_champion_keeps_the_old_one_until_it_is_whole(running):

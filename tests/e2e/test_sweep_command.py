@@ -4,7 +4,12 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread, Timer, get_ident
 
 import httpx
 import orjson
@@ -17,8 +22,10 @@ from features.core.event import Event
 from features.home import Home
 from serving import bootstrap
 from serving.adapters.run_file import Running, write_run_file
-from serving.cli.processes import free_port
+from serving.cli.faults import BadInputError
+from serving.cli.processes import ProcessError, free_port
 from serving.cli.sweep_command import as_text, client_of
+from serving.cli.swept_service import await_product
 from serving.client import StillhereError
 from serving.sweep import SweepReport
 from tests.certain import certain_product
@@ -141,7 +148,11 @@ def test_a_service_that_does_not_answer_is_said_at_once(run, home):
         (["--silent-until", "1.5h"], "--silent-until: got '1.5h'"),
         (["--silent-for", "8d", "--silent-until", "7d"], "--silent-for 8d is longer than --silent-until 7d"),
         (["--every", "7d"], "--every: got 7d, expected 1m to 1d"),
-        (["--every", "30s"], "--every: got 30s, expected 1m to 1d"),
+        (["--every", "7d"], "for fewer sweeps let your scheduler run `stillhere sweep`"),
+        (["--every", "30s"], "--every: got 30s, expected 1m to 1d; who fell silent within a minute is found by the next sweep"),
+        (["--silent-for", "-1d"], "--silent-for: got '-1d', expected a duration such as 7d"),
+        (["--silent-until", "-1d"], "--silent-until: got '-1d', expected a duration such as 7d"),
+        (["--every", "-1h"], "--every: got '-1h', expected a duration such as 7d"),
         (["--every", "1h", "--due", "2026-03-02"], "--due and --every: got both"),
         (["--due", "2026-03-02T10:00:00Z"], "--due: got 2026-03-02T10:00:00+00:00, expected an instant of the last 24 hours"),
         (["--due", "2999-01-01T00:00:00Z"], "expected an instant of the last 24 hours"),
@@ -155,6 +166,115 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence(run, arguments, said):
     assert code == 2
     assert said in " ".join((out + err).split())
     assert "Traceback" not in err
+
+
+@pytest.fixture
+def listening():
+    """Something that answers on a port: its URL, what it says of its readiness, and what it was asked."""
+    ready, asked = {}, []
+
+    class Answers(BaseHTTPRequestHandler):
+        def answer(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            asked.append(self.path)
+            status, content = ready["answer"] if self.path == "/readyz" else (404, b"{}")
+            if self.path != "/readyz":
+                ready.get("asked", lambda: None)()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = answer  # noqa: N815 - names of the standard library
+
+        def log_message(self, *_):
+            """Not on stderr, which is looked at."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", ready, asked
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("options", [[], ["--every", "1d"]], ids=["once", "again and again"])
+def test_a_service_of_another_product_is_asked_about_nobody(run, home, listening, options):
+    was_here(home, ada=2)
+    url, ready, asked = listening
+    ready["answer"] = 200, b'{"status":"ready","product":"shop","checks":{}}'
+    code, out, err = run("--url", url, *options)
+    assert (code, out, asked) == (2, "", ["/readyz"])
+    assert err == (
+        f"stillhere: the service at {url} serves the product shop, expected onboarding as in the product.yaml of this sweep; "
+        "name a service of that product with --url, or the other product with --product and --home\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "said"),
+    [
+        (
+            503,
+            b'{"error":{"code":"not_ready","message":"redis is full"}}',
+            "is not ready (redis is full): expected one",
+        ),
+        (503, b"<html>", "is not ready: expected one that takes requests"),
+        (200, b'{"status":"ready","checks":{}}', "/readyz answers 200 and names no product: expected a service of this release"),
+        (200, b"[]", "/readyz answers 200 and names no product"),
+        (404, b"no such page", "/readyz answers 404 and names no product"),
+    ],
+)
+def test_what_does_not_say_whose_it_is_is_asked_about_nobody(run, home, listening, status, content, said):
+    was_here(home, ada=2)
+    url, ready, asked = listening
+    ready["answer"] = status, content
+    code, out, err = run("--url", url)
+    assert (code, out, err.count("\n"), asked) == (1, "", 1, ["/readyz"])
+    assert said in err
+
+
+def test_a_service_of_the_product_is_asked(run, home, listening):
+    was_here(home, ada=2)
+    url, ready, asked = listening
+    ready["answer"] = 200, b'{"status":"degraded","product":"onboarding","checks":{}}'
+    code, out, _ = run("--url", url)
+    assert (code, asked) == (1, ["/readyz", "/v1/decisions"])
+    assert "1  error   unexpected_answer" in out
+
+
+def test_sweeps_that_go_on_wait_two_minutes_for_a_service_and_say_so_once():
+    url, waits, warnings = f"http://127.0.0.1:{free_port()}", [], []
+    with pytest.raises(ProcessError, match=f"nothing answers at {url}"):
+        await_product(url, "onboarding", wait=waits.append, warn=warnings.append)
+    assert sum(waits) == 121.5
+    assert len(warnings) == 1
+    assert warnings[0].endswith("(trying again for two minutes)")
+
+
+def test_a_service_that_comes_meanwhile_is_asked_and_another_product_is_not_waited_for():
+    waits, warnings = [], []
+    answers = [httpx.Response(503), httpx.Response(200, json={"product": "onboarding"}), httpx.Response(200, json={"product": "shop"})]
+    how = {"wait": waits.append, "warn": warnings.append, "transport": httpx.MockTransport(lambda _: answers.pop(0))}
+    await_product("http://stillhere", "onboarding", **how)
+    with pytest.raises(BadInputError, match="serves the product shop, expected onboarding"):
+        await_product("http://stillhere", "onboarding", **how)
+    assert (waits, len(warnings)) == ([0.5], 1)
+
+
+def test_a_sweep_that_is_ended_says_how_far_it_was_and_how_it_goes_on(run, home, listening):
+    was_here(home, **{f"user{number:03}": 2 for number in range(100)})
+    url, ready, asked = listening
+    ready["answer"] = 200, b'{"status":"ready","product":"onboarding","checks":{}}'
+    end = partial(signal.pthread_kill, get_ident(), signal.SIGINT)
+    ready["asked"] = lambda: Timer(0.2, end).start()  # minutes before it asks about the second list
+    due = datetime.now(UTC).replace(microsecond=0)
+    code, out, err = run("--url", url, "--per-second", "0.01", "--due", due.isoformat())
+    assert (code, out) == (130, "")
+    assert asked == ["/readyz", "/v1/decisions"]
+    (asked_about,) = re.findall(r"stillhere: the sweep was ended, (\d+) of 100 were asked about; ", err)
+    assert 0 < int(asked_about) < 100
+    assert f"it goes on where it was with --due {due:%Y-%m-%dT%H:%M:%SZ} (for 24 hours)" in err
 
 
 def test_serve_refuses_a_period_before_it_starts_anything(home, monkeypatch, capfdbinary):

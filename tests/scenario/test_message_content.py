@@ -193,3 +193,12 @@ def test_s2_25_a_video_is_as_long_as_the_text_beside_it_says(shipped_policy):
     announced = [message for message in with_video if "[Watch]" in message.body]
     assert {message.id for message in announced} == {"sign_in_walkthrough", "required_fields", "feature_worth"}
     assert all(f"{message.content['video_seconds']} second" in message.body for message in announced)
+
+
+def test_s3_14_a_text_that_comes_to_spaces_alone_is_empty_for_this_user(mall, shop_policy):
+    told = {"both": " {first_name|} {last_viewed|}\n", "one": "{first_name|}, hello "}
+    changed = tuple(replace(message, content=told) for message in shop_policy.messages)
+    mall.service = mall.service_with(with_hash(replace(shop_policy, messages=changed, holdout=None, exploration=Exploration())))
+    assert leaves_a_cart(mall)["content"] == {"both": "", "one": ", hello "}
+    mall.later(days=3)
+    assert leaves_a_cart(mall, first_name="Ada", last_viewed="")["content"] == {"both": " Ada \n", "one": "Ada, hello "}

@@ -65,12 +65,29 @@ def test_an_alias_is_read_and_not_reported_again(read):
     assert [fault.path for fault in caught.value.faults] == ["a.x"]
 
 
-@pytest.mark.parametrize(
-    ("text", "where"), [("a: [1, 2\nb: 3\n", "line 2"), ("a: 'open\n", "line 2"), ("\tb: 3\n", "line 1"), ("? [a]\n: 1\n", "line 1")]
-)
+@pytest.mark.parametrize(("text", "where"), [("a: [1, 2\nb: 3\n", "line 2"), ("a: 'open\n", "line 2"), ("\tb: 3\n", "line 1")])
 def test_bad_syntax_says_where(read, text, where):
     with pytest.raises(DeclarationError, match=rf"some\.yaml: {where}, column \d+: found .*, expected valid YAML; check"):
         read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\n[b, c]: 2\n", "some.yaml: found a list as a key on line 2, expected a name as each key; put text that begins with"),
+        ("m:\n  title: {{first_name}}\n", "m.title: found a mapping as a key on line 2, expected a name as each key"),
+        ("? [a]\n: 1\n", "found a list as a key on line 1"),
+        (f"a: {'9' * 5_000}\n", "line 1, column 4: found a number of 5,000 digits, expected a value that can be read; correct it, or put"),
+        ("a: !!int abc\n", 'line 1, column 4: found "abc" as int, expected a value that can be read'),
+        ("a:\n- !!bool perhaps\n", 'line 2, column 3: found "perhaps" as bool'),
+        ("a: !!timestamp soon\n", 'found "soon" as timestamp'),
+    ],
+)
+def test_keys_and_values_that_python_cannot_hold_are_said_in_words_of_the_file(read, text, said):
+    with pytest.raises(DeclarationError) as caught:
+        read(text)
+    assert said in str(caught.value)
+    assert len(caught.value.faults) == 1
 
 
 def test_a_file_that_is_not_there_says_so(tmp_path):
